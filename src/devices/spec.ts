@@ -1,0 +1,19 @@
+/** Read-only description of a parametric DMA engine. Times in integer picoseconds, sizes in bytes. */
+
+export interface EngineSpec {
+  /** Fixed time between the decision to read and the request on the link plus from the last completion to done, ps; part of the latency the device sees. */
+  readonly readOverhead: number;
+  readonly writeOverhead: number;
+  /** Smallest time between two DMAs, ps: a table by largest size, ascending; the first row whose `size` is at least the DMA's applies, the last row to all larger. */
+  readonly readInterval: readonly IntervalRow[];
+  readonly writeInterval: readonly IntervalRow[];
+  /** DMA operations in flight. */
+  readonly outstanding: number;
+  /** Read bytes in flight. */
+  readonly outstandingReadBytes: number;
+}
+
+export interface IntervalRow {
+  readonly size: number;
+  readonly interval: number;
+}

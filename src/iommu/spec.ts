@@ -1,0 +1,96 @@
+/** Read-only description of one IOMMU unit. Times in integer picoseconds, sizes in bytes. */
+
+export type Replacement = 'lru' | 'plru' | 'fifo' | 'random';
+
+/** One cache of the unit. `ways` equal to `entries` is fully associative. `enabled: false` always misses. */
+export interface StructureSpec {
+  readonly enabled: boolean;
+  readonly entries: number;
+  readonly ways: number;
+  readonly replacement: Replacement;
+  /** Lookup time, ps. */
+  readonly latency: number;
+}
+
+/** Paging-structure caches by the level of the table entry they hold: level2 covers 2 MiB an entry, level3 1 GiB, level4 512 GiB, level5 256 TiB. */
+export interface PagingStructureCacheSpec {
+  readonly level2: StructureSpec;
+  readonly level3: StructureSpec;
+  readonly level4: StructureSpec;
+  readonly level5: StructureSpec;
+}
+
+export interface TransactionQueueSpec {
+  /** Posted transactions between arrival and release to memory; also bounds hits under a miss. */
+  readonly postedDepth: number;
+  /** Same for non-posted transactions. */
+  readonly nonPostedDepth: number;
+  /** `class`: posted and non-posted each leave in order of arrival. `all`: one common order. `none`: leave when translated. */
+  readonly order: 'all' | 'class' | 'none';
+  /** One lookup may start every `interval`, ps. */
+  readonly interval: number;
+}
+
+export interface WalkerSpec {
+  /** Page walks in flight. */
+  readonly count: number;
+  /** Fixed time a walk occupies its walker besides its memory reads, ps. */
+  readonly overhead: number;
+  /** Time from the end of a walk until the waiting transaction is translated (replayed lookup); does not occupy the walker, ps. */
+  readonly replay: number;
+  /** Distinct pages that may be missing at the same time (waiting for a walker included). */
+  readonly outstanding: number;
+}
+
+export interface InvalidationSpec {
+  /** Descriptors in the queue are 2^sizeLg2. */
+  readonly sizeLg2: number;
+  /** From the tail-register write reaching the unit to the first descriptor fetch, ps. */
+  readonly start: number;
+  /** Execution time by kind, ps; the fetch of each descriptor and the status write are real memory accesses on top. */
+  readonly context: number;
+  readonly pasid: number;
+  readonly iotlbGlobal: number;
+  readonly iotlbDomain: number;
+  readonly iotlbPage: number;
+  readonly wait: number;
+  /** Invalidation waits for translated requests that are still on their way to memory (CAP.DRD, CAP.DWD). */
+  readonly drain: boolean;
+  /** The invalidation hint (IH) keeps non-leaf entries. Linux before late 2025 never set it: see os.invalidationHint. */
+  readonly hintHonoured: boolean;
+  /** What a page-selective invalidation with IH=0 removes from the paging-structure caches. */
+  readonly nonLeafScope: 'range' | 'domain';
+  /** CAP.MAMV: largest address mask of a page-selective invalidation. */
+  readonly maxAddressMask: number;
+}
+
+export interface FaultSpec {
+  /** Fault recording registers (CAP.NFR + 1). */
+  readonly records: number;
+}
+
+export interface IommuSpec {
+  readonly architecture: 'vtd' | 'none';
+  /** Socket whose memory controller the unit sits on. */
+  readonly socket: string;
+  /** Root table mode (RTADDR.TTM). */
+  readonly mode: 'legacy' | 'scalable';
+  /** Stage used for DMA mappings in scalable mode. Legacy mode has second-stage only. */
+  readonly stage: 'first' | 'second';
+  /** Table levels: 3, 4 or 5. */
+  readonly levels: number;
+  /** Host physical address bits. */
+  readonly hostAddressWidth: number;
+  /** Largest leaf: 4 KiB, 2 MiB or 1 GiB in bytes. */
+  readonly largestPage: number;
+  /** Walks snoop the CPU caches (ECAP.C / ECAP.SMPWCS); when false they read DRAM and software flushes every entry it writes. */
+  readonly coherent: boolean;
+  readonly queue: TransactionQueueSpec;
+  readonly contextCache: StructureSpec;
+  readonly pasidCache: StructureSpec;
+  readonly iotlb: StructureSpec;
+  readonly pagingStructureCache: PagingStructureCacheSpec;
+  readonly walkers: WalkerSpec;
+  readonly invalidation: InvalidationSpec;
+  readonly faults: FaultSpec;
+}

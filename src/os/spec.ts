@@ -1,0 +1,77 @@
+/** Read-only description of the operating system's I/O address-space software. Times in integer picoseconds unless said otherwise. */
+
+export type DmaMode = 'strict' | 'lazy' | 'passthrough';
+
+export interface FlushQueueSpec {
+  /** Ring entries per CPU (one stays free). */
+  readonly entries: number;
+  readonly timeout: number;
+}
+
+export interface IovaSpec {
+  /** PFNs per magazine. */
+  readonly magazine: number;
+  /** Cached size classes 2^0 .. 2^(orders-1) pages. */
+  readonly cachedOrders: number;
+  /** Depot trim period, ps. */
+  readonly trim: number;
+  /** Device DMA mask in bits. */
+  readonly addressBits: number;
+}
+
+/** Software costs where no mechanism decides the shape; each is one step of the breakdown. ps. */
+export interface CostSpec {
+  /** Entering and leaving dma_map_page / dma_unmap_page: attribute checks, address arithmetic. */
+  readonly mapCall: number;
+  readonly unmapCall: number;
+  /** Pop or push of a loaded magazine; the swap of loaded and previous; one exchange with the depot. */
+  readonly iovaCache: number;
+  readonly iovaDepot: number;
+  /** Red-black tree: per allocation or free, plus per node visited. */
+  readonly iovaTree: number;
+  readonly iovaTreeNode: number;
+  /** Page-table code: per call, per leaf entry written or cleared, per table level descended, per table page allocated or freed. */
+  readonly tableMapCall: number;
+  readonly tableUnmapCall: number;
+  readonly tableMapEntry: number;
+  readonly tableUnmapEntry: number;
+  readonly tableLevel: number;
+  readonly tablePage: number;
+  /** One cache-line flush of a table line, paid on non-coherent walkers only. */
+  readonly cacheLineFlush: number;
+  /** Uncontended acquire and release of a spin lock. */
+  readonly lock: number;
+  /** Hand-over of a contended lock to the next waiter, same socket and other socket. */
+  readonly lockHandOver: number;
+  readonly lockHandOverRemote: number;
+  /** Building and storing one invalidation descriptor. */
+  readonly descriptor: number;
+  /** CPU time of a posted register write; the write reaches the unit `mmioFlight` later. */
+  readonly mmioWrite: number;
+  readonly mmioFlight: number;
+  /** One turn of the completion polling loop (uncached status-register read included). */
+  readonly poll: number;
+  /** Adding an entry to a flush queue. */
+  readonly queueIova: number;
+  /** Timer interrupt entry and exit. */
+  readonly timer: number;
+  /** CPU write bandwidth when a benchmark dirties its buffer, per 64-byte line. */
+  readonly dirtyLine: number;
+  /** From a device completion to the driver's code: polling driver's loop turn. */
+  readonly completion: number;
+}
+
+export interface OsSpec {
+  readonly dma: {
+    readonly mode: DmaMode;
+    readonly flushQueue: FlushQueueSpec;
+    readonly iova: IovaSpec;
+  };
+  /** Use large leaves when alignment allows (intel_iommu=sp_off clears it). */
+  readonly superpages: boolean;
+  /** The driver passes the invalidation hint when no table page was freed. */
+  readonly invalidationHint: boolean;
+  /** Timer tick, ps: timeouts round up to it (1/HZ). */
+  readonly tick: number;
+  readonly costs: CostSpec;
+}

@@ -1,0 +1,36 @@
+/** Read-only description of a PCI Express link and root port. Times in integer picoseconds, sizes in bytes. */
+
+export interface LinkSpec {
+  /** 1 to 5. Sets the transfer rate and the line code. */
+  readonly generation: number;
+  /** Lanes: 1, 2, 4, 8, 16. */
+  readonly width: number;
+  /** Max_Payload_Size. */
+  readonly maxPayload: number;
+  /** Max_Read_Request_Size. */
+  readonly maxReadRequest: number;
+  /** Framing, sequence number, LCRC and header of a memory request (4 DW header), bytes. */
+  readonly requestOverhead: number;
+  /** The same for a completion (3 DW header), bytes. */
+  readonly completionOverhead: number;
+  /** Share of the link taken by DLLPs (acknowledge, flow control) and skip ordered sets, in millionths. */
+  readonly dllpShare: number;
+  /** Time of flight and fixed pipeline delay of one direction, ps. */
+  readonly latency: number;
+  /** Outstanding non-posted requests of the device (tags). */
+  readonly tags: number;
+}
+
+export interface PortSpec {
+  /** Socket the root port belongs to. */
+  readonly socket: string;
+  /** Name of the IOMMU unit in front of it; null: none, addresses are physical. */
+  readonly iommu: string | null;
+  /** Flow-control credits advertised to the device. */
+  readonly postedHeaders: number;
+  /** In units of 16 bytes. */
+  readonly postedData: number;
+  readonly nonPostedHeaders: number;
+  /** From a buffer being freed until the device may use the credit, ps. */
+  readonly creditReturn: number;
+}

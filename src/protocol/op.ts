@@ -1,0 +1,36 @@
+/**
+ * Every stage an event can be due for. The kernel carries the number, system/dispatch switches over it, components name it.
+ * Declared here, once, so that no component needs to import another to hand work on.
+ */
+export const enum Op {
+  /** Device: the issue gate opens (interval elapsed, open-loop arrival). */
+  DeviceIssue,
+  /** Device: a flow-control credit or tag has become available. */
+  DeviceCredit,
+  /** Device: last byte of the completion of a read TLP has arrived, or a posted write is globally visible. */
+  DeviceDone,
+  /** Root port: a TLP has arrived from the link. */
+  PortArrive,
+  /** IOMMU: result of the lookup pipeline. */
+  IommuLookup,
+  /** IOMMU: a translated transaction may leave the queue. */
+  IommuRelease,
+  /** IOMMU: one word of a directory or table arrived at a walker. */
+  WalkRead,
+  /** IOMMU: a walk has ended and its waiting transactions are replayed. */
+  WalkReplay,
+  /** IOMMU: invalidation queue engine, next step. */
+  InvalidationStep,
+  /** IOMMU: a register write has arrived. */
+  MmioWrite,
+  /** Memory has served the TLP. */
+  MemoryServed,
+  /** OS: a thread's current step is over. */
+  ThreadStep,
+  /** OS: a timer is due. */
+  Timer,
+  /** Run control: end of a window. */
+  WindowEnd,
+  /** Kernel: second half of a stage that was not elided (`--every-event`). */
+  Relay,
+}

@@ -1,0 +1,103 @@
+/**
+ * The resolved description of one simulation point: plain data, every quantity a number in base units (ps, bytes, bit/s, Hz).
+ * A point's id is the content hash of this record; everything a run computes follows from it.
+ */
+import type { EngineSpec } from '../devices/spec.js';
+import type { IommuSpec } from '../iommu/spec.js';
+import type { HostCacheState, InterconnectSpec, SocketSpec } from '../memory/spec.js';
+import type { OsSpec } from '../os/spec.js';
+import type { LinkSpec, PortSpec } from '../pcie/spec.js';
+
+export interface MachineSpec {
+  readonly sockets: Readonly<Record<string, SocketSpec>>;
+  readonly interconnect: InterconnectSpec;
+  readonly iommus: Readonly<Record<string, IommuSpec>>;
+  readonly ports: Readonly<Record<string, PortSpec>>;
+  readonly hostCache: HostCacheState;
+}
+
+export interface DeviceSpec {
+  /** Root port it is plugged into. */
+  readonly port: string;
+  /** Requester id, bus:device.function as one number (bus << 8 | devfn). */
+  readonly requester: number;
+  readonly link: LinkSpec;
+  readonly engine: EngineSpec;
+}
+
+/** Random DMA over a window that stays mapped (pcie-bench). */
+export interface DmaJobSpec {
+  readonly kind: 'dma';
+  readonly device: string;
+  /** Share of reads in percent; the rest are writes. */
+  readonly reads: number;
+  /** Bytes per DMA. */
+  readonly size: number;
+  /** Bytes of I/O address space touched. */
+  readonly window: number;
+  readonly pattern: 'random' | 'sequential';
+  /** DMAs kept in flight; at most the engine's limit. Closed loop. */
+  readonly outstanding: number;
+  /** Open loop: mean time between DMAs, ps, exponentially distributed; 0 = closed loop. */
+  readonly interarrival: number;
+  /** Socket whose memory holds the window. */
+  readonly memory: string;
+  /** PASID the DMA carries (scalable mode); -1 = none. */
+  readonly pasid: number;
+}
+
+/** map -> DMA -> unmap by driver threads that recycle buffers: the NIC-like inner loop. */
+export interface StreamJobSpec {
+  readonly kind: 'stream';
+  readonly device: string;
+  readonly threads: number;
+  /** Buffers each thread keeps posted. */
+  readonly depth: number;
+  /** Bytes of a buffer. */
+  readonly size: number;
+  /** `from-device`: the device writes the buffer; `to-device`: reads it. */
+  readonly direction: 'to-device' | 'from-device';
+  /** Socket of CPUs and memory. */
+  readonly socket: string;
+  /** Percent of buffers the device touches once more `lateAfter` ps after it reported them complete (a misbehaving device). */
+  readonly lateAccess: number;
+  readonly lateAfter: number;
+}
+
+/** The kernel's dma_map_benchmark closed loop. */
+export interface MapBenchmarkJobSpec {
+  readonly kind: 'map-benchmark';
+  readonly device: string;
+  readonly threads: number;
+  /** Pages per mapping. */
+  readonly granule: number;
+  readonly direction: 'bidirectional' | 'to-device' | 'from-device';
+  /** dma_trans_ns: pause between map and unmap, ps. */
+  readonly transfer: number;
+  readonly socket: string;
+}
+
+export type JobSpec = DmaJobSpec | StreamJobSpec | MapBenchmarkJobSpec;
+
+/** When a window ends: the first condition met; absent conditions are Infinity-like nulls. */
+export interface WindowSpec {
+  /** Simulated time, ps. */
+  readonly time: number | null;
+  /** Completed operations, all jobs together. */
+  readonly operations: number | null;
+}
+
+export interface StopSpec extends WindowSpec {
+  /** Stop when the batch means of the last `batches` batches of the mean latency agree within `tolerance` (millionths); null = off. */
+  readonly steady: { readonly batches: number; readonly batchOperations: number; readonly tolerance: number } | null;
+}
+
+export interface PointSpec {
+  readonly machine: MachineSpec;
+  readonly os: OsSpec;
+  readonly devices: Readonly<Record<string, DeviceSpec>>;
+  readonly workload: Readonly<Record<string, JobSpec>>;
+  readonly warmup: WindowSpec;
+  readonly stop: StopSpec;
+  readonly seed: number;
+}
