@@ -9,6 +9,8 @@ export interface EngineSpec {
   readonly writeInterval: readonly IntervalRow[];
   /** DMA operations in flight. */
   readonly outstanding: number;
+  /** `in-order`: a DMA's place is free again only when all older ones are complete (a descriptor ring); `any`: at once. */
+  readonly retire: 'in-order' | 'any';
   /** Read bytes in flight. */
   readonly outstandingReadBytes: number;
 }

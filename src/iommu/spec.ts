@@ -25,8 +25,11 @@ export interface TransactionQueueSpec {
   readonly postedDepth: number;
   /** Same for non-posted transactions. */
   readonly nonPostedDepth: number;
-  /** `class`: posted and non-posted each leave in order of arrival. `all`: one common order. `none`: leave when translated. */
-  readonly order: 'all' | 'class' | 'none';
+  /**
+   * What leaves in order of arrival: `all` requests in one order, each `class` (posted, non-posted) in its own, only `posted`
+   * ones, or `none`: each when it is translated.
+   */
+  readonly order: 'all' | 'class' | 'posted' | 'none';
   /** One lookup may start every `interval`, ps. */
   readonly interval: number;
 }
@@ -38,6 +41,8 @@ export interface WalkerSpec {
   readonly overhead: number;
   /** Time from the end of a walk until the waiting transaction is translated (replayed lookup); does not occupy the walker, ps. */
   readonly replay: number;
+  /** Requests that miss on a page whose walk is under way wait for it; false: each walks for itself. */
+  readonly merge: boolean;
   /** Distinct pages that may be missing at the same time (waiting for a walker included). */
   readonly outstanding: number;
 }

@@ -5,7 +5,8 @@ import type { Access } from './access.js';
  * audit pays one comparison. Addresses are doubles (exact below 2^53), `domain` is the OS's domain number, `unit` the IOMMU.
  */
 export interface Observer {
-  attached(domain: number, unit: number, requester: number, pasid: number): void;
+  /** `identity`: the domain passes addresses through. */
+  attached(domain: number, unit: number, requester: number, pasid: number, identity: boolean): void;
   detached(domain: number, unit: number, requester: number, pasid: number): void;
   iovaAllocated(domain: number, iova: number, bytes: number): void;
   mapped(domain: number, iova: number, pa: number, bytes: number, access: Access): void;

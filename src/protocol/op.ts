@@ -13,8 +13,6 @@ export const enum Op {
   PortArrive,
   /** IOMMU: result of the lookup pipeline. */
   IommuLookup,
-  /** IOMMU: a translated transaction may leave the queue. */
-  IommuRelease,
   /** IOMMU: one word of a directory or table arrived at a walker. */
   WalkRead,
   /** IOMMU: a walk has ended and its waiting transactions are replayed. */

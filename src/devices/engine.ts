@@ -1,0 +1,316 @@
+/**
+ * A parametric DMA engine: takes DMAs from its sources in turn, starts at most one per issue interval, cuts each into TLPs
+ * (Max_Read_Request_Size, Max_Payload_Size, never across 4 KiB) and keeps reads within its tags and read-byte budget. A DMA is done
+ * when its last TLP is; its latency is decomposed along that TLP.
+ * Not modelled: descriptor fetches and completion writes of a particular device (see the NIC and NVMe models when they come).
+ * Hot path: bench/end-to-end.
+ */
+import { Event } from '../kernel/event.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { Meter } from '../kernel/meter.js';
+import { Access } from '../protocol/access.js';
+import { Op } from '../protocol/op.js';
+import type { TransactionPool } from '../protocol/pool.js';
+import { type DeviceClient, DmaStatus } from '../protocol/queue.js';
+import { Cause, TlpFlag, type TlpSink } from '../protocol/tlp.js';
+import { Histogram } from '../stats/histogram.js';
+import type { LatencyLedger } from '../stats/latency-ledger.js';
+import type { Source } from './source.js';
+import type { EngineSpec, IntervalRow } from './spec.js';
+
+export interface EngineLimits {
+  readonly maxPayload: number;
+  readonly maxReadRequest: number;
+  readonly tags: number;
+}
+
+function intervalFor(rows: readonly IntervalRow[], bytes: number): number {
+  for (const row of rows) if (bytes <= row.size) return row.interval;
+  return rows.length === 0 ? 0 : rows[rows.length - 1]!.interval;
+}
+
+export class Engine {
+  readonly readLatency = new Histogram();
+  readonly writeLatency = new Histogram();
+  readBytes = 0;
+  writeBytes = 0;
+  faults = 0;
+
+  /** One event for the issue gate and open-loop arrivals, one for credit wake-ups. */
+  readonly gate = new Event();
+  readonly credit = new Event();
+  private gateScheduled = false;
+  private waitingForCredit = false;
+  private sink: TlpSink | null = null;
+  private readonly sources: Source[] = [];
+  private turn = 0;
+  private readonly gateAt = new Float64Array(1);
+
+  // DMA slots
+  private readonly start: Float64Array;
+  private readonly left: Int32Array; // TLPs not yet complete
+  private readonly size: Int32Array;
+  private readonly tag: Int32Array;
+  private readonly status: Int32Array;
+  private readonly access: Int32Array;
+  private readonly sourceOf: Int32Array;
+  private readonly freeSlots: Int32Array;
+  private freeCount: number;
+  // slots in order of issue, and the last TLP of those that are complete but not retired
+  private readonly order: Int32Array;
+  private orderHead = 0;
+  private orderCount = 0;
+  private readonly lastTlp: (Event | null)[];
+
+  // the DMA being cut into TLPs, or -1
+  private current = -1;
+  private currentHi = 0;
+  private currentLo = 0;
+  private currentLeft = 0;
+  private currentContext = -1;
+  private held: Event | null = null;
+
+  private tagsFree: number;
+  private readBytesFree: number;
+  private readonly inOrder: boolean;
+
+  constructor(
+    private readonly kernel: Kernel,
+    readonly index: number,
+    private readonly spec: EngineSpec,
+    private readonly limits: EngineLimits,
+    private readonly pool: TransactionPool,
+    private readonly ledger: LatencyLedger,
+    private readonly meter: Meter,
+    private readonly client: DeviceClient | null,
+  ) {
+    const slots = spec.outstanding;
+    this.start = new Float64Array(slots);
+    this.left = new Int32Array(slots);
+    this.size = new Int32Array(slots);
+    this.tag = new Int32Array(slots);
+    this.status = new Int32Array(slots);
+    this.access = new Int32Array(slots);
+    this.sourceOf = new Int32Array(slots);
+    this.freeSlots = Int32Array.from({ length: slots }, (_, i) => slots - 1 - i);
+    this.freeCount = slots;
+    this.order = new Int32Array(slots);
+    this.lastTlp = new Array<Event | null>(slots).fill(null);
+    this.tagsFree = limits.tags;
+    this.readBytesFree = spec.outstandingReadBytes;
+    this.inOrder = spec.retire === 'in-order';
+    this.gate.unit = index;
+    this.credit.unit = index;
+  }
+
+  connect(sink: TlpSink): void {
+    this.sink = sink;
+  }
+
+  addSource(source: Source): void {
+    source.index = this.sources.length;
+    this.sources.push(source);
+  }
+
+  /** Starts window work at time `now`. */
+  begin(now: number): void {
+    for (const source of this.sources) source.start(now);
+    this.pump();
+  }
+
+  /** Op.DeviceIssue. */
+  gateOpen(): void {
+    this.gateScheduled = false;
+    this.pump();
+  }
+
+  /** Op.DeviceCredit. */
+  creditReady(): void {
+    this.waitingForCredit = false;
+    this.pump();
+  }
+
+  /** Starts and continues DMAs until something is missing. */
+  pump(): void {
+    for (;;) {
+      if (this.current >= 0 && !this.sendCurrent()) return;
+      const source = this.choose();
+      if (source === null) return;
+      this.startDma(source);
+    }
+  }
+
+  /** The next source in turn that has work and whose DMA may start now; null schedules what it waits for. */
+  private choose(): Source | null {
+    if (this.freeCount === 0) return null;
+    const now = this.kernel.clock[0]!;
+    const gateAt = this.gateAt[0]!;
+    const n = this.sources.length;
+    for (let k = 0; k < n; k++) {
+      let i = this.turn + k;
+      if (i >= n) i -= n;
+      const source = this.sources[i]!;
+      if (!source.ready(now)) continue;
+      if (gateAt > now) {
+        this.wakeAt(gateAt);
+        return null;
+      }
+      this.turn = i + 1 === n ? 0 : i + 1;
+      return source;
+    }
+    this.awaitArrival(now);
+    return null;
+  }
+
+  private awaitArrival(now: number): void {
+    let at = -1;
+    for (const source of this.sources) {
+      const t = source.nextArrival();
+      if (t >= 0 && source.inFlight < source.limit && (at < 0 || t < at)) at = t;
+    }
+    if (at >= 0) this.wakeAt(at > now ? at : now);
+  }
+
+  private wakeAt(at: number): void {
+    if (this.gateScheduled) return;
+    this.gateScheduled = true;
+    this.kernel.after(at - this.kernel.clock[0]!, this.gate, Op.DeviceIssue);
+  }
+
+  private startDma(source: Source): void {
+    const now = this.kernel.clock[0]!;
+    source.next(now);
+    source.inFlight++;
+    const slot = this.freeSlots[--this.freeCount]!;
+    if (this.inOrder) {
+      this.order[(this.orderHead + this.orderCount) % this.order.length] = slot;
+      this.orderCount++;
+    }
+    this.start[slot] = source.clock[0]!;
+    this.size[slot] = source.bytes;
+    this.left[slot] = 0;
+    this.tag[slot] = source.tag;
+    this.status[slot] = DmaStatus.Ok;
+    this.access[slot] = source.access;
+    this.sourceOf[slot] = source.index;
+    const rows = source.access === Access.Read ? this.spec.readInterval : this.spec.writeInterval;
+    this.gateAt[0] = now + intervalFor(rows, source.bytes);
+    this.current = slot;
+    this.currentHi = source.addressHi;
+    this.currentLo = source.addressLo;
+    this.currentLeft = source.bytes;
+    this.currentContext = source.context;
+  }
+
+  /** Sends TLPs of the current DMA; false when it has to wait. */
+  private sendCurrent(): boolean {
+    const slot = this.current;
+    const write = this.access[slot] === Access.Write;
+    while (this.currentLeft > 0) {
+      let tlp = this.held;
+      if (tlp === null) {
+        const most = write ? this.limits.maxPayload : this.limits.maxReadRequest;
+        const toPage = 4096 - (this.currentLo & 4095);
+        let bytes = this.currentLeft < most ? this.currentLeft : most;
+        if (bytes > toPage) bytes = toPage;
+        if (!write && (this.tagsFree === 0 || this.readBytesFree < bytes)) return false;
+        tlp = this.pool.take();
+        if (tlp === null) return false;
+        this.fill(tlp, slot, bytes, write);
+      }
+      if (this.waitingForCredit) return false;
+      const now = this.kernel.clock[0]!;
+      this.ledger.charge(tlp.id, this.held === null ? Cause.Device : Cause.Credits, now);
+      if (!this.sink!.send(tlp)) {
+        this.held = tlp;
+        this.waitingForCredit = true;
+        return false;
+      }
+      this.held = null;
+      if (!write) {
+        this.tagsFree--;
+        this.readBytesFree -= tlp.bytes;
+      }
+      this.left[slot]!++;
+      this.currentLeft -= tlp.bytes;
+      const lo = this.currentLo;
+      this.currentLo = (lo + tlp.bytes) | 0;
+      if (this.currentLo >>> 0 < lo >>> 0) this.currentHi = (this.currentHi + 1) | 0;
+    }
+    this.current = -1;
+    return true;
+  }
+
+  private fill(tlp: Event, slot: number, bytes: number, write: boolean): void {
+    tlp.source = this.index;
+    tlp.parent = slot;
+    tlp.flags = write ? TlpFlag.Write : 0;
+    tlp.bytes = bytes;
+    tlp.addressHi = this.currentHi;
+    tlp.addressLo = this.currentLo;
+    tlp.context = this.currentContext;
+    this.ledger.start(tlp.id, this.start[slot]!);
+  }
+
+  /** Op.DeviceDone: a read's data are complete in the device, or a write is globally visible. */
+  done(tlp: Event): void {
+    const slot = tlp.parent;
+    if ((tlp.flags & TlpFlag.Write) === 0) {
+      this.tagsFree++;
+      this.readBytesFree += tlp.bytes;
+    }
+    if ((tlp.flags & TlpFlag.Aborted) !== 0) this.status[slot] = DmaStatus.Fault;
+    const last = --this.left[slot]! === 0 && slot !== this.current;
+    if (!last) {
+      this.ledger.discard(tlp.id);
+      this.pool.give(tlp);
+    } else if (this.inOrder) {
+      this.lastTlp[slot] = tlp;
+      this.retire();
+    } else this.finish(tlp, slot);
+    this.pump();
+  }
+
+  /** Frees the oldest places whose DMAs are complete. */
+  private retire(): void {
+    const now = this.kernel.clock[0]!;
+    while (this.orderCount > 0) {
+      const slot = this.order[this.orderHead]!;
+      const tlp = this.lastTlp[slot];
+      if (tlp === null || tlp === undefined) return;
+      this.lastTlp[slot] = null;
+      this.orderHead = this.orderHead + 1 === this.order.length ? 0 : this.orderHead + 1;
+      this.orderCount--;
+      this.ledger.charge(tlp.id, Cause.Retire, now);
+      this.finish(tlp, slot);
+    }
+  }
+
+  private finish(tlp: Event, slot: number): void {
+    const latency = this.ledger.finish(tlp.id, this.kernel.clock[0]!);
+    this.pool.give(tlp);
+    const source = this.sources[this.sourceOf[slot]!]!;
+    source.inFlight--;
+    this.freeSlots[this.freeCount++] = slot;
+    if (this.access[slot] === Access.Read) {
+      this.readBytes += this.size[slot]!;
+      this.readLatency.add(latency);
+    } else {
+      this.writeBytes += this.size[slot]!;
+      this.writeLatency.add(latency);
+    }
+    const status = this.status[slot]!;
+    if (status !== DmaStatus.Ok) this.faults++;
+    if (this.tag[slot]! < 0) this.meter.count();
+    else this.client!.completed(this.index, this.tag[slot]!, status);
+  }
+
+  resetCounters(): void {
+    this.readLatency.reset();
+    this.writeLatency.reset();
+    this.readBytes = 0;
+    this.writeBytes = 0;
+    this.faults = 0;
+    for (const source of this.sources) source.lost = 0;
+  }
+}

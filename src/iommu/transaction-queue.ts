@@ -1,0 +1,121 @@
+/**
+ * The bounded transaction queue in front of translation. Requests enter in order of arrival, are looked up while they wait, and
+ * leave in order: a hit waits behind an older miss, and at most `depth` requests of a class are looked up ahead of it. What does
+ * not fit stays in the receive buffer (ingress), whose credits are then missing to the device.
+ * Hot path: bench/end-to-end.
+ */
+import type { Event } from '../kernel/event.js';
+import { EventFifo } from '../kernel/fifo.js';
+import { TlpFlag } from '../protocol/tlp.js';
+import { TimeAverage } from '../stats/time-average.js';
+import type { TransactionQueueSpec } from './spec.js';
+
+/** `Event.state` of a queued request. */
+export const enum Progress {
+  Pending,
+  Translated,
+}
+
+class Lane {
+  count = 0;
+  readonly ingress = new EventFifo();
+  private readonly ring: (Event | null)[];
+  private readonly mask: number;
+  private head = 0;
+  private length = 0;
+
+  constructor(
+    readonly depth: number,
+    readonly ordered: boolean,
+  ) {
+    let size = 1;
+    while (size < depth) size *= 2;
+    this.ring = new Array<Event | null>(size).fill(null);
+    this.mask = size - 1;
+  }
+
+  append(tlp: Event): void {
+    this.ring[(this.head + this.length) & this.mask] = tlp;
+    this.length++;
+  }
+
+  /** The oldest request if it may leave. */
+  ready(): Event | null {
+    if (this.length === 0) return null;
+    const tlp = this.ring[this.head]!;
+    return tlp.state === Progress.Translated ? tlp : null;
+  }
+
+  removeHead(): void {
+    this.ring[this.head] = null;
+    this.head = (this.head + 1) & this.mask;
+    this.length--;
+  }
+}
+
+export class TransactionQueue {
+  private readonly nonPosted: Lane;
+  private readonly posted: Lane;
+  readonly occupancy = new TimeAverage();
+  /** Requests that found the queue full. */
+  stalls = 0;
+
+  constructor(spec: TransactionQueueSpec) {
+    if (spec.order === 'all') {
+      this.nonPosted = new Lane(spec.postedDepth + spec.nonPostedDepth, true);
+      this.posted = this.nonPosted;
+    } else {
+      this.nonPosted = new Lane(spec.nonPostedDepth, spec.order === 'class');
+      this.posted = new Lane(spec.postedDepth, spec.order !== 'none');
+    }
+  }
+
+  private lane(tlp: Event): Lane {
+    return (tlp.flags & TlpFlag.Write) !== 0 ? this.posted : this.nonPosted;
+  }
+
+  /** True when the request is in the queue now; false: it waits at the ingress and `admit` will return it. */
+  enter(tlp: Event, now: number): boolean {
+    const lane = this.lane(tlp);
+    if (lane.count === lane.depth || lane.ingress.length > 0) {
+      this.stalls++;
+      lane.ingress.push(tlp);
+      return false;
+    }
+    this.take(lane, tlp, now);
+    return true;
+  }
+
+  private take(lane: Lane, tlp: Event, now: number): void {
+    lane.count++;
+    this.occupancy.add(now, 1);
+    tlp.state = Progress.Pending;
+    if (lane.ordered) lane.append(tlp);
+  }
+
+  /** Marks `tlp` translated and returns the request that may leave now, or null. Call `next` for those behind it. */
+  translated(tlp: Event): Event | null {
+    tlp.state = Progress.Translated;
+    const lane = this.lane(tlp);
+    return lane.ordered ? lane.ready() : tlp;
+  }
+
+  /** `tlp`, as returned by `translated` or `next`, leaves the queue. Returns the next one that may leave, or null. */
+  leave(tlp: Event, now: number): Event | null {
+    const lane = this.lane(tlp);
+    lane.count--;
+    this.occupancy.add(now, -1);
+    if (!lane.ordered) return null;
+    lane.removeHead();
+    return lane.ready();
+  }
+
+  /** A request that entered from the ingress because `tlp` left, or null. */
+  admit(tlp: Event, now: number): Event | null {
+    const lane = this.lane(tlp);
+    if (lane.count === lane.depth) return null;
+    const next = lane.ingress.pop();
+    if (next !== null) this.take(lane, next, now);
+    return next;
+  }
+}

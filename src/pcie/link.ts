@@ -1,0 +1,173 @@
+/**
+ * One PCI Express link between a device and its root port: two directions, each a FIFO server (serialisation) followed by a fixed
+ * flight time, and flow-control credits for requests (PCI Express Base Specification 6.0, 2.6 and 4.2). Line code and transfer
+ * rate give the raw rate; acknowledgements and flow-control updates take a fixed share of it.
+ * Not modelled: replay after CRC errors, several virtual channels, lane power states.
+ * Hot path: bench/end-to-end.
+ */
+import type { Event } from '../kernel/event.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { FifoServer } from '../kernel/server.js';
+import { Op } from '../protocol/op.js';
+import { Cause, type CreditReturn, TlpFlag, type TlpSink } from '../protocol/tlp.js';
+import type { LatencyLedger } from '../stats/latency-ledger.js';
+import type { MetricDef, Registry } from '../stats/registry.js';
+import { CreditPool } from './credits.js';
+import type { LinkSpec, PortSpec } from './spec.js';
+
+/** Transfer rate in gigatransfers/s and line code efficiency by generation (4.2.2: 8b/10b, then 128b/130b; generation 6 not offered). */
+const RATE: readonly { gt: number; payload: number; coded: number }[] = [
+  { gt: 0, payload: 0, coded: 1 },
+  { gt: 2.5e9, payload: 8, coded: 10 },
+  { gt: 5e9, payload: 8, coded: 10 },
+  { gt: 8e9, payload: 128, coded: 130 },
+  { gt: 16e9, payload: 128, coded: 130 },
+  { gt: 32e9, payload: 128, coded: 130 },
+];
+
+/** Femtoseconds per byte of one direction, the DLLP share taken off. */
+export function femtosecondsPerByte(spec: LinkSpec): number {
+  const rate = RATE[spec.generation]!;
+  const bits = (rate.gt * spec.width * rate.payload) / rate.coded;
+  return Math.round((8e15 / bits) * (1e6 / (1e6 - spec.dllpShare)));
+}
+
+export const LINK_METRICS: readonly MetricDef[] = [
+  {
+    name: 'link.up.utilisation',
+    unit: 'share',
+    sentence: 'Share of time the direction towards the root port was transmitting.',
+    formula: 'busy time / window',
+  },
+  {
+    name: 'link.down.utilisation',
+    unit: 'share',
+    sentence: 'Share of time the direction towards the device was transmitting.',
+    formula: 'busy time / window',
+  },
+  {
+    name: 'link.up.bytes',
+    unit: 'bytes',
+    sentence: 'Bytes sent towards the root port, packet overhead included.',
+    formula: 'sum over TLPs of overhead + payload',
+  },
+  {
+    name: 'link.down.bytes',
+    unit: 'bytes',
+    sentence: 'Bytes sent towards the device, packet overhead included.',
+    formula: 'sum over completions of overhead + payload',
+  },
+  {
+    name: 'link.credit_stalls',
+    unit: 'count',
+    sentence: 'Times a request found no flow-control credit and had to wait.',
+    formula: 'count',
+  },
+];
+
+export class Link implements TlpSink, CreditReturn {
+  private readonly up = new FifoServer();
+  private readonly down = new FifoServer();
+  private readonly posted: CreditPool;
+  private readonly nonPosted: CreditPool;
+  private readonly femto: number;
+  private blocked = 0; // 0 no, 1 waiting for any return, 2 wake-up event under way
+  private readonly totals = new Float64Array(4); // up bytes, down bytes, stalls, window start
+
+  constructor(
+    private readonly kernel: Kernel,
+    private readonly unit: number,
+    private readonly spec: LinkSpec,
+    port: PortSpec,
+    private readonly ledger: LatencyLedger,
+    private readonly wake: Event,
+  ) {
+    this.femto = femtosecondsPerByte(spec);
+    this.posted = new CreditPool(port.postedHeaders, port.postedData, port.creditReturn);
+    this.nonPosted = new CreditPool(port.nonPostedHeaders, 1 << 30, port.creditReturn);
+  }
+
+  /** Transmission time of `bytes`, ps. */
+  private serialise(bytes: number): number {
+    return Math.floor((bytes * this.femto + 500) / 1000);
+  }
+
+  send(tlp: Event): boolean {
+    const now = this.kernel.clock[0]!;
+    const write = tlp.flags & TlpFlag.Write;
+    const units = write !== 0 ? (tlp.bytes + 15) >> 4 : 0;
+    const pool = write !== 0 ? this.posted : this.nonPosted;
+    if (!pool.take(now, units)) {
+      this.totals[2]!++;
+      this.awaitCredit(pool, now);
+      return false;
+    }
+    const bytes = this.spec.requestOverhead + (write !== 0 ? tlp.bytes : 0);
+    const service = this.serialise(bytes);
+    const end = this.up.book(now, service) + service;
+    this.totals[0]! += bytes;
+    this.ledger.chargeFor(tlp.id, Cause.LinkUp, end + this.spec.latency);
+    tlp.unit = this.unit;
+    this.kernel.relay(end, this.spec.latency, tlp, Op.PortArrive);
+    return true;
+  }
+
+  /** The receive buffer of `tlp` at the root port is free. */
+  returnCredits(tlp: Event): void {
+    const now = this.kernel.clock[0]!;
+    const write = tlp.flags & TlpFlag.Write;
+    const pool = write !== 0 ? this.posted : this.nonPosted;
+    pool.give(now, write !== 0 ? (tlp.bytes + 15) >> 4 : 0);
+    if (this.blocked === 1) this.awaitCredit(pool, now);
+  }
+
+  /**
+   * Data of a read has left memory: completions of at most Max_Payload_Size travel to the device. `overheadPs` is the device's
+   * own time after the last byte.
+   */
+  complete(tlp: Event, overheadPs: number): void {
+    const now = this.kernel.clock[0]!;
+    const chunks = (tlp.flags & TlpFlag.Aborted) !== 0 ? 0 : Math.floor((tlp.bytes - 1) / this.spec.maxPayload) + 1;
+    const bytes =
+      chunks === 0 ? this.spec.completionOverhead : chunks * this.spec.completionOverhead + tlp.bytes;
+    const service = this.serialise(bytes);
+    const end = this.down.book(now, service) + service;
+    this.totals[1]! += bytes;
+    this.ledger.chargeFor(tlp.id, Cause.LinkDown, end + this.spec.latency);
+    this.ledger.chargeFor(tlp.id, Cause.Device, overheadPs);
+    this.kernel.relay(end, this.spec.latency + overheadPs, tlp, Op.DeviceDone);
+  }
+
+  /** The device's wake-up event has fired. */
+  woken(): void {
+    this.blocked = 0;
+  }
+
+  private awaitCredit(pool: CreditPool, now: number): void {
+    if (this.blocked === 2) return;
+    const due = pool.nextDue();
+    if (due < 0) {
+      this.blocked = 1;
+      return;
+    }
+    this.blocked = 2;
+    this.kernel.after(due > now ? due - now : 0, this.wake, Op.DeviceCredit);
+  }
+
+  registerMetrics(registry: Registry, component: string): void {
+    const t = this.totals;
+    registry.gauge(component, 'link.up.utilisation', (now) => (now > t[3]! ? this.up.busyPs(now) / (now - t[3]!) : 0));
+    registry.gauge(component, 'link.down.utilisation', (now) =>
+      now > t[3]! ? this.down.busyPs(now) / (now - t[3]!) : 0,
+    );
+    registry.gauge(component, 'link.up.bytes', () => t[0]!);
+    registry.gauge(component, 'link.down.bytes', () => t[1]!);
+    registry.gauge(component, 'link.credit_stalls', () => t[2]!);
+    registry.onReset((now) => {
+      t.fill(0);
+      t[3] = now;
+      this.up.reset(now);
+      this.down.reset(now);
+    });
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * A root port: receive buffers (whose credits the link advertises), hand-over to the IOMMU in front of memory, and the return path
+ * of completions. Without an IOMMU the address is physical and the request goes straight to memory.
+ * Not modelled: peer-to-peer between ports, relaxed ordering, completion timeouts.
+ * Hot path: bench/end-to-end.
+ */
+import type { Event } from '../kernel/event.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { MemorySystem } from '../memory/system.js';
+import { Op } from '../protocol/op.js';
+import { Cause, type Forwarder, TlpFlag, type Translator } from '../protocol/tlp.js';
+import type { LatencyLedger } from '../stats/latency-ledger.js';
+import type { Link } from './link.js';
+
+export class RootPort implements Forwarder {
+  constructor(
+    private readonly kernel: Kernel,
+    private readonly socket: number,
+    private readonly memory: MemorySystem,
+    private readonly link: Link,
+    private readonly ledger: LatencyLedger,
+    /** Fixed times the device adds after its completion, ps (read) and (write: none). */
+    private readonly readOverheadPs: number,
+    private readonly translator: Translator | null,
+  ) {}
+
+  /** Op.PortArrive: the last byte of a request has arrived. */
+  arrive(tlp: Event): void {
+    if (this.translator !== null) {
+      this.translator.arrive(tlp);
+      return;
+    }
+    tlp.outHi = tlp.addressHi;
+    tlp.outLo = tlp.addressLo;
+    this.forward(tlp);
+  }
+
+  /** The request leaves the receive buffer for memory; an aborted one goes no further. */
+  forward(tlp: Event): void {
+    this.link.returnCredits(tlp);
+    if ((tlp.flags & TlpFlag.Aborted) !== 0) {
+      this.kernel.after(0, tlp, Op.MemoryServed);
+      return;
+    }
+    const now = this.kernel.clock[0]!;
+    const delay =
+      (tlp.flags & TlpFlag.Write) !== 0
+        ? this.memory.deviceWrite(now, this.socket, tlp.outHi, tlp.outLo, tlp.bytes)
+        : this.memory.deviceRead(now, this.socket, tlp.outHi, tlp.outLo, tlp.bytes);
+    this.ledger.chargeFor(tlp.id, Cause.Memory, delay);
+    this.kernel.after(delay, tlp, Op.MemoryServed);
+  }
+
+  /** Op.MemoryServed: a write is globally visible; the data of a read start their way back. True when the device is done with it now. */
+  served(tlp: Event): boolean {
+    this.translator?.served(tlp);
+    if ((tlp.flags & TlpFlag.Write) !== 0) return true;
+    this.link.complete(tlp, this.readOverheadPs);
+    return false;
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Memory requests between devices, root ports and IOMMUs. A TLP is a kernel Event whose fields mean:
+ * `id` its slot in the transaction pool (latency ledger, audit); `source` the device; `parent` the DMA slot of that device;
+ * `flags` TlpFlag bits; `bytes` payload (write) or requested length (read), never across a 4 KiB boundary;
+ * `addressHi:addressLo` the untranslated address; `outHi:outLo` the translated one; `context` the PASID or -1.
+ */
+import type { Event } from '../kernel/event.js';
+
+export const enum TlpFlag {
+  /** Memory write (posted); clear: memory read (non-posted). */
+  Write = 1,
+  /** The IOMMU refused it: a read completes with Unsupported Request, a write is dropped. */
+  Aborted = 2,
+  /** Drain epoch of the IOMMU at translation time (invalidation with DR/DW waits for it). */
+  EpochOdd = 4,
+}
+
+/** Where a TLP waits or travels: the parts its latency is split into. One current cause at a time. */
+export const enum Cause {
+  /** Inside the device: fixed overhead, gaps between TLPs of one DMA. */
+  Device,
+  /** No free tag, flow-control credit or retry-buffer entry. */
+  Credits,
+  /** Serialisation and flight towards the root port. */
+  LinkUp,
+  /** Waiting to enter the IOMMU's transaction queue. */
+  Ingress,
+  /** Lookup pipeline: wait for a slot and lookup time. */
+  Lookup,
+  /** Missed, waiting for a free miss entry or walker. */
+  WalkQueue,
+  /** Reading root, context, PASID directory and PASID table entries. */
+  Directory,
+  /** Page walk: fixed overhead, table reads and replay. */
+  Walk,
+  /** Waiting for another transaction's walk of the same page. */
+  WalkMerged,
+  /** Translated, waiting for older transactions to leave. */
+  Order,
+  /** Memory: cache, DRAM, interconnect. */
+  Memory,
+  /** Completion: waiting for the link, serialisation, flight. */
+  LinkDown,
+  /** Waiting in the device for older completions. */
+  Retire,
+}
+
+export const CAUSES: readonly string[] = [
+  'device',
+  'credits',
+  'link_up',
+  'ingress',
+  'lookup',
+  'walk_queue',
+  'directory',
+  'walk',
+  'walk_merged',
+  'order',
+  'memory',
+  'link_down',
+  'retire',
+];
+
+/** The device's side of a link. */
+export interface TlpSink {
+  /** Takes the TLP if credits allow. Otherwise false, and the device gets one Op.DeviceCredit event when it may try again. */
+  send(tlp: Event): boolean;
+}
+
+/** The root port's side: called by whoever frees the receive buffer the TLP occupied. */
+export interface CreditReturn {
+  returnCredits(tlp: Event): void;
+}
+
+/** The IOMMU's side: a root port hands over requests, and tells when memory has served one (for invalidations that drain). */
+export interface Translator {
+  arrive(tlp: Event): void;
+  served(tlp: Event): void;
+}
+
+/** The root port's side: takes a request that has been translated (or aborted) and sends it on to memory. */
+export interface Forwarder {
+  forward(tlp: Event): void;
+}

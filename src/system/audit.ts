@@ -1,0 +1,216 @@
+/**
+ * The audit: a shadow of what every (unit, requester, PASID) may reach at this instant, fed by the OS and by every translated
+ * transaction. It keeps no simulated time and costs host time only; off by default in runs, on in tests.
+ * Violations: a translation nobody granted, or to another page than the one mapped; a DMA translated after a strict unmap has
+ * returned; an I/O virtual address freed or handed out while a flush that covers it is pending; two mappings of one page.
+ * In lazy mode accesses between unmap and flush are legal and counted: the exposure.
+ */
+import { Access } from '../protocol/access.js';
+import type { Observer } from '../protocol/observer.js';
+import { Histogram } from '../stats/histogram.js';
+import type { MetricDef, Registry } from '../stats/registry.js';
+
+const PAGE = 4096;
+const KEPT = 100;
+
+interface Shadow {
+  pa: number;
+  access: Access;
+  /** Unmapped but not flushed since this time, or -1. */
+  staleSince: number;
+}
+
+interface DomainShadow {
+  readonly pages: Map<number, Shadow>;
+  /** Unmapped ranges waiting for a flush, in order of unmap. */
+  stale: { iova: number; bytes: number; at: number }[];
+}
+
+export const AUDIT_METRICS: readonly MetricDef[] = [
+  {
+    name: 'audit.violations',
+    unit: 'count',
+    sentence: 'Invariants found broken by the audit.',
+    formula: 'count',
+  },
+  {
+    name: 'audit.translations',
+    unit: 'count',
+    sentence: 'Translated transactions the audit has checked.',
+    formula: 'count',
+  },
+  {
+    name: 'audit.stale_accesses',
+    unit: 'count',
+    sentence: 'Transactions that reached a page after its unmap had returned and before its flush (lazy mode).',
+    formula: 'count',
+  },
+  {
+    name: 'audit.stale_bytes',
+    unit: 'bytes',
+    sentence: 'Bytes read or written through such stale translations.',
+    formula: 'sum over stale accesses of their size',
+  },
+  {
+    name: 'audit.exposure',
+    unit: 'ps',
+    sentence: 'Time from the return of an unmap until the flush that made its pages unreachable.',
+    formula: 'flush completion - unmap return, one sample per unmap',
+  },
+];
+
+export class Audit implements Observer {
+  readonly violations: string[] = [];
+  violationCount = 0;
+  translations = 0;
+  staleAccesses = 0;
+  staleBytes = 0;
+  readonly exposure = new Histogram();
+  private readonly domains = new Map<number, DomainShadow>();
+  private readonly owners = new Map<string, { domain: number; identity: boolean }>();
+
+  private domain(number: number): DomainShadow {
+    let d = this.domains.get(number);
+    if (d === undefined) {
+      d = { pages: new Map(), stale: [] };
+      this.domains.set(number, d);
+    }
+    return d;
+  }
+
+  private violate(text: string): void {
+    this.violationCount++;
+    if (this.violations.length < KEPT) this.violations.push(text);
+  }
+
+  attached(domain: number, unit: number, requester: number, pasid: number, identity: boolean): void {
+    const key = `${unit}:${requester}:${pasid}`;
+    const owner = this.owners.get(key);
+    if (owner !== undefined) this.violate(`unit ${unit} requester ${requester} PASID ${pasid} attached twice`);
+    this.owners.set(key, { domain, identity });
+  }
+
+  detached(domain: number, unit: number, requester: number, pasid: number): void {
+    const key = `${unit}:${requester}:${pasid}`;
+    if (this.owners.get(key)?.domain !== domain) this.violate(`detach of ${key} from domain ${domain}, not its owner`);
+    this.owners.delete(key);
+  }
+
+  iovaAllocated(domain: number, iova: number, bytes: number): void {
+    const { pages } = this.domain(domain);
+    for (let at = iova - (iova % PAGE); at < iova + bytes; at += PAGE) {
+      const page = pages.get(at);
+      if (page === undefined) continue;
+      this.violate(
+        page.staleSince < 0
+          ? `IOVA ${hex(at)} of domain ${domain} handed out while mapped`
+          : `IOVA ${hex(at)} of domain ${domain} handed out while its flush is pending`,
+      );
+    }
+  }
+
+  mapped(domain: number, iova: number, pa: number, bytes: number, access: Access): void {
+    const { pages } = this.domain(domain);
+    for (let offset = 0; offset < bytes; offset += PAGE) {
+      if (pages.has(iova + offset)) this.violate(`IOVA ${hex(iova + offset)} of domain ${domain} mapped twice`);
+      pages.set(iova + offset, { pa: pa + offset, access, staleSince: -1 });
+    }
+  }
+
+  unmapping(domain: number, iova: number, bytes: number): void {
+    const { pages } = this.domain(domain);
+    for (let at = iova; at < iova + bytes; at += PAGE) {
+      if (!pages.has(at)) this.violate(`IOVA ${hex(at)} of domain ${domain} unmapped but not mapped`);
+    }
+  }
+
+  unmapped(domain: number, iova: number, bytes: number, strict: boolean, now: number): void {
+    const d = this.domain(domain);
+    for (let at = iova; at < iova + bytes; at += PAGE) {
+      if (strict) d.pages.delete(at);
+      else {
+        const page = d.pages.get(at);
+        if (page !== undefined) page.staleSince = now;
+      }
+    }
+    if (!strict) d.stale.push({ iova, bytes, at: now });
+  }
+
+  flushed(domain: number, startedAt: number, now: number): void {
+    const d = this.domain(domain);
+    const later: DomainShadow['stale'] = [];
+    for (const range of d.stale) {
+      if (range.at > startedAt) {
+        later.push(range);
+        continue;
+      }
+      for (let at = range.iova; at < range.iova + range.bytes; at += PAGE) d.pages.delete(at);
+      this.exposure.add(now - range.at);
+    }
+    d.stale = later;
+  }
+
+  iovaFreed(domain: number, iova: number, bytes: number): void {
+    const { pages } = this.domain(domain);
+    for (let at = iova - (iova % PAGE); at < iova + bytes; at += PAGE) {
+      if (pages.has(at)) this.violate(`IOVA ${hex(at)} of domain ${domain} freed while a device can still reach it`);
+    }
+  }
+
+  translated(
+    unit: number,
+    requester: number,
+    pasid: number,
+    iova: number,
+    output: number,
+    bytes: number,
+    access: Access,
+    now: number,
+  ): void {
+    this.translations++;
+    const owner = this.owners.get(`${unit}:${requester}:${pasid}`);
+    if (owner === undefined) {
+      this.violate(`unit ${unit} translated for requester ${requester} PASID ${pasid}, which is attached to nothing`);
+      return;
+    }
+    if (owner.identity) {
+      if (output !== iova) this.violate(`pass-through turned ${hex(iova)} into ${hex(output)}`);
+      return;
+    }
+    const offset = iova % PAGE;
+    const page = this.domain(owner.domain).pages.get(iova - offset);
+    if (page === undefined) {
+      this.violate(`${now} ps: IOVA ${hex(iova)} of domain ${owner.domain} translated after its unmap had returned`);
+    } else if (page.pa + offset !== output) {
+      this.violate(`${now} ps: IOVA ${hex(iova)} translated to ${hex(output)}, mapped to ${hex(page.pa + offset)}`);
+    } else if ((page.access & access) !== access) {
+      this.violate(`${now} ps: IOVA ${hex(iova)} used for access ${access}, granted ${page.access}`);
+    } else if (page.staleSince >= 0) {
+      this.staleAccesses++;
+      this.staleBytes += bytes;
+    }
+  }
+
+  closed(): void {
+    this.owners.clear();
+  }
+
+  registerMetrics(registry: Registry): void {
+    registry.gauge('audit', 'audit.violations', () => this.violationCount);
+    registry.gauge('audit', 'audit.translations', () => this.translations);
+    registry.gauge('audit', 'audit.stale_accesses', () => this.staleAccesses);
+    registry.gauge('audit', 'audit.stale_bytes', () => this.staleBytes);
+    registry.histogram('audit', 'audit.exposure', this.exposure);
+    // Violations are never reset: one during warm-up counts too.
+    registry.onReset(() => {
+      this.translations = 0;
+      this.staleAccesses = 0;
+      this.staleBytes = 0;
+      this.exposure.reset();
+    });
+  }
+}
+
+function hex(address: number): string {
+  return `0x${address.toString(16)}`;
+}
