@@ -16,7 +16,7 @@ import { Cause, TlpFlag, type TlpSink } from '../protocol/tlp.js';
 import { Histogram } from '../stats/histogram.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
 import type { Source } from './source.js';
-import type { EngineSpec, IntervalRow } from './spec.js';
+import type { EngineSpec, IntervalRow, SlotRow } from './spec.js';
 
 export interface EngineLimits {
   readonly maxPayload: number;
@@ -27,6 +27,11 @@ export interface EngineLimits {
 function intervalFor(rows: readonly IntervalRow[], bytes: number): number {
   for (const row of rows) if (bytes <= row.size) return row.interval;
   return rows.length === 0 ? 0 : rows[rows.length - 1]!.interval;
+}
+
+function slotsFor(rows: readonly SlotRow[], bytes: number): number {
+  for (const row of rows) if (bytes <= row.size) return row.slots;
+  return rows.length === 0 ? 0x7fffffff : rows[rows.length - 1]!.slots;
 }
 
 export class Engine {
@@ -42,6 +47,7 @@ export class Engine {
   private gateScheduled = false;
   private waitingForCredit = false;
   private sink: TlpSink | null = null;
+  private client: DeviceClient | null = null;
   private readonly sources: Source[] = [];
   private turn = 0;
   private readonly gateAt = new Float64Array(1);
@@ -71,6 +77,7 @@ export class Engine {
   private held: Event | null = null;
 
   private tagsFree: number;
+  private readsInFlight = 0;
   private readBytesFree: number;
   private readonly inOrder: boolean;
 
@@ -82,7 +89,6 @@ export class Engine {
     private readonly pool: TransactionPool,
     private readonly ledger: LatencyLedger,
     private readonly meter: Meter,
-    private readonly client: DeviceClient | null,
   ) {
     const slots = spec.outstanding;
     this.start = new Float64Array(slots);
@@ -103,8 +109,10 @@ export class Engine {
     this.credit.unit = index;
   }
 
-  connect(sink: TlpSink): void {
+  /** `client` is told of posted DMAs that are done; an engine without posted work needs none. */
+  connect(sink: TlpSink, client: DeviceClient | null): void {
     this.sink = sink;
+    this.client = client;
   }
 
   addSource(source: Source): void {
@@ -206,6 +214,10 @@ export class Engine {
   private sendCurrent(): boolean {
     const slot = this.current;
     const write = this.access[slot] === Access.Write;
+    if (!write && this.currentLeft === this.size[slot] && this.held === null) {
+      if (this.readsInFlight >= slotsFor(this.spec.readSlots, this.currentLeft)) return false;
+      this.readsInFlight++;
+    }
     while (this.currentLeft > 0) {
       let tlp = this.held;
       if (tlp === null) {
@@ -261,6 +273,7 @@ export class Engine {
     }
     if ((tlp.flags & TlpFlag.Aborted) !== 0) this.status[slot] = DmaStatus.Fault;
     const last = --this.left[slot]! === 0 && slot !== this.current;
+    if (last && this.access[slot] === Access.Read) this.readsInFlight--;
     if (!last) {
       this.ledger.discard(tlp.id);
       this.pool.give(tlp);
@@ -287,7 +300,7 @@ export class Engine {
   }
 
   private finish(tlp: Event, slot: number): void {
-    const latency = this.ledger.finish(tlp.id, this.kernel.clock[0]!);
+    const latency = this.ledger.finish(tlp.id, this.kernel.clock[0]!, this.index);
     this.pool.give(tlp);
     const source = this.sources[this.sourceOf[slot]!]!;
     source.inFlight--;
@@ -301,8 +314,15 @@ export class Engine {
     }
     const status = this.status[slot]!;
     if (status !== DmaStatus.Ok) this.faults++;
-    if (this.tag[slot]! < 0) this.meter.count();
-    else this.client!.completed(this.index, this.tag[slot]!, status);
+    if (source.posted) this.client!.completed(this.index, this.tag[slot]!, status);
+    else this.meter.count();
+  }
+
+  /** Open-loop arrivals lost so far in this window. */
+  lostArrivals(): number {
+    let lost = 0;
+    for (const source of this.sources) lost += source.lost;
+    return lost;
   }
 
   resetCounters(): void {

@@ -32,6 +32,8 @@ export class Source {
   /** Position among the sources of its engine. */
   index = 0;
   readonly limit: number;
+  /** Work comes from a driver, which is told when it is done. */
+  readonly posted: boolean;
   /** Open loop: arrivals not yet issued; arrival times wait in a ring. */
   private readonly arrivals: Float64Array;
   private arrivalHead = 0;
@@ -50,6 +52,7 @@ export class Source {
     private readonly random: RandomStream,
     limit: number,
   ) {
+    this.posted = work === null;
     this.limit = work === null ? limit : Math.min(limit, work.outstanding);
     this.blocks = work === null ? 0 : Math.floor(work.window / work.size);
     this.arrivals = new Float64Array(work !== null && work.interarrival > 0 ? 1024 : 0);

@@ -13,6 +13,16 @@ export interface EngineSpec {
   readonly retire: 'in-order' | 'any';
   /** Read bytes in flight. */
   readonly outstandingReadBytes: number;
+  /**
+   * Reads in flight by DMA size: the first row whose `size` is at least the DMA's applies, the last row to all larger. Unlike the
+   * places counted by `outstanding`, one of these is free as soon as its read is complete, whatever the order.
+   */
+  readonly readSlots: readonly SlotRow[];
+}
+
+export interface SlotRow {
+  readonly size: number;
+  readonly slots: number;
 }
 
 export interface IntervalRow {

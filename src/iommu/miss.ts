@@ -23,6 +23,10 @@ export class Miss {
   phase: Phase = Phase.Idle;
   requester = 0;
   pasid = -1;
+  /** PASID used in the directory: the request's, or the requester's own (RID_PASID). */
+  effectivePasid = 0;
+  /** A directory entry on the way asks not to record qualified faults (FPD). */
+  suppressFaults = false;
   /** 4 KiB page number of the input address, as an int32 pair. */
   pageLo = 0;
   pageHi = 0;

@@ -41,6 +41,8 @@ export interface WalkerSpec {
   readonly overhead: number;
   /** Time from the end of a walk until the waiting transaction is translated (replayed lookup); does not occupy the walker, ps. */
   readonly replay: number;
+  /** A walk for a non-posted request holds its walker this much longer, ps; at most `replay`. */
+  readonly readHold: number;
   /** Requests that miss on a page whose walk is under way wait for it; false: each walks for itself. */
   readonly merge: boolean;
   /** Distinct pages that may be missing at the same time (waiting for a walker included). */

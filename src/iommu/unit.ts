@@ -12,7 +12,7 @@ import { FifoServer } from '../kernel/server.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { MemorySystem } from '../memory/system.js';
 import { type Format, Row } from '../pagetable/format.js';
-import { resumeWalk, Step, startWalk, stepWalk } from '../pagetable/walk.js';
+import { refuseWalk, resumeWalk, Step, startWalk, stepWalk } from '../pagetable/walk.js';
 import { Access } from '../protocol/access.js';
 import type { Observer } from '../protocol/observer.js';
 import { Op } from '../protocol/op.js';
@@ -21,6 +21,9 @@ import type { LatencyLedger } from '../stats/latency-ledger.js';
 import { TimeAverage } from '../stats/time-average.js';
 import { Stage } from './address-space.js';
 import type { Directory } from './arch/vtd/directory.js';
+import type { FaultLog } from './arch/vtd/fault-log.js';
+import { isQualified } from './arch/vtd/format.js';
+import { overlaps, type PageRange } from './arch/vtd/invalidation.js';
 import { Miss, Phase } from './miss.js';
 import type { IommuSpec } from './spec.js';
 import { TransactionQueue } from './transaction-queue.js';
@@ -78,6 +81,7 @@ export class IommuUnit implements Translator {
     private readonly socket: number,
     private readonly ledger: LatencyLedger,
     private readonly directory: Directory,
+    private readonly faults: FaultLog,
     /** By Stage. */
     private readonly formats: readonly Format[],
   ) {
@@ -250,6 +254,11 @@ export class IommuUnit implements Translator {
   }
 
   private readDirectory(m: Miss, delayPs: number): void {
+    if (!this.memory.owns(m.readHi, m.readLo)) {
+      m.fault = this.directory.accessFault(m.phase);
+      this.finish(m, delayPs);
+      return;
+    }
     this.counters.directoryReads++;
     const now = this.kernel.clock[0]!;
     const delay = delayPs + this.memory.walkerRead(now, this.socket, m.readHi, m.readLo, this.spec.coherent);
@@ -275,6 +284,7 @@ export class IommuUnit implements Translator {
   }
 
   private follow(m: Miss, step: Step, delayPs: number): void {
+    if (step === Step.Read && !this.memory.owns(m.walk.entryHi, m.walk.entryLo)) step = refuseWalk(m.walk);
     if (step === Step.Read) {
       this.counters.tableReads++;
       const { entryHi, entryLo } = m.walk;
@@ -325,42 +335,44 @@ export class IommuUnit implements Translator {
       const row = format.classify(walk.consumedLevel, wordHi, wordLo);
       const clean = (format.rows[row + Row.WrittenHi]! & ~wordHi) | (format.rows[row + Row.WrittenLo]! & ~wordLo);
       if (clean !== 0 && (walk.access & Access.Write) === 0) walk.permissions &= ~Access.Write;
-      const size = SIZE_CLASS(walk.sizeLg2);
-      this.translations.fill(space, walk.inputHi, walk.inputLo, size, walk.outHi, walk.outLo, walk.permissions);
     }
     this.follow(m, step, delay);
   }
 
-  /** The walker is free again `delayPs` from now; the waiting requests go on `replay` later. */
+  /** The walk ends `delayPs` from now. */
   private finish(m: Miss, delayPs: number): void {
     m.phase = Phase.Idle;
-    this.kernel.after(delayPs, m.event, Op.WalkReplay);
+    const read = (m.waiters.peek()!.flags & TlpFlag.Write) === 0;
+    this.kernel.after(delayPs + (read ? this.spec.walkers.readHold : 0), m.event, Op.WalkReplay);
   }
 
-  /** Op.WalkReplay: first the walker is released, then, `replay` later, the transactions. */
+  /** Op.WalkReplay: first the walker is released; `replay` after the end of the walk its transactions go on. */
   walkReplay(event: Event): void {
     const m = this.misses[event.id]!;
     const now = this.kernel.clock[0]!;
-    if (event.state === 0) {
-      this.walkersBusy.add(now, -1);
-      this.freeWalkers++;
-      const next = this.walkQueue.pop();
-      if (next !== null) this.begin(this.misses[next.id]!);
-      if (this.spec.walkers.replay > 0) {
-        event.state = 1;
-        this.kernel.after(this.spec.walkers.replay, event, Op.WalkReplay);
-        return;
-      }
+    if (event.state === 1) {
+      event.state = 0;
+      this.replay(m, now);
+      return;
     }
-    event.state = 0;
-    this.replay(m, now);
+    this.walkersBusy.add(now, -1);
+    this.freeWalkers++;
+    const next = this.walkQueue.pop();
+    if (next !== null) this.begin(this.misses[next.id]!);
+    const { replay, readHold } = this.spec.walkers;
+    const read = (m.waiters.peek()!.flags & TlpFlag.Write) === 0;
+    event.state = 1;
+    this.kernel.after(replay - (read ? readHold : 0), event, Op.WalkReplay);
   }
 
   private replay(m: Miss, now: number): void {
-    const { walk, waiters, fault, stale } = m;
+    const { walk, waiters, fault, stale, suppressFaults } = m;
     const { permissions, inputLo, outHi, outLo } = walk;
     const pageLo = outLo - (inputLo & 4095);
     const passThrough = m.located && m.space.stage === Stage.PassThrough;
+    if (!stale && fault === 0 && !passThrough) {
+      this.translations.fill(m.space, walk.inputHi, inputLo, SIZE_CLASS(walk.sizeLg2), outHi, outLo, permissions);
+    }
     let tlp = waiters.pop();
     this.ledger.chargeFor(tlp!.id, Cause.Directory, m.directoryPs);
     this.ledger.charge(tlp!.id, Cause.Walk, now);
@@ -370,7 +382,7 @@ export class IommuUnit implements Translator {
     while (tlp !== null) {
       const following = waiters.pop();
       if (stale) again.push(tlp);
-      else if (fault !== 0) this.abort(tlp, fault);
+      else if (fault !== 0) this.abort(tlp, fault, suppressFaults);
       else if (!passThrough && (permissions & accessOf(tlp)) !== accessOf(tlp)) again.push(tlp);
       else {
         tlp.outHi = outHi;
@@ -391,18 +403,25 @@ export class IommuUnit implements Translator {
   }
   private readonly retry = new EventFifo();
 
-  private abort(tlp: Event, code: number): void {
+  private abort(tlp: Event, code: number, suppress: boolean): void {
     this.counters.aborted++;
     tlp.flags |= TlpFlag.Aborted;
-    this.directory.recordFault(tlp, this.requesters[tlp.source]!, code);
+    if (!(suppress && isQualified(code))) {
+      const requester = this.requesters[tlp.source]!;
+      this.faults.record(code, requester, tlp.context, tlp.addressHi, tlp.addressLo, accessOf(tlp));
+    }
     this.ready(tlp);
   }
 
-  /** Walks under way for `did` (-1: any), and those whose domain is not known yet, are to be repeated. */
-  overtake(did: number): void {
+  /**
+   * An invalidation overtakes walks under way: those of `did` (-1: of any domain) and those whose domain is not known yet are to be
+   * repeated; with `range`, only those of a page in it.
+   */
+  overtake(did: number, range: PageRange | null): void {
     for (const m of this.misses) {
       if (m.waiters.length === 0) continue;
-      if (did < 0 || !m.located || m.space.did === did) m.stale = true;
+      if (did >= 0 && m.located && m.space.did !== did) continue;
+      if (range === null || overlaps(m.pageHi, m.pageLo, 12, range)) m.stale = true;
     }
   }
 

@@ -1,7 +1,7 @@
 /**
  * The one record that is ever scheduled. A DMA, a TLP, a page-table walk, a queued command, a CPU thread and a timer are
  * all instances of this class: one constructor, fixed int32 fields, so that V8 keeps every call site monomorphic.
- * The kernel owns `tick` and `link`; whoever currently holds the event owns everything else.
+ * The due time lives in the event queue; whoever currently holds the event owns its fields.
  * Hot path: see bench/ (event queue, end to end).
  */
 export class Event {
@@ -9,23 +9,19 @@ export class Event {
   op = 0;
   /** Which instance of the handling component (index into the system's table of that kind). */
   unit = 0;
-  /** Second stage of a two-step hand-over (`Kernel.relay`). */
-  opAfter = 0;
-
-  /** Due time, picoseconds modulo 2^32. Owned by the event queue. */
-  tick = 0;
-  /** Bucket list of the event queue. Owned by the event queue. */
-  link: Event | null = null;
-
-  /** Intrusive list while parked (FIFO, waiter list). Owned by whoever parked the event. */
-  next: Event | null = null;
-
   /** Index of the bulk state in the owner's typed arrays (TLP slot, walk slot, thread number). */
   id = 0;
   /** Index of the record this one is part of (the DMA of a TLP). */
   parent = 0;
   /** Index of the issuer (device, CPU). */
   source = 0;
+  /** Second step of `Kernel.relay`: its stage and its delay, picoseconds below 2^31. */
+  opAfter = 0;
+  delayAfter = 0;
+
+  /** Intrusive list while parked (FIFO, waiter list). Owned by whoever parked the event. */
+  next: Event | null = null;
+
   /** Bit set, declared by the protocol in use. */
   flags = 0;
   /** Payload size in bytes. */

@@ -3,7 +3,10 @@
  * after every event, so a window of n operations ends with exactly the n-th.
  */
 export class Meter {
+  /** Operations since `start`. */
   operations = 0;
+  /** Operations since whoever owns the windows last set it to 0. */
+  total = 0;
   open = true;
   private limit = 0;
 
@@ -17,6 +20,7 @@ export class Meter {
   /** One operation is complete. */
   count(): void {
     this.operations++;
+    this.total++;
     if (this.operations === this.limit) this.open = false;
   }
 

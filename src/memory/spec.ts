@@ -6,6 +6,11 @@ export interface LlcSpec {
   readonly ways: number;
   /** Ways that device writes may allocate into (Intel DDIO: 2 of 20). 0 sends device writes to DRAM. */
   readonly ddioWays: number;
+  /**
+   * Share of lines, in millionths, whose set does not follow from the line number but from a hash of it: the imbalance that the
+   * slice hash and scattered page frames cause.
+   */
+  readonly scatter: number;
   /** Load-to-use time of a hit as seen at the root complex, ps. A miss adds the DRAM latency to it. */
   readonly latency: number;
   /** Bandwidth of the LLC port towards I/O, bit/s. */

@@ -75,3 +75,27 @@ export interface OsSpec {
   readonly tick: number;
   readonly costs: CostSpec;
 }
+
+/**
+ * What the operating system knows of one IOMMU unit from its capability registers and firmware. `IommuSpec` of the hardware
+ * fits it; the OS takes no more.
+ */
+export interface UnitSpec {
+  readonly architecture: 'vtd' | 'none';
+  /** Root table mode that the driver programs. */
+  readonly mode: 'legacy' | 'scalable';
+  /** Stage used for DMA mappings in scalable mode. */
+  readonly stage: 'first' | 'second';
+  readonly levels: number;
+  readonly hostAddressWidth: number;
+  /** Largest leaf in bytes. */
+  readonly largestPage: number;
+  /** Walks snoop the CPU caches. */
+  readonly coherent: boolean;
+  readonly invalidation: {
+    /** Ring of 2^sizeLg2 descriptors. */
+    readonly sizeLg2: number;
+    /** CAP.MAMV. */
+    readonly maxAddressMask: number;
+  };
+}

@@ -35,9 +35,10 @@ export class RootPort implements Forwarder {
     this.forward(tlp);
   }
 
-  /** The request leaves the receive buffer for memory; an aborted one goes no further. */
+  /** The request leaves the receive buffer for memory; an aborted one, or one that no memory owns, goes no further. */
   forward(tlp: Event): void {
     this.link.returnCredits(tlp);
+    if (!this.memory.owns(tlp.outHi, tlp.outLo)) tlp.flags |= TlpFlag.Aborted;
     if ((tlp.flags & TlpFlag.Aborted) !== 0) {
       this.kernel.after(0, tlp, Op.MemoryServed);
       return;

@@ -53,7 +53,7 @@ export const AUDIT_METRICS: readonly MetricDef[] = [
   },
   {
     name: 'audit.exposure',
-    unit: 'ps',
+    unit: 'ns',
     sentence: 'Time from the return of an unmap until the flush that made its pages unreachable.',
     formula: 'flush completion - unmap return, one sample per unmap',
   },

@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+/** The program `iommusim`. V8 flags come first: they must be set before any simulation code is compiled. */
+import '../run/flags.js';
+import { runProgram } from './program.js';
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+process.exitCode = await runProgram(process.argv.slice(2), {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+});

@@ -1,0 +1,89 @@
+/** `iommusim run`: expands a workload, runs its points on all cores, writes the results folder, prints the main figures. */
+import { availableParallelism } from 'node:os';
+import { Command } from 'commander';
+import { RunFiles } from '../report/files.js';
+import { formatTable } from '../report/table.js';
+import { executeRun, type RunSummary } from '../run/execute.js';
+import { defaultFolder } from '../run/identity.js';
+import { catchInterrupt } from '../run/interrupt.js';
+import { allMetrics } from '../system/metrics.js';
+import { inputError } from '../workload/errors.js';
+import { ExitCode } from './errors.js';
+import { collect, loadWorkload, type WorkloadOptions } from './load.js';
+import type { Context } from './program.js';
+
+interface Options extends WorkloadOptions {
+  readonly out?: string;
+  readonly threads?: string;
+  readonly quiet: boolean;
+  readonly audit: boolean;
+  readonly everyEvent: boolean;
+}
+
+export function runCommand(context: Context): Command {
+  return new Command('run')
+    .argument('<file>', 'workload file')
+    .description('run a workload and write its results folder; run again to resume')
+    .option('--out <dir>', 'results folder (default: a folder under results/runs)')
+    .option('--set <path=value>', 'set a parameter; may be given more than once', collect, [])
+    .option('--seeds <n>', 'number of seeds, or a list such as "[3, 5]"')
+    .option('--threads <n>', 'worker threads (default: one a core)')
+    .option('--quiet', 'no progress bar and no table', false)
+    .option('--audit', 'watch the invariants of the simulated system during the run', false)
+    .option('--every-event', 'schedule every stage as an event of its own (slower, same results)', false)
+    .action((file: string, options: Options) => run(file, options, context));
+}
+
+async function run(file: string, options: Options, context: Context): Promise<void> {
+  const threads = readThreads(options.threads);
+  const { plan, sha256 } = loadWorkload(file, options);
+  const report = new RunFiles(plan, allMetrics());
+  const interrupt = catchInterrupt();
+  try {
+    const summary = await executeRun(plan, {
+      out: options.out ?? defaultFolder(plan),
+      threads,
+      quiet: options.quiet,
+      audit: options.audit,
+      everyEvent: options.everyEvent,
+      report,
+      signal: interrupt.signal,
+      command: ['iommusim', ...context.argv],
+      workloadSha256: sha256,
+    });
+    finish(summary, report, options, context);
+  } finally {
+    interrupt.dispose();
+  }
+}
+
+function finish(summary: RunSummary, report: RunFiles, options: Options, context: Context): void {
+  const { output } = context;
+  const { total, computed, reused, out, wallSeconds, violations } = summary;
+  if (summary.status === 'interrupted') {
+    output.err(`interrupted: ${computed + reused} of ${total} points are kept in ${out}; the same command resumes\n`);
+    context.exitCode = ExitCode.Interrupted;
+    return;
+  }
+  if (!options.quiet) {
+    output.out(`${formatTable(report.summary(), report.sweptPaths).join('\n')}\n`);
+    const kept = reused > 0 ? ` (${reused} from an earlier run)` : '';
+    output.out(`${total} points${kept} in ${wallSeconds} s; results in ${out}\n`);
+  }
+  if (violations > 0) {
+    const lines = report.violations().slice(0, 20);
+    output.err(`the audit saw ${violations} violations:\n${lines.map((line) => `  ${line}\n`).join('')}`);
+    context.exitCode = ExitCode.Internal;
+  }
+}
+
+function readThreads(text: string | undefined): number {
+  if (text === undefined) {
+    return availableParallelism();
+  }
+  const threads = Number(text);
+  if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
+    throw inputError('E503', `--threads expects a whole number from 1 to 1024, got "${text}"`);
+  }
+  return threads;
+}

@@ -1,0 +1,408 @@
+import { describe, expect, it } from 'vitest';
+import { Fault } from '../../../pagetable/walk.js';
+import { Access } from '../../../protocol/access.js';
+import {
+  AddressType,
+  aboveAddressWidth,
+  CAPABILITY,
+  checkDirectoryEntry,
+  checkLegacyContext,
+  checkPasidEntry,
+  checkRootEntry,
+  checkScalableContext,
+  contextDomain,
+  contextEntryOffset,
+  contextLevels,
+  Descriptor,
+  DescriptorType,
+  decodeDescriptor,
+  descriptorBytes,
+  directoryEntryOffset,
+  EXTENDED_CAPABILITY,
+  encodeContextInvalidation,
+  encodeDeviceTlbInvalidation,
+  encodeDirectoryEntry,
+  encodeFaultRecord,
+  encodeInterruptInvalidation,
+  encodeIotlbInvalidation,
+  encodeLegacyContext,
+  encodePageGroupResponse,
+  encodePasidCacheInvalidation,
+  encodePasidDeviceTlbInvalidation,
+  encodePasidEntry,
+  encodePasidIotlbInvalidation,
+  encodeQueueAddress,
+  encodeRootEntry,
+  encodeRootTableAddress,
+  encodeScalableContext,
+  encodeWait,
+  FAULT_REASON_NAMES,
+  FaultReason,
+  faultReason,
+  faultRecorded,
+  firstStageLevels,
+  Granularity,
+  isQualified,
+  PasidCacheGranularity,
+  PasidType,
+  packRegister,
+  pasidDomain,
+  pasidEntryOffset,
+  pasidLimit,
+  pasidType,
+  queueBytes,
+  queueIsWide,
+  RequestType,
+  registerField,
+  requesterPasid,
+  rootEntryOffset,
+  Stage,
+  secondStageAccessedDirty,
+  secondStageLevels,
+  TableMode,
+  TranslationType,
+  tableMode,
+  WaitFlag,
+} from './format.js';
+
+/** The structure as 64-bit words. */
+function qwords(d: Int32Array, count: number): bigint[] {
+  return Array.from({ length: count }, (_, i) =>
+    BigInt.asUintN(64, (BigInt(d[2 * i + 1]!) << 32n) | BigInt(d[2 * i]! >>> 0)),
+  );
+}
+
+const buffer = (): Int32Array => new Int32Array(16).fill(0x5a5a5a5a);
+const SAGAW_48 = 0b100;
+
+describe('registers', () => {
+  it('reads the capabilities of real units', () => {
+    // Broadwell-EP to Ice Lake-SP: CAP 08d2078c106f0466, ECAP f020df.
+    const cap = (range: readonly [number, number]): number => registerField(range, 0x106f0466, 0x08d2078c);
+    expect(cap(CAPABILITY.ND)).toBe(6);
+    expect(cap(CAPABILITY.SAGAW)).toBe(SAGAW_48);
+    expect(cap(CAPABILITY.MGAW) + 1).toBe(48);
+    expect(cap(CAPABILITY.SSLPS)).toBe(3);
+    expect(cap(CAPABILITY.PSI)).toBe(1);
+    expect(cap(CAPABILITY.NFR) + 1).toBe(8);
+    expect(cap(CAPABILITY.MAMV)).toBe(18);
+    expect([cap(CAPABILITY.DRD), cap(CAPABILITY.DWD), cap(CAPABILITY.CM)]).toEqual([1, 1, 0]);
+    const ecap = (range: readonly [number, number]): number => registerField(range, 0xf020df, 0);
+    expect([ecap(EXTENDED_CAPABILITY.C), ecap(EXTENDED_CAPABILITY.DT), ecap(EXTENDED_CAPABILITY.SMTS)]).toEqual([
+      1, 1, 0,
+    ]);
+    // Sapphire Rapids: CAP 19ed008c40780c66, ECAP 3ee9e86f050df.
+    expect(registerField(CAPABILITY.SAGAW, 0x40780c66, 0x19ed008c)).toBe(0b1100);
+    expect(registerField(CAPABILITY.MGAW, 0x40780c66, 0x19ed008c) + 1).toBe(57);
+    expect(registerField(CAPABILITY.MAMV, 0x40780c66, 0x19ed008c)).toBe(45);
+    expect(registerField(EXTENDED_CAPABILITY.SMTS, 0x86f050df | 0, 0x3ee9e)).toBe(1);
+    expect(registerField(EXTENDED_CAPABILITY.PSS, 0x86f050df | 0, 0x3ee9e) + 1).toBe(20);
+  });
+
+  it('packs what it unpacks', () => {
+    const values = { ND: 6, SAGAW: 4, MGAW: 47, SSLPS: 3, PSI: 1, NFR: 7, MAMV: 18, DWD: 1, DRD: 1, FRO: 0x10, PI: 1 };
+    const [lo, hi] = packRegister(CAPABILITY, values);
+    for (const [name, value] of Object.entries(values)) {
+      expect(registerField(CAPABILITY[name as keyof typeof values], lo, hi)).toBe(value);
+    }
+  });
+
+  it('encodes root table and queue addresses', () => {
+    expect(encodeRootTableAddress(0x1_2345_6000, TableMode.Scalable)).toBe(0x23456400);
+    expect(tableMode(0x23456400)).toBe(TableMode.Scalable);
+    expect(encodeQueueAddress(0x7000, 8, false)).toBe(0x7000);
+    const wide = encodeQueueAddress(0x8000, 8, true);
+    expect(wide).toBe(0x8801);
+    expect([queueIsWide(wide), queueBytes(wide), descriptorBytes(wide), descriptorBytes(0x7000)]).toEqual([
+      true,
+      8192,
+      32,
+      16,
+    ]);
+  });
+});
+
+describe('translation structures', () => {
+  it('encodes root and context entries', () => {
+    const d = buffer();
+    encodeRootEntry(d, 0x12_3456_7000);
+    expect(qwords(d, 1)).toEqual([0x12_3456_7001n]);
+    expect(rootEntryOffset(TableMode.Legacy, 0x3a10)).toBe(0x3a0);
+    expect([rootEntryOffset(TableMode.Scalable, 0x3a10), rootEntryOffset(TableMode.Scalable, 0x3a90)]).toEqual([
+      0x3a0, 0x3a8,
+    ]);
+    expect([contextEntryOffset(TableMode.Legacy, 0x3a90), contextEntryOffset(TableMode.Scalable, 0x3a90)]).toEqual([
+      0x900, 0x200,
+    ]);
+    const context = { root: 0x2_0000_5000, levels: 4, domain: 0x1234, suppressFaults: true };
+    encodeLegacyContext(d, { ...context, translationType: TranslationType.DeviceTlb });
+    expect(qwords(d, 2)).toEqual([0x2_0000_5007n, 0x12_3402n]);
+    expect([contextLevels(d[2]!), contextDomain(d[2]!)]).toEqual([4, 0x1234]);
+  });
+
+  it('encodes scalable-mode entries', () => {
+    const d = buffer();
+    encodeScalableContext(d, {
+      ...{ pasidDirectory: 0x1_8000_2000, directorySize: 7, requesterPasid: 0xabcde },
+      ...{ pasidEnable: true, deviceTlbEnable: true, pageRequestEnable: true, suppressFaults: false },
+    });
+    expect(qwords(d, 4)).toEqual([0x1_8000_2e1dn, 0xabcden, 0n, 0n]);
+    expect([requesterPasid(d[2]!), pasidLimit(d[0]!)]).toEqual([0xabcde, 1 << 20]);
+    encodeDirectoryEntry(d, 0x3000);
+    expect(qwords(d, 1)).toEqual([0x3001n]);
+    expect([directoryEntryOffset(0x12345), pasidEntryOffset(0x12345)]).toEqual([0x48d * 8, 0x140]);
+
+    const entry = {
+      ...{ domain: 0xbeef, firstRoot: 0x1_0000_9000, firstLevels: 5, secondRoot: 0, secondLevels: 4 },
+      ...{
+        secondAccessedDirty: false,
+        walkSnoop: true,
+        pageSnoop: true,
+        supervisorRequests: true,
+        suppressFaults: false,
+      },
+    };
+    encodePasidEntry(d, { ...entry, type: PasidType.FirstStage });
+    expect(qwords(d, 8)).toEqual([0x49n, 0x180_beefn, 0x1_0000_9005n, 0n, 0n, 0n, 0n, 0n]);
+    expect([pasidType(d[0]!), pasidDomain(d[2]!), firstStageLevels(d[4]!)]).toEqual([PasidType.FirstStage, 0xbeef, 5]);
+    const second = { ...entry, firstRoot: 0, firstLevels: 4, secondRoot: 0x2_3456_7000, secondAccessedDirty: true };
+    encodePasidEntry(d, { ...second, type: PasidType.SecondStage, walkSnoop: false, pageSnoop: false });
+    expect(qwords(d, 3)).toEqual([0x2_3456_7289n, 0xbeefn, 1n]);
+    expect([secondStageLevels(d[0]!), secondStageAccessedDirty(d[0]!)]).toEqual([4, true]);
+  });
+
+  it('finds each way an entry can be wrong', () => {
+    const above = aboveAddressWidth(46);
+    expect(above >>> 0).toBe(0xffff_c000);
+    expect(checkRootEntry(TableMode.Legacy, 0x1001, 0x3fff, 0, 0, above)).toBe(FaultReason.None);
+    expect(checkRootEntry(TableMode.Legacy, 0x1000, 0, 0, 0, above)).toBe(0x1);
+    expect(checkRootEntry(TableMode.Legacy, 0x1003, 0, 0, 0, above)).toBe(0xa);
+    expect(checkRootEntry(TableMode.Legacy, 0x1001, 0x4000, 0, 0, above)).toBe(0xa);
+    expect(checkRootEntry(TableMode.Legacy, 0x1001, 0, 1, 0, above)).toBe(0xa);
+    expect(checkRootEntry(TableMode.Scalable, 0x1001, 0, 1, 1, above)).toBe(FaultReason.None);
+    expect(checkRootEntry(TableMode.Scalable, 0x1000, 0, 0, 0, above)).toBe(0x39);
+    expect(checkRootEntry(TableMode.Scalable, 0x1801, 0, 0, 0, above)).toBe(0x3a);
+
+    const legacy = (...[d0, d1, d2, d3]: readonly [number, number, number, number]): FaultReason =>
+      checkLegacyContext(d0, d1, d2, d3, above, SAGAW_48, false);
+    expect(legacy(0x1001, 0, 0x102, 0)).toBe(FaultReason.None);
+    expect(legacy(0x1001, 0, 0x17a, 0)).toBe(FaultReason.None);
+    expect(legacy(0x1000, 0, 0x102, 0)).toBe(0x2);
+    for (const broken of [
+      [0x1011, 0, 0x102, 0],
+      [0x1801, 0, 0x102, 0],
+      [0x1001, 0x4000, 0x102, 0],
+      [0x1001, 0, 0x182, 0],
+      [0x1001, 0, 0x1000102, 0],
+      [0x1001, 0, 0x102, 1],
+    ] as const) {
+      expect(legacy(...broken)).toBe(0xb);
+    }
+    expect([legacy(0x1001, 0, 0x101, 0), legacy(0x100d, 0, 0x102, 0), legacy(0x1009, 0, 0x102, 0)]).toEqual([3, 3, 3]);
+    expect(checkLegacyContext(0x9, 0, 0x102, 0, above, SAGAW_48, true)).toBe(FaultReason.None);
+
+    expect(checkScalableContext(0x1e1d, 0, 0x1fffff, 0, 0, above)).toBe(FaultReason.None);
+    expect(checkScalableContext(0x1e1c, 0, 0, 0, 0, above)).toBe(0x41);
+    expect(checkScalableContext(0x1021, 0, 0, 0, 0, above)).toBe(0x42);
+    expect(checkScalableContext(0x1001, 0, 0x200000, 0, 0, above)).toBe(0x42);
+    expect(checkScalableContext(0x1001, 0, 0, 0, 1, above)).toBe(0x42);
+    expect([checkDirectoryEntry(0x1003, 0, above), checkDirectoryEntry(2, 0, above)]).toEqual([0, 0x51]);
+    expect([checkDirectoryEntry(0x1005, 0, above), checkDirectoryEntry(1, -1, above)]).toEqual([0x52, 0x52]);
+
+    const pasid = (d0: number, d4: number): FaultReason => checkPasidEntry(d0, 0, d4, above, SAGAW_48);
+    expect([pasid(0x49, 0x1001), pasid(0x1089, 0), pasid(0x101, 0), pasid(0x10c9, 0x1001)]).toEqual([0, 0, 0, 0]);
+    expect([pasid(0x48, 0), pasid(0x449, 0), pasid(0x1, 0), pasid(0x141, 0)]).toEqual([0x59, 0x5a, 0x5b, 0x5b]);
+    expect([pasid(0x1085, 0), pasid(0x49, 0x1009)]).toEqual([0x5b, 0x5b]);
+  });
+});
+
+describe('invalidation descriptors', () => {
+  /** Encodes at dword 8 of a dirty buffer; returns the words and what decoding them gives. */
+  function round(
+    encode: (out: Int32Array, at: number) => void,
+    wide = true,
+  ): { words: bigint[]; descriptor: Descriptor } {
+    const d = buffer();
+    encode(d, 8);
+    expect(d[7]).toBe(0x5a5a5a5a);
+    const descriptor = new Descriptor();
+    expect(decodeDescriptor(d.subarray(8), wide, 18, descriptor)).toBe(true);
+    expect(qwords(d.subarray(8), 4).slice(2)).toEqual([0n, 0n]);
+    return { words: qwords(d.subarray(8), 2), descriptor };
+  }
+
+  it('context cache', () => {
+    const { words, descriptor } = round((d, at) =>
+      encodeContextInvalidation(d, at, Granularity.Selective, 0x1234, 0x3a10, 2),
+    );
+    expect(words).toEqual([0x2_3a10_1234_0031n, 0n]);
+    expect(descriptor).toMatchObject({ type: 1, granularity: 3, domain: 0x1234, source: 0x3a10, functionMask: 2 });
+    expect(round((d, at) => encodeContextInvalidation(d, at, Granularity.Global, 0, 0, 0), false).words[0]).toBe(0x11n);
+  });
+
+  it('IOTLB: page-selective with mask, hint and draining; domain; global', () => {
+    const page = round((d, at) =>
+      encodeIotlbInvalidation(d, at, Granularity.Selective, 0xffff, 0x12, 0x3460_0000, 9, true, true, true),
+    );
+    expect(page.words).toEqual([0xffff_00f2n, 0x12_3460_0049n]);
+    expect(page.descriptor).toMatchObject({
+      ...{ type: DescriptorType.Iotlb, granularity: 3, domain: 0xffff, addressMask: 9, hint: 1 },
+      ...{ addressHi: 0x12, addressLo: 0x3460_0000, drainReads: 1, drainWrites: 1 },
+    });
+    const domain = round((d, at) => encodeIotlbInvalidation(d, at, Granularity.Domain, 7, 0, 0, 0, false, true, true));
+    expect(domain.words).toEqual([0x7_00e2n, 0n]);
+    const all = round((d, at) => encodeIotlbInvalidation(d, at, Granularity.Global, 0, 0, 0, 0, false, false, true));
+    expect(all.words).toEqual([0x52n, 0n]);
+  });
+
+  it('PASID-based IOTLB and PASID cache', () => {
+    const page = round((d, at) =>
+      encodePasidIotlbInvalidation(d, at, Granularity.Selective, 5, 0xabcde, 1, 0x4000_2000, 1, false),
+    );
+    expect(page.words).toEqual([0xabcde_0005_0036n, 0x1_4000_2001n]);
+    expect(page.descriptor).toMatchObject({ type: 6, domain: 5, pasid: 0xabcde, addressMask: 1, hint: 0 });
+    const all = round((d, at) => encodePasidIotlbInvalidation(d, at, Granularity.Domain, 5, 3, 0, 0, 0, false));
+    expect(all.words).toEqual([0x3_0005_0026n, 0n]);
+    const cache = round((d, at) => encodePasidCacheInvalidation(d, at, PasidCacheGranularity.Pasid, 5, 3));
+    expect(cache.words).toEqual([0x3_0005_0017n, 0n]);
+    const domain = round((d, at) => encodePasidCacheInvalidation(d, at, PasidCacheGranularity.Domain, 5, 0));
+    expect(domain.descriptor).toMatchObject({ type: 7, granularity: 0, domain: 5, pasid: 0 });
+  });
+
+  it('wait with status write', () => {
+    const flags = WaitFlag.StatusWrite | WaitFlag.Fence;
+    const { words, descriptor } = round((d, at) => encodeWait(d, at, flags, 0x12, 0x3456_7894, 2), false);
+    expect(words).toEqual([0x2_0000_0065n, 0x12_3456_7894n]);
+    expect(descriptor).toMatchObject({ type: 5, flags, statusData: 2, addressHi: 0x12, addressLo: 0x3456_7894 });
+  });
+
+  it('device TLB: the lowest zero bit from bit 12 codes the size', () => {
+    const device = (lg2: number): bigint[] =>
+      round((d, at) => encodeDeviceTlbInvalidation(d, at, 0x3a10, 0xabc, 32 & 31, 0x1, 0x8000_0000, lg2)).words;
+    expect(device(12)).toEqual([0xab0_3a10_0000_c003n, 0x1_8000_0000n]);
+    expect(device(13)[1]).toBe(0x1_8000_0001n);
+    expect(device(14)[1]).toBe(0x1_8000_1001n);
+    expect(device(21)[1]).toBe(0x1_800f_f001n);
+    expect(device(32)[1]).toBe(0x1_7fff_f001n);
+    expect(device(33)[1]).toBe(0x0_ffff_f001n);
+    expect(device(64)[1]).toBe(0x7fff_ffff_ffff_f001n);
+    const pasid = round((d, at) => encodePasidDeviceTlbInvalidation(d, at, 0x3a10, 0xabc, 16, 0x77, 0, 0x20_0000, 21));
+    expect(pasid.words).toEqual([0xab0_0077_3a10_c108n, 0x2f_f800n]);
+    expect(pasid.descriptor).toMatchObject({ type: 8, source: 0x3a10, pasid: 0x77, flags: 1 });
+  });
+
+  it('interrupt entry cache and page group response', () => {
+    expect(round((d, at) => encodeInterruptInvalidation(d, at, true, 0x1234, 3), false).words).toEqual([
+      0x1234_1800_0014n,
+      0n,
+    ]);
+    const response = round((d, at) => encodePageGroupResponse(d, at, 0x3a10, 0x55, true, 1, 0x1ab));
+    expect(response.words).toEqual([0x55_3a10_1019n, 0xd58n]);
+    expect(response.descriptor).toMatchObject({
+      type: 9,
+      source: 0x3a10,
+      pasid: 0x55,
+      flags: 1,
+      code: 1,
+      group: 0x1ab,
+    });
+  });
+
+  it('refuses what stops a real queue', () => {
+    const d = new Int32Array(8);
+    const out = new Descriptor();
+    const legal = (wide: boolean, ...words: number[]): boolean => {
+      d.fill(0);
+      d.set(words);
+      return decodeDescriptor(d, wide, 18, out);
+    };
+    expect(legal(true, 0)).toBe(false);
+    expect(legal(true, 0xa)).toBe(false);
+    expect(legal(true, 0x205)).toBe(false);
+    expect(legal(false, 0x26)).toBe(false);
+    expect(legal(false, 0x17)).toBe(false);
+    expect(legal(false, 0x08)).toBe(false);
+    expect([legal(true, 0x26), legal(true, 0x17), legal(true, 0x08)]).toEqual([true, true, true]);
+    expect(legal(true, 0x16)).toBe(false);
+    expect(legal(true, 0x27)).toBe(false);
+    expect(legal(false, 0x02)).toBe(false);
+    expect(legal(false, 0x01)).toBe(false);
+    expect([legal(false, 0x32, 0, 18), legal(false, 0x32, 0, 19)]).toEqual([true, false]);
+    expect(legal(false, 0x22, 0, 19)).toBe(true);
+    expect(legal(true, 0x25, 0, 0, 0, 1)).toBe(false);
+    expect(legal(false, 0x25, 0, 0, 0, 1)).toBe(true);
+    for (const [word, bits] of [
+      [0, [8, 12, 31]],
+      [2, [0, 1]],
+    ] as const) {
+      for (const bit of bits) {
+        const words = [0x25, 0, 0, 0];
+        words[word]! |= 1 << bit;
+        expect(legal(false, ...words)).toBe(false);
+      }
+    }
+    for (const bit of [7, 8, 11]) expect(legal(false, 0x32, 0, 1 << bit)).toBe(false);
+    for (const bit of [8, 12, 15]) expect(legal(false, 0x32 | (1 << bit))).toBe(false);
+    expect(legal(false, 0x32, 1)).toBe(false);
+  });
+});
+
+describe('faults', () => {
+  it('encodes a record', () => {
+    const d = buffer();
+    encodeFaultRecord(
+      d,
+      FaultReason.ReadDenied,
+      0x3a10,
+      -1,
+      0x12,
+      0x3456_7abc,
+      RequestType.Read,
+      AddressType.Untranslated,
+    );
+    expect(qwords(d, 2)).toEqual([0x12_3456_7000n, 0xc000_0006_0000_3a10n]);
+    encodeFaultRecord(
+      d,
+      FaultReason.FirstStageNotPresent,
+      0x3a10,
+      0xabcde,
+      0,
+      0x1000,
+      RequestType.PageRequest,
+      AddressType.Translated,
+    );
+    expect(qwords(d, 2)).toEqual([0x1000n, 0xaabc_de71_9000_3a10n]);
+    expect([faultRecorded(d[3]!), faultRecorded(d[3]! & 0x7fff_ffff)]).toEqual([true, false]);
+  });
+
+  it('maps the end of a walk to a reason per mode and stage', () => {
+    const row = (fault: Fault, access: number): number[] =>
+      [Stage.LegacySecond, Stage.ScalableFirst, Stage.ScalableSecond].map((stage) =>
+        faultReason(stage, fault, access, false),
+      );
+    expect(row(Fault.NotPresent, Access.Read)).toEqual([6, 0x71, 0x79]);
+    expect(row(Fault.NotPresent, Access.Write)).toEqual([5, 0x71, 0x79]);
+    expect(row(Fault.Reserved, Access.Read)).toEqual([0xc, 0x72, 0x7a]);
+    expect(row(Fault.ReadDenied, Access.Read)).toEqual([6, 0x86, 0x86]);
+    expect(row(Fault.WriteDenied, Access.Write)).toEqual([5, 0x85, 0x85]);
+    expect(row(Fault.TableAccess, Access.Read)).toEqual([7, 0x70, 0x78]);
+    expect(faultReason(Stage.LegacySecond, Fault.AddressWidth, Access.Read, false)).toBe(4);
+    expect(faultReason(Stage.ScalableSecond, Fault.AddressWidth, Access.Read, false)).toBe(0x83);
+    expect(faultReason(Stage.ScalableFirst, Fault.NonCanonical, Access.Read, false)).toBe(0x80);
+    expect(faultReason(Stage.ScalableFirst, Fault.Privilege, Access.Read, false)).toBe(0x81);
+    expect(faultReason(Stage.ScalableFirst, Fault.ExecuteDenied, Access.Execute, false)).toBe(0x82);
+    const atRoot = [Stage.LegacySecond, Stage.ScalableFirst, Stage.ScalableSecond].map((s) =>
+      faultReason(s, Fault.TableAccess, 1, true),
+    );
+    expect(atRoot).toEqual([3, 0x73, 0x7b]);
+    expect(faultReason(Stage.LegacySecond, Fault.None, Access.Read, false)).toBe(FaultReason.None);
+  });
+
+  it('suppresses only qualified faults and names each reason', () => {
+    const always = Object.keys(FAULT_REASON_NAMES)
+      .map(Number)
+      .filter((reason) => !isQualified(reason));
+    expect(always).toEqual([0x1, 0x8, 0x9, 0xa, 0x30, 0x31, 0x32, 0x38, 0x39, 0x3a, 0x40, 0x50, 0x58]);
+    expect(FAULT_REASON_NAMES[FaultReason.PasidInvalid]).toBe('PASID entry invalid');
+  });
+});

@@ -1,0 +1,124 @@
+/** Metrics of an IOMMU unit: definitions, and where their values come from. Names follow the hardware's own counters where there are some. */
+import type { MetricDef, Registry } from '../stats/registry.js';
+import type { Directory } from './arch/vtd/directory.js';
+import type { SetAssociativeCache } from './cache.js';
+import type { IommuUnit } from './unit.js';
+
+const CACHES: readonly [name: string, what: string][] = [
+  ['iotlb', 'IOTLB'],
+  ['context_cache', 'context cache'],
+  ['pasid_cache', 'PASID cache'],
+  ['psc_level2', 'paging-structure cache of level 2 entries (2 MiB each)'],
+  ['psc_level3', 'paging-structure cache of level 3 entries (1 GiB each)'],
+  ['psc_level4', 'paging-structure cache of level 4 entries (512 GiB each)'],
+  ['psc_level5', 'paging-structure cache of level 5 entries (256 TiB each)'],
+];
+
+const cacheMetrics: MetricDef[] = CACHES.flatMap(([name, what]) => [
+  { name: `iommu.${name}.lookups`, unit: 'count', sentence: `Lookups of the ${what}.`, formula: 'count' },
+  { name: `iommu.${name}.hit_rate`, unit: 'share', sentence: `Share of lookups that hit the ${what}.`, formula: 'hits / lookups' },
+  {
+    name: `iommu.${name}.invalidated`,
+    unit: 'count',
+    sentence: `Entries that invalidations removed from the ${what}.`,
+    formula: 'count',
+  },
+  {
+    name: `iommu.${name}.occupancy`,
+    unit: 'entries',
+    sentence: `Valid entries of the ${what} at the end of the window.`,
+    formula: 'state',
+  },
+]);
+
+export const IOMMU_METRICS: readonly MetricDef[] = [
+  { name: 'iommu.requests', unit: 'count', sentence: 'Memory requests that arrived at the unit.', formula: 'count' },
+  ...cacheMetrics,
+  { name: 'iommu.walks', unit: 'count', sentence: 'Page walks begun.', formula: 'count' },
+  {
+    name: 'iommu.reads_per_walk',
+    unit: 'reads',
+    sentence: 'Memory reads of table entries per walk.',
+    formula: 'table reads / walks',
+  },
+  {
+    name: 'iommu.directory_reads',
+    unit: 'count',
+    sentence: 'Memory reads of root, context, PASID directory and PASID table entries.',
+    formula: 'count',
+  },
+  {
+    name: 'iommu.walks_merged',
+    unit: 'count',
+    sentence: 'Requests that waited for the walk of another request to the same page.',
+    formula: 'count',
+  },
+  {
+    name: 'iommu.walks_restarted',
+    unit: 'count',
+    sentence: 'Walks begun again because an invalidation overtook them.',
+    formula: 'count',
+  },
+  {
+    name: 'iommu.walkers.occupancy',
+    unit: 'walks',
+    sentence: 'Walkers in use, average over time.',
+    formula: 'time integral of walks in flight / window',
+  },
+  {
+    name: 'iommu.queue.occupancy',
+    unit: 'requests',
+    sentence: 'Requests in the transaction queue, average over time.',
+    formula: 'time integral of queued requests / window',
+  },
+  {
+    name: 'iommu.queue.stalls',
+    unit: 'count',
+    sentence: 'Requests that found the transaction queue full.',
+    formula: 'count',
+  },
+  {
+    name: 'iommu.miss_stalls',
+    unit: 'count',
+    sentence: 'Requests that found all miss records taken.',
+    formula: 'count',
+  },
+  {
+    name: 'iommu.aborted',
+    unit: 'count',
+    sentence: 'Requests refused by translation.',
+    formula: 'count',
+  },
+];
+
+const rate = (hits: number, lookups: number): number => (lookups === 0 ? 0 : hits / lookups);
+
+function registerCache(registry: Registry, component: string, name: string, cache: SetAssociativeCache): void {
+  registry.gauge(component, `iommu.${name}.lookups`, () => cache.lookups);
+  registry.gauge(component, `iommu.${name}.hit_rate`, () => rate(cache.hits, cache.lookups));
+  registry.gauge(component, `iommu.${name}.invalidated`, () => cache.invalidated);
+  registry.gauge(component, `iommu.${name}.occupancy`, () => cache.occupancy);
+}
+
+/** Registers everything a unit counts under its name. */
+export function registerUnit(registry: Registry, component: string, unit: IommuUnit, directory: Directory): void {
+  const { counters, translations } = unit;
+  registry.gauge(component, 'iommu.requests', () => counters.requests);
+  registerCache(registry, component, 'iotlb', translations.iotlb);
+  registerCache(registry, component, 'context_cache', directory.contextCache);
+  registerCache(registry, component, 'pasid_cache', directory.pasidCache);
+  translations.structure.forEach((cache, i) => {
+    registerCache(registry, component, `psc_level${i + 2}`, cache);
+  });
+  registry.gauge(component, 'iommu.walks', () => counters.walks);
+  registry.gauge(component, 'iommu.reads_per_walk', () => rate(counters.tableReads, counters.walks));
+  registry.gauge(component, 'iommu.directory_reads', () => counters.directoryReads);
+  registry.gauge(component, 'iommu.walks_merged', () => counters.merged);
+  registry.gauge(component, 'iommu.walks_restarted', () => counters.restarts);
+  registry.gauge(component, 'iommu.walkers.occupancy', (now) => unit.walkersBusy.mean(now));
+  registry.gauge(component, 'iommu.queue.occupancy', (now) => unit.queue.occupancy.mean(now));
+  registry.gauge(component, 'iommu.queue.stalls', () => unit.queue.stalls);
+  registry.gauge(component, 'iommu.miss_stalls', () => counters.missStalls);
+  registry.gauge(component, 'iommu.aborted', () => counters.aborted);
+  registry.onReset((now) => unit.resetCounters(now));
+}

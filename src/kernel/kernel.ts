@@ -1,0 +1,68 @@
+/**
+ * The simulated clock and the schedule. Events become due in order of time and, at equal times, in order of scheduling.
+ * The kernel carries op numbers without knowing what they mean: the loop that calls `next` dispatches them.
+ * Hot path: bench/queue.mjs.
+ */
+
+import type { Event } from './event.js';
+import { EventQueue } from './queue.js';
+
+/** Longest latency that `relay` takes, ps: it is kept in an int32 field. */
+const LONGEST_RELAY_PS = 0x7fffffff;
+
+export class Kernel {
+  /** Plain mode, the oracle for event elision: `relay` schedules both halves of a stage as events. */
+  everyEvent = false;
+  /** [0] = now, absolute picoseconds. */
+  readonly clock: Float64Array;
+  private readonly queue = new EventQueue();
+
+  /** `relayOp`: op of the event between the two halves of a relay; its dispatch must call `relayed`. */
+  constructor(readonly relayOp: number = -1) {
+    this.clock = this.queue.clock;
+  }
+
+  /** Events scheduled and not yet returned by `next`. */
+  get pending(): number {
+    return this.queue.size;
+  }
+
+  /** Events returned by `next` so far. */
+  get dispatched(): number {
+    return this.queue.popped;
+  }
+
+  /**
+   * Makes `event` due with `op` in `delayPs` picoseconds: any integer from zero on. Throws RangeError otherwise.
+   * An event must not be scheduled again before `next` has returned it.
+   */
+  after(delayPs: number, event: Event, op: number): void {
+    event.op = op;
+    this.queue.push(delayPs, event);
+  }
+
+  /**
+   * Leaves a first-in first-out stage that ends service in `serviceEndPs`, then takes `latencyPs` (less than 2^31) of flight:
+   * `event` becomes due with `op` after the sum of both. In every-event mode the end of service is an event of its own.
+   */
+  relay(serviceEndPs: number, latencyPs: number, event: Event, op: number): void {
+    if (!(latencyPs <= LONGEST_RELAY_PS)) throw new RangeError(`latency of a relay is 2^31 ps or more: ${latencyPs}`);
+    if (this.everyEvent) {
+      event.opAfter = op;
+      event.delayAfter = latencyPs;
+      this.after(serviceEndPs, event, this.relayOp);
+    } else {
+      this.after(serviceEndPs + latencyPs, event, op);
+    }
+  }
+
+  /** Second half of a relay: to be called when the event comes back with `relayOp`. */
+  relayed(event: Event): void {
+    this.after(event.delayAfter, event, event.opAfter);
+  }
+
+  /** The next event due, with the clock moved to its time; null when nothing is pending. */
+  next(): Event | null {
+    return this.queue.pop();
+  }
+}

@@ -1,0 +1,486 @@
+/**
+ * The event queue: a two-rung ladder, first-in first-out among equal times. A ring of buckets holds the near future as
+ * unsorted stacks; the bucket that becomes current is sorted into a list (or, over-full, into a FineRung); whatever the
+ * ring does not reach waits in a FarWheel and moves over as soon as the ring reaches it, before anything later is added.
+ * Ticks are picoseconds modulo 2^32; the absolute time is a double in `clock`. Bucket width and ring size follow from
+ * the sequence of events alone, so that results never depend on the machine.
+ * Events sit in numbered nodes, so that ordering them touches two int32 words each and no object.
+ * Hot path: bench/queue.mjs.
+ */
+
+import { Event } from './event.js';
+import { FarWheel } from './far-wheel.js';
+import { FineRung, WIDEST_LG2 } from './fine-rung.js';
+
+/** Delays of 2^30 ps or more always go to the far wheel. */
+const HORIZON_LG2 = 30;
+/** The ring grows at its end by eighths of its span. */
+const CHUNKS_LG2 = 3;
+/** Pops between two looks at the shape of the ring. */
+const WINDOW = 16384;
+/** Empty words of the bucket bitmap that may be skipped in one window before it is cut short. */
+const SKIP_LIMIT = 1 << 16;
+/** Width of a bucket in mean gaps between events. */
+const BUCKET_GAPS = 4;
+/** List steps after which an over-full bucket is handed to the fine rung: one insertion, one sort. */
+const INSERT_LIMIT = 32;
+const SORT_LIMIT = 256;
+const MOST_BUCKETS = 1 << 21;
+/** Pending events from which memory latency counts, and what is then loaded ahead: buckets, and events in each. */
+const WARM_SIZE = 1 << 14;
+const WARM_BUCKETS_LG2 = 3;
+const WARM_BUCKETS = 1 << WARM_BUCKETS_LG2;
+const WARM_DEPTH = 8;
+/** Stands for the event of an unused node. */
+const NOBODY = new Event();
+
+export class EventQueue {
+  /** [0] = now, absolute ps: the time of the event returned last. */
+  readonly clock: Float64Array = new Float64Array(1);
+  /** Number of events pending. */
+  size = 0;
+
+  /** Node h (even, from 2; 0 = none): [h] = tick, [h + 1] = next node. Unused nodes form a list from `free`. */
+  private nodes = new Int32Array(2);
+  private readonly events: Event[] = [NOBODY];
+  private free = 0;
+
+  private time = 0;
+  /** First tick of the current bucket, its place in the ring, log2 of its width. */
+  private base = 0;
+  private bucket = 0;
+  private widthLg2 = 10;
+  private buckets = 0;
+  private heads = new Int32Array(0);
+  private bits = new Int32Array(0);
+  /** Ticks from `base` to the end of the last bucket; the ring has been filled up to tick `limit`, in chunks. */
+  private span = 0;
+  private limit = 0;
+  private chunkLg2 = 0;
+  /** Events in the ring, without the current bucket. */
+  private near = 0;
+  /** Sorted list of the current bucket; while the fine rung is open, the list of the present tick only. */
+  private current = 0;
+  private tail = 0;
+  private readonly fine = new FineRung();
+  private readonly far = new FarWheel();
+  private readonly warming = new Int32Array(WARM_BUCKETS);
+  private warmed = -1;
+  /** Keeps loads alive whose only purpose is to be early. */
+  protected seen = 0;
+
+  private untilTune = WINDOW;
+  private window = WINDOW;
+  private beyond = 0;
+  private skipped = 0;
+  /** [0] = pops up to the last window, [1] = start of the window plus idle time jumped over since, [2] = pops at the last change of shape. */
+  private readonly totals = new Float64Array(3);
+
+  constructor() {
+    this.totals[2] = Number.NEGATIVE_INFINITY;
+    this.shape(1024, 10);
+  }
+
+  /** Events returned so far. */
+  get popped(): number {
+    return this.totals[0]! + this.window - this.untilTune;
+  }
+
+  /** Makes `event` due `delayPs` (an integer, zero or more) after now. An event may be pending once only. */
+  push(delayPs: number, event: Event): void {
+    if (this.free === 0) this.grow();
+    const h = this.free;
+    const nodes = this.nodes;
+    const delay = delayPs | 0;
+    if (delay !== delayPs || delay >>> HORIZON_LG2 !== 0) {
+      this.pushFar(delayPs, event);
+      return;
+    }
+    this.free = nodes[h + 1]!;
+    // A node is most often reused for the same event: comparing saves the write barrier.
+    if (this.events[h >> 1] !== event) this.events[h >> 1] = event;
+    this.size++;
+    const t = (this.time + delay) | 0;
+    const d = ((t - this.base) | 0) >>> this.widthLg2;
+    nodes[h] = t;
+    if (d === 0) {
+      this.insert(t, h);
+    } else if (((t - this.limit) | 0) < 0) {
+      this.stack((this.bucket + d) & (this.buckets - 1), h);
+    } else {
+      this.beyond++;
+      this.far.push(nodes, h, this.clock[0]! + delay);
+    }
+  }
+
+  /** Removes and returns the earliest event and moves the clock to its time; null when nothing is pending. */
+  pop(): Event | null {
+    let h = this.current;
+    if (h === 0) {
+      h = this.advance();
+      if (h === 0) return null;
+    }
+    const nodes = this.nodes;
+    const t = nodes[h]!;
+    this.current = nodes[h + 1]!;
+    this.clock[0]! += (t - this.time) | 0;
+    this.time = t;
+    nodes[h + 1] = this.free;
+    this.free = h;
+    this.size--;
+    if (--this.untilTune === 0) this.tune();
+    return this.events[h >> 1]!;
+  }
+
+  private pushFar(delayPs: number, event: Event): void {
+    const at = this.clock[0]! + delayPs;
+    if (!(delayPs >= 0 && Number.isSafeInteger(delayPs) && Number.isSafeInteger(at))) {
+      throw new RangeError(`delay must be an integer number of picoseconds, zero or more: ${delayPs}`);
+    }
+    const h = this.free;
+    this.free = this.nodes[h + 1]!;
+    // A node is most often reused for the same event: comparing saves the write barrier.
+    if (this.events[h >> 1] !== event) this.events[h >> 1] = event;
+    this.nodes[h] = at | 0;
+    this.size++;
+    this.far.push(this.nodes, h, at);
+  }
+
+  private stack(bucket: number, h: number): void {
+    const heads = this.heads;
+    const head = heads[bucket]!;
+    this.near++;
+    this.nodes[h + 1] = head;
+    heads[bucket] = h;
+    if (head === 0) this.bits[bucket >> 5]! |= 1 << (bucket & 31);
+  }
+
+  /** Adds to the current bucket, behind events of the same tick. */
+  private insert(t: number, h: number): void {
+    const nodes = this.nodes;
+    const current = this.current;
+    if (this.fine.active) {
+      if (current !== 0 && nodes[current] === t) this.append(h);
+      else this.fine.add(nodes, h);
+      return;
+    }
+    if (current === 0) {
+      nodes[h + 1] = 0;
+      this.current = h;
+      this.tail = h;
+    } else if (((t - nodes[this.tail]!) | 0) >= 0) {
+      this.append(h);
+    } else if (((t - nodes[current]!) | 0) < 0) {
+      nodes[h + 1] = current;
+      this.current = h;
+    } else {
+      let before = current;
+      let after = nodes[before + 1]!;
+      let steps = 0;
+      while (((t - nodes[after]!) | 0) >= 0) {
+        before = after;
+        after = nodes[after + 1]!;
+        if (++steps === INSERT_LIMIT) {
+          this.fine.open(this.base, this.widthLg2, this.time);
+          this.current = 0;
+          this.refine(current);
+          this.fine.add(nodes, h);
+          return;
+        }
+      }
+      nodes[before + 1] = h;
+      nodes[h + 1] = after;
+    }
+  }
+
+  private append(h: number): void {
+    this.nodes[this.tail + 1] = h;
+    this.nodes[h + 1] = 0;
+    this.tail = h;
+  }
+
+  /** Moves a list, in its order, to the fine rung. */
+  private refine(list: number): void {
+    const nodes = this.nodes;
+    let h = list;
+    while (h !== 0) {
+      const next = nodes[h + 1]!;
+      this.fine.add(nodes, h);
+      h = next;
+    }
+  }
+
+  /** The current bucket is used up: makes the next one current and returns its first node, or 0. */
+  private advance(): number {
+    if (this.fine.active) {
+      const h = this.fine.take(this.nodes);
+      this.tail = this.fine.tail;
+      if (h !== 0) return h;
+    }
+    if (this.near === 0) {
+      if (this.far.length === 0) return 0;
+      this.jump();
+    }
+    const bits = this.bits;
+    const mask = this.buckets - 1;
+    const from = (this.bucket + 1) & mask;
+    let word = from >> 5;
+    let x = bits[word]! & (-1 << (from & 31));
+    while (x === 0) {
+      word = (word + 1) & (mask >> 5);
+      x = bits[word]!;
+      this.skipped++;
+    }
+    const d = 1 + (((word << 5) + 31 - Math.clz32(x & -x) - from) & mask);
+    this.bucket = (this.bucket + d) & mask;
+    this.base = (this.base + (d << this.widthLg2)) | 0;
+    if (this.skipped > SKIP_LIMIT) this.cutWindow();
+    if (((((this.base + this.span) | 0) - this.limit) | 0) >>> this.chunkLg2 !== 0) this.extend();
+    if (this.size > WARM_SIZE && this.bucket >> WARM_BUCKETS_LG2 !== this.warmed) this.warm();
+    return this.sort();
+  }
+
+  /**
+   * Loads nodes and events of the next few buckets side by side. Lists are chains of dependent loads, and with a million events
+   * pending each misses the caches; eight chains at once, without a branch, overlap their misses.
+   */
+  private warm(): void {
+    const nodes = this.nodes;
+    const events = this.events;
+    const at = this.warming;
+    const first = this.bucket & -WARM_BUCKETS;
+    this.warmed = first >> WARM_BUCKETS_LG2;
+    for (let i = 0; i < WARM_BUCKETS; i++) at[i] = this.heads[first + i]!;
+    let seen = 0;
+    for (let depth = 0; depth < WARM_DEPTH; depth++) {
+      for (let i = 0; i < WARM_BUCKETS; i++) {
+        const h = at[i]!;
+        seen ^= events[h >> 1]!.op;
+        at[i] = nodes[h + 1]!;
+      }
+    }
+    this.seen = seen;
+  }
+
+  /**
+   * Nothing is near: moves the ring to just before the first far event. Idle time costs nothing, and does not count when the
+   * ring is tuned.
+   */
+  private jump(): void {
+    this.far.seek(this.nodes);
+    const at = this.far.positionPs();
+    this.totals[1]! += at - this.clock[0]!;
+    this.clock[0] = at;
+    this.time = at | 0;
+    this.base = (this.time - (1 << this.widthLg2)) | 0;
+    this.limit = this.time;
+    this.extend();
+  }
+
+  /** Takes over from the far wheel what lies in the chunks that the ring now reaches. */
+  private extend(): void {
+    const nodes = this.nodes;
+    const far = this.far;
+    const chunks = ((((this.base + this.span) | 0) - this.limit) | 0) >>> this.chunkLg2;
+    this.limit = (this.limit + (chunks << this.chunkLg2)) | 0;
+    for (let i = 0; i < chunks; i++) {
+      if (far.length === 0) {
+        far.skip(chunks - i);
+        return;
+      }
+      let h = far.take(nodes);
+      while (h !== 0) {
+        const next = nodes[h + 1]!;
+        const d = ((nodes[h]! - this.base) | 0) >>> this.widthLg2;
+        far.length--;
+        this.stack((this.bucket + d) & (this.buckets - 1), h);
+        h = next;
+      }
+    }
+  }
+
+  /** Turns the stack of the current bucket into a list in order of time; equal ticks come out in order of scheduling. */
+  private sort(): number {
+    const nodes = this.nodes;
+    const bucket = this.bucket;
+    let h = this.heads[bucket]!;
+    this.heads[bucket] = 0;
+    this.bits[bucket >> 5]! &= ~(1 << (bucket & 31));
+    let near = this.near - 1;
+    let steps = 0;
+    let list = h;
+    let tail = h;
+    let next = nodes[h + 1]!;
+    nodes[h + 1] = 0;
+    while (next !== 0) {
+      h = next;
+      next = nodes[h + 1]!;
+      near--;
+      const t = nodes[h]!;
+      if (((t - nodes[list]!) | 0) <= 0) {
+        nodes[h + 1] = list;
+        list = h;
+        continue;
+      }
+      let before = list;
+      let after = nodes[before + 1]!;
+      while (after !== 0 && ((t - nodes[after]!) | 0) > 0) {
+        before = after;
+        after = nodes[after + 1]!;
+        steps++;
+      }
+      nodes[before + 1] = h;
+      nodes[h + 1] = after;
+      if (after === 0) tail = h;
+      if (steps > SORT_LIMIT) {
+        this.near = near;
+        return this.spill(next, list);
+      }
+    }
+    this.near = near;
+    this.tail = tail;
+    return list;
+  }
+
+  /** Gives up sorting: the rest of the stack (scheduled earlier, latest first), then the sorted part, to the fine rung. */
+  private spill(stack: number, sorted: number): number {
+    const nodes = this.nodes;
+    let h = stack;
+    let list = 0;
+    while (h !== 0) {
+      const next = nodes[h + 1]!;
+      nodes[h + 1] = list;
+      list = h;
+      h = next;
+      this.near--;
+    }
+    this.fine.open(this.base, this.widthLg2, this.base);
+    this.refine(list);
+    this.refine(sorted);
+    const first = this.fine.take(nodes);
+    this.tail = this.fine.tail;
+    return first;
+  }
+
+  /** Ends the window early: the buckets are far too narrow for what is going on. */
+  private cutWindow(): void {
+    this.skipped = 0;
+    if (this.untilTune > 1 && this.window - this.untilTune >= 64) {
+      this.window -= this.untilTune - 1;
+      this.untilTune = 1;
+    }
+  }
+
+  /** Bucket width from the mean gap between events, ring size from what missed the ring. */
+  private tune(): void {
+    const width = (BUCKET_GAPS * (this.clock[0]! - this.totals[1]!)) / this.window;
+    const beyond = (this.beyond * WINDOW) / this.window;
+    this.totals[0]! += this.window;
+    this.totals[1] = this.clock[0]!;
+    this.window = WINDOW;
+    this.untilTune = WINDOW;
+    this.beyond = 0;
+    this.skipped = 0;
+    let widthLg2 = 0;
+    while (2 ** widthLg2 < width && widthLg2 < WIDEST_LG2) widthLg2++;
+    const limit = 1 << (HORIZON_LG2 - widthLg2);
+    let buckets = this.buckets;
+    if (beyond > WINDOW / 16) {
+      buckets *= 2;
+      while (buckets < this.size) buckets *= 2;
+      buckets = Math.min(buckets, MOST_BUCKETS);
+    }
+    buckets = Math.min(buckets, limit);
+    // Too wide costs more than too narrow.
+    if (this.widthLg2 - widthLg2 < 2 && widthLg2 - this.widthLg2 < 3) {
+      if (buckets <= this.buckets) return;
+      widthLg2 = this.widthLg2;
+      buckets = Math.min(buckets, 1 << (HORIZON_LG2 - widthLg2));
+    }
+    // A change of shape touches everything pending: not more often than pays.
+    if (this.totals[0]! - this.totals[2]! < this.size + buckets) return;
+    this.totals[2] = this.totals[0]!;
+    this.reshape(buckets, widthLg2);
+  }
+
+  private shape(buckets: number, widthLg2: number): void {
+    if (buckets !== this.buckets) {
+      this.buckets = buckets;
+      this.heads = new Int32Array(buckets);
+      this.bits = new Int32Array(buckets >> 5);
+    }
+    this.widthLg2 = widthLg2;
+    this.span = buckets << widthLg2;
+    this.chunkLg2 = 31 - Math.clz32(this.span) - CHUNKS_LG2;
+    this.base = (this.time >> widthLg2) << widthLg2;
+    const basePs = this.clock[0]! + ((this.base - this.time) | 0);
+    const chunkPs = 1 << this.chunkLg2;
+    const limitPs = Math.floor((basePs + this.span) / chunkPs) * chunkPs;
+    this.limit = limitPs | 0;
+    this.far.shape(this.chunkLg2, limitPs);
+    this.bucket = 0;
+    this.near = 0;
+    this.current = 0;
+  }
+
+  private reshape(buckets: number, widthLg2: number): void {
+    const nodes = this.nodes;
+    const far = this.far;
+    const nearby = this.drain();
+    const distant = new Int32Array(far.length);
+    far.drain(nodes, distant);
+    this.shape(buckets, widthLg2);
+    for (let i = 0; i < nearby.length; i++) {
+      const h = nearby[i]!;
+      this.settle(h, this.clock[0]! + ((nodes[h]! - this.time) | 0));
+    }
+    // No far event has the time of a near one.
+    for (let i = 0; i < distant.length; i++) this.settle(distant[i]!, far.timeOf(distant[i]!));
+  }
+
+  private settle(h: number, timePs: number): void {
+    const t = this.nodes[h]!;
+    if (timePs >= this.far.positionPs()) {
+      this.far.push(this.nodes, h, timePs);
+      return;
+    }
+    const d = ((t - this.base) | 0) >>> this.widthLg2;
+    if (d === 0) this.insert(t, h);
+    else this.stack(d, h);
+  }
+
+  /** Empties the current bucket and the ring; events of equal time keep their order of scheduling. */
+  private drain(): Int32Array {
+    const nodes = this.nodes;
+    const all = new Int32Array(this.size - this.far.length);
+    let n = 0;
+    let list = this.current;
+    do {
+      for (let h = list; h !== 0; h = nodes[h + 1]!) all[n++] = h;
+      list = this.fine.active ? this.fine.take(nodes) : 0;
+    } while (list !== 0);
+    for (let k = 1; k < this.buckets; k++) {
+      const bucket = (this.bucket + k) & (this.buckets - 1);
+      const first = n;
+      for (let h = this.heads[bucket]!; h !== 0; h = nodes[h + 1]!) all[n++] = h;
+      if (n - first > 1) all.subarray(first, n).reverse();
+      this.heads[bucket] = 0;
+    }
+    this.bits.fill(0);
+    return all;
+  }
+
+  private grow(): void {
+    const old = this.nodes.length;
+    const length = old === 2 ? 256 : 2 * old;
+    const nodes = new Int32Array(length);
+    nodes.set(this.nodes);
+    for (let h = length - 2; h >= old; h -= 2) {
+      nodes[h + 1] = this.free;
+      this.free = h;
+      this.events.push(NOBODY);
+    }
+    this.nodes = nodes;
+    this.far.grow(length);
+  }
+}

@@ -1,0 +1,176 @@
+// Hot path (bench: bench/memory.mjs)
+/**
+ * Tags of the last-level cache of one socket as inbound I/O sees it: set-associative, 64-byte lines, true LRU, any number of sets.
+ * Device writes allocate only in the first `ddioWays` ways of a set (Intel Data Direct I/O) and update a line in place wherever it is; device reads never
+ * allocate; CPU stores and coherent table walks use all ways. Set = line number modulo number of sets: contiguous windows spread evenly, as
+ * they do under the undisclosed slice hash of real parts; a share of lines (`scatter`) goes elsewhere. Not modelled: inner caches, other users of the LLC, partial-line fills.
+ */
+import type { LlcSpec } from './spec.js';
+
+const VALID = 1 << 31;
+const DIRTY = 1 << 30;
+
+/**
+ * One Int32Array; a set is [line address 31:0 of each way][VALID | DIRTY | line address 63:32 of each way][last use of each way][use counter].
+ * Untouched parts cost no host memory until they are written.
+ */
+export class Llc {
+  readonly sets: number;
+  /** After deviceWrite or coherentRead: whether a dirty line was evicted, and its byte address. */
+  evictedDirty = false;
+  evictedHi = 0;
+  evictedLo = 0;
+  readonly ways: number;
+  private readonly ddioWays: number;
+  private readonly stride: number;
+  private readonly state: Int32Array;
+  private readonly reciprocal: number;
+  /** Lines whose hash, as 31 bits, is below this are scattered. */
+  private readonly scattered: number;
+
+  /** Throws RangeError for a size that is not a whole number of sets, or more DDIO ways than ways. */
+  constructor(spec: LlcSpec) {
+    this.sets = spec.size / (spec.ways * 64);
+    if (!Number.isInteger(this.sets) || this.sets < 1) {
+      throw new RangeError(`LLC of ${spec.size} bytes is not a whole number of sets of ${spec.ways} ways of 64 bytes`);
+    }
+    if (spec.ddioWays < 0 || spec.ddioWays > spec.ways) {
+      throw new RangeError(`LLC has ${spec.ways} ways; ${spec.ddioWays} cannot be given to device writes`);
+    }
+    this.ways = spec.ways;
+    this.ddioWays = spec.ddioWays;
+    this.stride = 3 * spec.ways + 1;
+    this.state = new Int32Array(this.sets * this.stride);
+    this.reciprocal = 1 / this.sets;
+    this.scattered = Math.floor((spec.scatter / 1e6) * 2 ** 31);
+  }
+
+  /** A device reads the line; true on a hit. */
+  deviceRead(hi: number, lo: number): boolean {
+    const base = this.setOf(hi, lo);
+    const way = this.wayOf(base, hi, lo);
+    if (way < 0) return false;
+    this.touch(base, way);
+    return true;
+  }
+
+  /** A device (or the IOMMU) writes the line; true on a hit. Without DDIO ways the line leaves the cache and false is returned. */
+  deviceWrite(hi: number, lo: number): boolean {
+    if (this.ddioWays !== 0) return this.access(hi, lo, this.ddioWays, DIRTY);
+    this.evictedDirty = false;
+    this.invalidate(hi, lo);
+    return false;
+  }
+
+  /** A walker reads the line through the cache, which keeps it; true on a hit. */
+  coherentRead(hi: number, lo: number): boolean {
+    return this.access(hi, lo, this.ways, 0);
+  }
+
+  /** A CPU stores to the line; true on a hit. */
+  cpuWrite(hi: number, lo: number): boolean {
+    return this.access(hi, lo, this.ways, DIRTY);
+  }
+
+  /** Drops the line; true when it was there and dirty. */
+  invalidate(hi: number, lo: number): boolean {
+    const base = this.setOf(hi, lo);
+    const way = this.wayOf(base, hi, lo);
+    if (way < 0) return false;
+    const at = base + this.ways + way;
+    const dirty = (this.state[at]! & DIRTY) !== 0;
+    this.state[at] = 0;
+    return dirty;
+  }
+
+  /** Whether the line is cached; changes nothing. */
+  contains(hi: number, lo: number): boolean {
+    return this.wayOf(this.setOf(hi, lo), hi, lo) >= 0;
+  }
+
+  /** Drops everything. */
+  clear(): void {
+    this.state.fill(0);
+  }
+
+  private access(hi: number, lo: number, allowed: number, dirty: number): boolean {
+    const base = this.setOf(hi, lo);
+    const state = this.state;
+    this.evictedDirty = false;
+    let way = this.wayOf(base, hi, lo);
+    if (way >= 0) {
+      state[base + this.ways + way] = state[base + this.ways + way]! | dirty;
+      this.touch(base, way);
+      return true;
+    }
+    way = this.victim(base, allowed);
+    const at = base + this.ways + way;
+    const old = state[at]!;
+    if ((old & DIRTY) !== 0) {
+      const line = state[base + way]!;
+      this.evictedDirty = true;
+      this.evictedHi = ((old & ~(VALID | DIRTY)) << 6) | (line >>> 26);
+      this.evictedLo = line << 6;
+    }
+    state[base + way] = (hi << 26) | (lo >>> 6);
+    state[at] = VALID | dirty | (hi >>> 6);
+    this.stamp(base, way);
+    return false;
+  }
+
+  /** Exact remainder without a division: for line numbers below 2^46 the estimated quotient is right or one too small. */
+  private setOf(hi: number, lo: number): number {
+    let line = hi * 67108864 + (lo >>> 6);
+    if (this.scattered > 0) {
+      const hash = mix((hi << 26) | (lo >>> 6), hi >>> 6);
+      if (hash >>> 1 < this.scattered) line = mix(hash, 0x9e3779b9) >>> 0;
+    }
+    let set = line - Math.floor(line * this.reciprocal) * this.sets;
+    if (set >= this.sets) set -= this.sets;
+    return (set * this.stride) | 0;
+  }
+
+  private wayOf(base: number, hi: number, lo: number): number {
+    const state = this.state;
+    const ways = this.ways;
+    const line = (hi << 26) | (lo >>> 6);
+    const top = VALID | (hi >>> 6);
+    for (let way = 0; way < ways; way++) {
+      if (state[base + way] === line && (state[base + ways + way]! & ~DIRTY) === top) return way;
+    }
+    return -1;
+  }
+
+  /** A free way if there is one, the highest first (so that CPU lines fill the DDIO ways last), else the least recently used of the first `allowed`. */
+  private victim(base: number, allowed: number): number {
+    const state = this.state;
+    const flags = base + this.ways;
+    const uses = flags + this.ways;
+    let oldest = allowed - 1;
+    for (let way = allowed - 1; way >= 0; way--) {
+      if (state[flags + way] === 0) return way;
+      if (((state[uses + way]! - state[uses + oldest]!) | 0) < 0) oldest = way;
+    }
+    return oldest;
+  }
+
+  /** Marks a hit; the most recent line of a set stays the most recent without a store. */
+  private touch(base: number, way: number): void {
+    if (this.state[base + 2 * this.ways + way] !== this.state[base + 3 * this.ways]) this.stamp(base, way);
+  }
+
+  private stamp(base: number, way: number): void {
+    const counter = base + 3 * this.ways;
+    const use = (this.state[counter]! + 1) | 0;
+    this.state[counter] = use;
+    this.state[base + 2 * this.ways + way] = use;
+  }
+}
+
+/** Integer hash of two words (the finaliser of MurmurHash3 over their combination). */
+function mix(a: number, b: number): number {
+  let h = a ^ Math.imul(b, 0x9e3779b1);
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}

@@ -1,0 +1,209 @@
+// Hot path (bench: bench/memory.mjs)
+/**
+ * Simulated physical memory: sparse 64-bit words, kept in lines of 64 bytes that exist from the first store of a non-zero value on.
+ *
+ * An extendible hash of line addresses: some bits of a line's hash choose a segment, others a slot in it, linear probing stays within the
+ * segment, and a segment that is full splits in two, so growing touches one segment at a time. Slot i owns line i of its segment: keys are dense
+ * for probing, and a host CPU can fetch key and line at once. The four lines of a 256-byte group share a home.
+ * Not modelled here: timing (system.ts), the size of memory (frames.ts bounds what is handed out), byte enables.
+ */
+
+const SLOTS_LG2 = 13;
+const SLOTS = 1 << SLOTS_LG2;
+const HOME_SHIFT = 32 - SLOTS_LG2;
+const SLOT_MASK = SLOTS - 1;
+/** Slots in use at which a segment splits: keys are eight to a host cache line, so long probes are cheap, and half-empty segments are not. */
+const SEGMENT_LIMIT = (SLOTS * 15) / 16;
+const LINE_WORDS = 16;
+
+/** Segment: two key words a slot (line address bits 31:0; bits 63:32 with USED), then the lines, then slots in use, then hash bits it stands for. */
+const LINES = 2 * SLOTS;
+const IN_USE = LINES + LINE_WORDS * SLOTS;
+const DEPTH = IN_USE + 1;
+const SEGMENT_WORDS = IN_USE + 2;
+const USED = 1 << 31;
+
+export class PhysicalMemory {
+  /** The word that `read` found: bits 63:32 and 31:0 as int32. */
+  wordHi = 0;
+  wordLo = 0;
+  private directory: Int32Array[];
+  private shift = 31;
+  private segments = 2;
+  private live = 0;
+  /** The segment that is being split; kept, so that splitting leaves no garbage. */
+  private readonly scratch = newSegment(0);
+
+  constructor() {
+    this.directory = [newSegment(1), newSegment(1)];
+  }
+
+  /** Lines that exist. */
+  get lines(): number {
+    return this.live;
+  }
+
+  /** Bytes of host memory held. */
+  get bytes(): number {
+    return 4 * (this.segments + 1) * SEGMENT_WORDS + 8 * this.directory.length;
+  }
+
+  /** Reads the 64-bit word at the byte address (8-aligned; lower bits are ignored) into wordHi and wordLo. Absent memory reads as 0. */
+  read(hi: number, lo: number): void {
+    const low = (hi << 26) | (lo >>> 6);
+    const high = USED | (hi >>> 6);
+    const hash = mix(low, high);
+    const segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+    let slot = homeOf(hash, low);
+    for (;;) {
+      const found = segment[2 * slot + 1]!;
+      if (found === high && segment[2 * slot] === low) {
+        const at = LINES + slot * LINE_WORDS + ((lo >>> 2) & 14);
+        this.wordLo = segment[at]!;
+        this.wordHi = segment[at + 1]!;
+        return;
+      }
+      if (found === 0) break;
+      slot = (slot + 1) & SLOT_MASK;
+    }
+    this.wordLo = 0;
+    this.wordHi = 0;
+  }
+
+  /** Stores a 64-bit word at the byte address (8-aligned; lower bits are ignored). Storing 0 where nothing exists allocates nothing. */
+  write(hi: number, lo: number, valueHi: number, valueLo: number): void {
+    const low = (hi << 26) | (lo >>> 6);
+    const high = USED | (hi >>> 6);
+    const hash = mix(low, high);
+    let segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+    let slot = probe(segment, hash, low, high);
+    if (segment[2 * slot + 1] === 0) {
+      if ((valueHi | valueLo) === 0) return;
+      while (segment[IN_USE]! >= SEGMENT_LIMIT) {
+        this.split(hash);
+        segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+        slot = probe(segment, hash, low, high);
+      }
+      occupy(segment, slot, low, high);
+      this.live++;
+    }
+    const at = LINES + slot * LINE_WORDS + ((lo >>> 2) & 14);
+    segment[at] = valueLo;
+    segment[at + 1] = valueHi;
+  }
+
+  /** Zeroes the 4 KiB page that contains the address and gives its lines back. */
+  clearPage(hi: number, lo: number): void {
+    const first = (hi << 26) | ((lo >>> 12) << 6);
+    const high = USED | (hi >>> 6);
+    for (let group = 0; group < 64; group += 4) {
+      const hash = mix(first | group, high);
+      const segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+      for (let line = group; line < group + 4; line++) this.remove(segment, hash, first | line, high);
+    }
+  }
+
+  /** Visits the address of every line that exists, in an order that depends on the lines alone. Cold. */
+  forEachLine(visit: (hi: number, lo: number) => void): void {
+    let last: Int32Array | null = null;
+    for (const segment of this.directory) {
+      if (segment === last) continue;
+      last = segment;
+      for (let slot = 0; slot < SLOTS; slot++) {
+        const high = segment[2 * slot + 1]!;
+        if (high === 0) continue;
+        const low = segment[2 * slot]!;
+        visit(((high & ~USED) << 6) | (low >>> 26), low << 6);
+      }
+    }
+  }
+
+  private remove(segment: Int32Array, hash: number, low: number, high: number): void {
+    let hole = probe(segment, hash, low, high);
+    if (segment[2 * hole + 1] === 0) return;
+    // Lines behind the hole move up unless that took them in front of their home, so that no probe meets a gap.
+    for (let slot = (hole + 1) & SLOT_MASK; segment[2 * slot + 1] !== 0; slot = (slot + 1) & SLOT_MASK) {
+      const slotLow = segment[2 * slot]!;
+      const home = homeOf(mix(slotLow, segment[2 * slot + 1]!), slotLow);
+      if (((slot - home) & SLOT_MASK) < ((slot - hole) & SLOT_MASK)) continue;
+      moveLine(segment, slot, segment, hole);
+      hole = slot;
+    }
+    segment[2 * hole] = 0;
+    segment[2 * hole + 1] = 0;
+    const at = LINES + hole * LINE_WORDS;
+    segment.fill(0, at, at + LINE_WORDS);
+    segment[IN_USE] = segment[IN_USE]! - 1;
+    this.live--;
+  }
+
+  /** Splits the segment of `hash` by one more bit of the hash; the directory doubles when it resolves too few bits. */
+  private split(hash: number): void {
+    const old = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+    const depth = old[DEPTH]! + 1;
+    if (32 - this.shift < depth) {
+      this.directory = this.directory.flatMap((segment) => [segment, segment]);
+      this.shift--;
+    }
+    const scratch = this.scratch;
+    const upper = newSegment(depth);
+    scratch.set(old);
+    old.fill(0);
+    old[DEPTH] = depth;
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const high = scratch[2 * slot + 1]!;
+      if (high === 0) continue;
+      const low = scratch[2 * slot]!;
+      const lineHash = mix(low, high);
+      const target = (lineHash >>> (HOME_SHIFT - depth)) & 1 ? upper : old;
+      moveLine(scratch, slot, target, probe(target, lineHash, low, high));
+      target[IN_USE] = target[IN_USE]! + 1;
+    }
+    this.segments++;
+    const bit = 32 - this.shift - depth;
+    for (let i = 0; i < this.directory.length; i++) {
+      if (this.directory[i] === old && (i >>> bit) & 1) this.directory[i] = upper;
+    }
+  }
+}
+
+function newSegment(depth: number): Int32Array {
+  const segment = new Int32Array(SEGMENT_WORDS);
+  segment[DEPTH] = depth;
+  return segment;
+}
+
+/** Slot of a line, or the free slot it would take. */
+function probe(segment: Int32Array, hash: number, low: number, high: number): number {
+  let slot = homeOf(hash, low);
+  for (;;) {
+    const found = segment[2 * slot + 1]!;
+    if (found === 0 || (found === high && segment[2 * slot] === low)) return slot;
+    slot = (slot + 1) & SLOT_MASK;
+  }
+}
+
+function occupy(segment: Int32Array, slot: number, low: number, high: number): void {
+  segment[2 * slot] = low;
+  segment[2 * slot + 1] = high;
+  segment[IN_USE] = segment[IN_USE]! + 1;
+}
+
+function moveLine(from: Int32Array, slot: number, to: Int32Array, free: number): void {
+  to[2 * free] = from[2 * slot]!;
+  to[2 * free + 1] = from[2 * slot + 1]!;
+  const source = LINES + slot * LINE_WORDS;
+  const target = LINES + free * LINE_WORDS;
+  for (let i = 0; i < LINE_WORDS; i++) to[target + i] = from[source + i]!;
+}
+
+/**
+ * Hash of a line's 256-byte group, Fibonacci style: only its top bits are good. The top 13 are the slot, the bits below them choose the segment.
+ */
+function mix(low: number, high: number): number {
+  return (Math.imul(low >>> 2, 0x9e3779b1) + Math.imul(high, 0x85ebca6b)) | 0;
+}
+
+function homeOf(hash: number, low: number): number {
+  return (hash >>> HOME_SHIFT) ^ (low & 3);
+}

@@ -1,0 +1,53 @@
+/** Every model sheet that ships. Adding one is one data file and one line here. */
+import { nfp6000 } from './devices/nfp6000.js';
+import { nic100g } from './devices/nic-100g.js';
+import { nvmeGen4 } from './devices/nvme-gen4.js';
+import { vtdBdwEp } from './iommus/vtd-bdw-ep.js';
+import { vtdHswEp } from './iommus/vtd-hsw-ep.js';
+import { vtdIvbEp } from './iommus/vtd-ivb-ep.js';
+import { vtdSkx } from './iommus/vtd-skx.js';
+import { vtdSnbEp } from './iommus/vtd-snb-ep.js';
+import { vtdSpr } from './iommus/vtd-spr.js';
+import { bdwE52630v4 } from './machines/bdw-e5-2630v4.js';
+import { hswE52620v3 } from './machines/hsw-e5-2620v3.js';
+import { hswE52637v3 } from './machines/hsw-e5-2637v3.js';
+import { ivbE52620v2 } from './machines/ivb-e5-2620v2.js';
+import { skx8160 } from './machines/skx-8160.js';
+import { skx81602s } from './machines/skx-8160-2s.js';
+import { snbE52630 } from './machines/snb-e5-2630.js';
+import { spr8480 } from './machines/spr-8480.js';
+import { linux319 } from './os/linux-3.19.js';
+import { linux72 } from './os/linux-7.2.js';
+import type { Sheet, SheetKind } from './sheet.js';
+
+export const SHEETS: readonly Sheet[] = [
+  bdwE52630v4,
+  hswE52620v3,
+  hswE52637v3,
+  ivbE52620v2,
+  snbE52630,
+  skx8160,
+  skx81602s,
+  spr8480,
+  vtdSnbEp,
+  vtdIvbEp,
+  vtdHswEp,
+  vtdBdwEp,
+  vtdSkx,
+  vtdSpr,
+  nfp6000,
+  nic100g,
+  nvmeGen4,
+  linux72,
+  linux319,
+];
+
+/** The sheet of that name, or null. */
+export function findSheet(name: string): Sheet | null {
+  return SHEETS.find((sheet) => sheet.name === name) ?? null;
+}
+
+/** Names of the sheets of one kind, in catalogue order. */
+export function sheetNames(kind: SheetKind): string[] {
+  return SHEETS.filter((sheet) => sheet.kind === kind).map((sheet) => sheet.name);
+}

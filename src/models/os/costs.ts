@@ -1,0 +1,38 @@
+/** Software costs that both operating-system sheets start from: steps whose time is not published separately. */
+import { assumed, spec } from '../quantity.js';
+import type { Parameters } from '../sheet.js';
+import { RIOMMU } from '../sources.js';
+
+const ESTIMATE = 'order-of-magnitude estimate at about 3 GHz';
+const SUBMIT = `share of the submit-to-completion time of ${RIOMMU}`;
+
+export const commonCosts: Parameters = {
+  mapCall: assumed(15, 'ns', ESTIMATE),
+  unmapCall: assumed(25, 'ns', `${ESTIMATE}; includes the iova-to-physical walk of dma_unmap_page`),
+  iovaCache: assumed(30, 'ns', 'about 100 cycles for a cached IOVA (rIOMMU, ASPLOS 2015)'),
+  iovaDepot: assumed(100, 'ns', ESTIMATE),
+  iovaTree: assumed(250, 'ns', '1700 to 4000 cycles in the tree, split over nodes (rIOMMU, ASPLOS 2015)'),
+  iovaTreeNode: assumed(25, 'ns', '1700 to 4000 cycles in the tree, split over nodes (rIOMMU, ASPLOS 2015)'),
+  tablePage: assumed(150, 'ns', `${ESTIMATE}: allocate and clear, or free, one page`),
+  cacheLineFlush: assumed(60, 'ns', '100 to 300 cycles a line'),
+  lock: assumed(8, 'ns', ESTIMATE),
+  lockHandOver: assumed(50, 'ns', `${ESTIMATE}: one cache line moves between cores`),
+  lockHandOverRemote: assumed(120, 'ns', `${ESTIMATE}: one cache line moves between sockets`),
+  descriptor: assumed(10, 'ns', SUBMIT),
+  mmioWrite: assumed(100, 'ns', SUBMIT),
+  mmioFlight: assumed(150, 'ns', SUBMIT),
+  poll: assumed(560, 'ns', `${SUBMIT}; each turn reads the fault status register uncached`),
+  queueIova: assumed(30, 'ns', ESTIMATE),
+  timer: assumed(1, 'us', ESTIMATE),
+  dirtyLine: assumed(6, 'ns', 'about 10 GB/s of stores from one core'),
+  completion: assumed(100, 'ns', ESTIMATE),
+};
+
+export function iova(magazine: number, orders: number, source: string): Parameters {
+  return {
+    magazine: spec(magazine, 'PFNs', source),
+    cachedOrders: spec(orders, 'size classes', source),
+    trim: spec(100, 'ms', 'Linux drivers/iommu/iova.c: IOVA_DEPOT_DELAY'),
+    addressBits: assumed(48, 'bits', 'DMA mask of the device, limited by the aperture'),
+  };
+}

@@ -1,0 +1,125 @@
+/**
+ * A model sheet: the parameters of one machine, IOMMU, device or operating system, keyed exactly as its Spec. Taking a
+ * preset means taking the values of its sheet; values that `iommusim fit` has found replace the starting values here.
+ */
+import { FITTED } from './fitted/table.js';
+import { dimensionOf, type Quantity, quantityInput } from './quantity.js';
+
+export type SheetKind = 'machine' | 'iommu' | 'device' | 'os';
+
+/** A plain string or null is a reference to another part by name (a port's socket, its IOMMU). */
+export type Parameter = Quantity | string | null | Parameters | readonly Parameters[];
+
+export interface Parameters {
+  readonly [key: string]: Parameter;
+}
+
+export interface Sheet {
+  readonly name: string;
+  readonly title: string;
+  readonly kind: SheetKind;
+  readonly description: string;
+  readonly parameters: Parameters;
+}
+
+/** One value found by the fit: keyed by dotted path inside the sheet. */
+export interface FittedValue {
+  readonly value: number | string | boolean;
+  readonly unit: string;
+  /** The published rows that decided it. */
+  readonly rows: string;
+}
+
+export type FittedTable = Readonly<Record<string, FittedValue>>;
+
+/** A line of `iommusim models show`. */
+export interface SheetRow {
+  readonly path: string;
+  readonly value: string;
+  readonly unit: string;
+  readonly confidence: string;
+  readonly source: string;
+}
+
+/** What a sheet resolves to: the tree a workload file could have written instead of naming the preset. */
+export type InputTree = { [key: string]: InputTree | InputTree[] | string | number | boolean | null };
+
+export function isQuantity(parameter: Parameter): parameter is Quantity {
+  return parameter !== null && typeof parameter === 'object' && 'confidence' in parameter;
+}
+
+/**
+ * Applies the fitted values of the sheet's name over its starting values.
+ * @throws Error if a fitted path does not exist in the sheet or changes the dimension of its unit.
+ */
+export function defineSheet(sheet: Sheet): Sheet {
+  const table = Object.hasOwn(FITTED, sheet.name) ? FITTED[sheet.name]! : {};
+  let parameters: Parameter = sheet.parameters;
+  for (const [path, fitted] of Object.entries(table)) {
+    parameters = replace(parameters, path.split('.'), fitted, `${sheet.name}: ${path}`);
+  }
+  return { ...sheet, parameters: parameters as Parameters };
+}
+
+function replace(
+  parameter: Parameter | undefined,
+  path: readonly string[],
+  fitted: FittedValue,
+  where: string,
+): Parameter {
+  if (parameter === undefined || parameter === null || typeof parameter === 'string') {
+    throw new Error(`fitted value for a parameter that does not exist: ${where}`);
+  }
+  const [key, ...rest] = path;
+  if (key === undefined) {
+    if (!isQuantity(parameter) || dimensionOf(parameter.unit) !== dimensionOf(fitted.unit)) {
+      throw new Error(`fitted value of another unit than the parameter: ${where}`);
+    }
+    return { value: fitted.value, unit: fitted.unit, source: fitted.rows, confidence: 'fitted' };
+  }
+  if (Array.isArray(parameter)) {
+    return parameter.map((row, index) =>
+      String(index) === key ? (replace(row, rest, fitted, where) as Parameters) : row,
+    );
+  }
+  const record = parameter as Parameters;
+  return { ...record, [key]: replace(record[key], rest, fitted, where) };
+}
+
+/** The sheet's values as workload input. */
+export function sheetInput(sheet: Sheet): InputTree {
+  return input(sheet.parameters) as InputTree;
+}
+
+function input(parameter: Parameter): InputTree[string] {
+  if (parameter === null || typeof parameter === 'string') {
+    return parameter;
+  }
+  if (isQuantity(parameter)) {
+    return quantityInput(parameter);
+  }
+  if (Array.isArray(parameter)) {
+    return parameter.map((row) => input(row) as InputTree);
+  }
+  return Object.fromEntries(Object.entries(parameter as Parameters).map(([key, child]) => [key, input(child)]));
+}
+
+/** Every parameter of the sheet in order, by dotted path. */
+export function sheetRows(sheet: Sheet): SheetRow[] {
+  const rows: SheetRow[] = [];
+  collect(sheet.parameters, '', rows);
+  return rows;
+}
+
+function collect(parameter: Parameter, path: string, rows: SheetRow[]): void {
+  if (parameter === null || typeof parameter === 'string') {
+    rows.push({ path, value: parameter ?? 'none', unit: '', confidence: '', source: 'name of another part' });
+  } else if (isQuantity(parameter)) {
+    const { value, unit, confidence, source } = parameter;
+    rows.push({ path, value: String(value), unit, confidence, source });
+  } else {
+    for (const [key, child] of Object.entries(parameter)) {
+      collect(child as Parameter, path === '' ? key : `${path}.${key}`, rows);
+    }
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * The kernel's DMA mapping benchmark (kernel/dma/map_benchmark.c, tools/testing/selftests/dma/dma_map_benchmark.c): every thread
+ * writes its buffer unless the device only writes, maps it, pauses, unmaps it. No device is involved. The report repeats the tool's
+ * integer arithmetic in units of 100 ns.
+ */
+import { Access } from '../../protocol/access.js';
+import type { DmaStatus } from '../../protocol/queue.js';
+import type { Cpu } from '../cpu.js';
+import { Turn } from '../step.js';
+import { type Program, type Thread, Wait } from '../thread.js';
+import { Driver, type DriverEnvironment } from './driver.js';
+
+const PAGE = 4096;
+const LINE = 64;
+const PS_PER_100NS = 100_000;
+const PS_PER_SECOND = 1e12;
+
+/** Shape of a map-benchmark job of a workload; times in ps. */
+export interface MapBenchmarkSpec {
+  readonly threads: number;
+  /** Pages per mapping. */
+  readonly granule: number;
+  readonly direction: 'bidirectional' | 'to-device' | 'from-device';
+  /** Pause between map and unmap. */
+  readonly transfer: number;
+}
+
+const DIRECTIONS: Readonly<Record<MapBenchmarkSpec['direction'], string>> = {
+  bidirectional: 'BIDIRECTIONAL',
+  'to-device': 'TO_DEVICE',
+  'from-device': 'FROM_DEVICE',
+};
+
+/** dma_info_to_prot: what the device may do. */
+export function accessOf(direction: MapBenchmarkSpec['direction']): Access {
+  if (direction === 'to-device') return Access.Read;
+  if (direction === 'from-device') return Access.Write;
+  return Access.Read | Access.Write;
+}
+
+const enum Sum {
+  Map,
+  Unmap,
+  MapSquares,
+  UnmapSquares,
+  Count,
+}
+
+export class MapBenchmark extends Driver {
+  readonly tags = 0;
+  /** Threads that ended because no address space was left. */
+  failed = 0;
+  /** In 100 ns, and their squares, as the kernel sums them. */
+  private readonly sums = new Float64Array(Sum.Count);
+  private loops = 0;
+
+  constructor(
+    name: string,
+    private readonly spec: MapBenchmarkSpec,
+    cpus: readonly Cpu[],
+    environment: DriverEnvironment,
+  ) {
+    super(name, environment);
+    for (const [i, cpu] of cpus.entries()) {
+      const buffer = environment.buffer(spec.granule * PAGE);
+      const thread = environment.scheduler.spawn(`${name}/${i}`, cpu, (self) => this.program(self, buffer));
+      this.threads.push(thread);
+    }
+  }
+
+  completed(tag: number, _status: DmaStatus): void {
+    throw new Error(`${this.name}: completion of tag ${tag}, but the benchmark posts nothing`);
+  }
+
+  override resetStatistics(): void {
+    super.resetStatistics();
+    this.sums.fill(0);
+    this.loops = 0;
+  }
+
+  private *program(thread: Thread, buffer: number): Program {
+    const { dma, domain, scheduler, costs, memory } = this.environment;
+    const { direction, transfer } = this.spec;
+    const bytes = this.spec.granule * PAGE;
+    const access = accessOf(direction);
+    for (;;) {
+      const start = scheduler.now();
+      this.beginTurn(thread);
+      if (direction !== 'from-device') {
+        thread.charge(Turn.Dirty, (bytes / LINE) * costs.dirtyLine);
+        memory?.cpuWrite(Math.floor(buffer / 2 ** 32), (buffer % 2 ** 32) | 0, bytes);
+      }
+      const address = yield* dma.map(thread, domain, buffer, bytes, access);
+      if (address === 0) {
+        this.failed++;
+        this.endTurn(thread);
+        return;
+      }
+      const mapPs = thread.lastCallPs;
+      if (transfer > 0) {
+        thread.charge(Turn.Transfer, transfer);
+        yield Wait.Delay;
+      }
+      yield* dma.unmap(thread, domain, address, bytes);
+      this.count(mapPs, thread.lastCallPs);
+      this.endTurn(thread);
+      const latency = scheduler.now() - start;
+      if (latency === 0) throw new Error(`${this.name}: an operation takes no time; all its costs are 0`);
+      this.operationDone(latency);
+    }
+  }
+
+  private count(mapPs: number, unmapPs: number): void {
+    const sums = this.sums;
+    const map = Math.floor(mapPs / PS_PER_100NS);
+    const unmap = Math.floor(unmapPs / PS_PER_100NS);
+    sums[Sum.Map] = sums[Sum.Map]! + map;
+    sums[Sum.Unmap] = sums[Sum.Unmap]! + unmap;
+    sums[Sum.MapSquares] = sums[Sum.MapSquares]! + map * map;
+    sums[Sum.UnmapSquares] = sums[Sum.UnmapSquares]! + unmap * unmap;
+    this.loops++;
+  }
+
+  /** The lines that the tool prints for a window of `windowPs`; `node` is the socket's number. Seconds below 1 keep their decimals. */
+  report(windowPs: number, node: number): string[] {
+    const { threads, direction, granule } = this.spec;
+    const seconds = windowPs / PS_PER_SECOND;
+    const map = this.average(Sum.Map, Sum.MapSquares);
+    const unmap = this.average(Sum.Unmap, Sum.UnmapSquares);
+    return [
+      `dma mapping benchmark(SINGLE_MODE): threads:${threads} seconds:${seconds} node:${node} dir:${DIRECTIONS[direction]} granule:${granule}`,
+      `average map latency(us):${tenths(map.mean)} standard deviation:${tenths(map.deviation)}`,
+      `average unmap latency(us):${tenths(unmap.mean)} standard deviation:${tenths(unmap.deviation)}`,
+    ];
+  }
+
+  /** Mean and standard deviation in 100 ns, by integer divisions and int_sqrt64 as in do_map_benchmark. */
+  private average(sum: Sum, squares: Sum): { mean: number; deviation: number } {
+    if (this.loops === 0) return { mean: 0, deviation: 0 };
+    const mean = Math.floor(this.sums[sum]! / this.loops);
+    const variance = Math.floor(this.sums[squares]! / this.loops) - mean * mean;
+    return { mean, deviation: Math.floor(Math.sqrt(variance)) };
+  }
+}
+
+/** A count of 100 ns as microseconds, printf's %.1f. */
+function tenths(hundredNs: number): string {
+  return `${Math.floor(hundredNs / 10)}.${hundredNs % 10}`;
+}

@@ -1,0 +1,213 @@
+/**
+ * Deferred invalidation, the lazy mode of the DMA API (drivers/iommu/dma-iommu.c: queue_iova, fq_ring_free, fq_flush_timeout):
+ * unmapped ranges wait in a ring per CPU until a flush of the whole domain that started after they were queued has finished.
+ * A flush happens when a ring is full or when the timer, one per domain, expires. Not modelled: the single-queue variant for
+ * hypervisor shadow tables.
+ */
+import type { Observer } from '../protocol/observer.js';
+import { TimeAverage } from '../stats/time-average.js';
+import type { SoftWork } from './cpu.js';
+import type { Domain } from './domain.js';
+import { type LockStatistics, SpinLock } from './lock.js';
+import type { Scheduler } from './scheduler.js';
+import type { CostSpec, FlushQueueSpec } from './spec.js';
+import { Step } from './step.js';
+import { type Call, type Program, type Thread, Wait } from './thread.js';
+import type { Timers } from './timers.js';
+
+/** Counters of all domains. */
+export class FlushQueueStatistics {
+  queued = 0;
+  freed = 0;
+  fullFlushes = 0;
+  timerFlushes = 0;
+
+  readonly occupancy: TimeAverage = new TimeAverage();
+
+  reset(now: number): void {
+    this.queued = 0;
+    this.freed = 0;
+    this.fullFlushes = 0;
+    this.timerFlushes = 0;
+    this.occupancy.reset(now);
+  }
+}
+
+export interface FlushQueueEnvironment {
+  readonly scheduler: Scheduler;
+  readonly timers: Timers;
+  readonly costs: CostSpec;
+  readonly spec: FlushQueueSpec;
+  readonly statistics: FlushQueueStatistics;
+  readonly locks: LockStatistics;
+  readonly observer: Observer | null;
+}
+
+class Ring {
+  head = 0;
+  tail = 0;
+  readonly pfns: Float64Array;
+  readonly pages: Int32Array;
+  /** Flushes started when the entry was queued. */
+  readonly counters: Float64Array;
+  /** Table pages that the unmap unlinked; most have none. */
+  readonly tables: (number[] | null)[];
+
+  constructor(
+    readonly size: number,
+    readonly lock: SpinLock,
+  ) {
+    this.pfns = new Float64Array(size);
+    this.pages = new Int32Array(size);
+    this.counters = new Float64Array(size);
+    this.tables = new Array<number[] | null>(size).fill(null);
+  }
+
+  get empty(): boolean {
+    return this.head === this.tail;
+  }
+
+  get full(): boolean {
+    return (this.tail + 1) % this.size === this.head;
+  }
+}
+
+export class FlushQueue implements SoftWork {
+  /** Created when a CPU queues its first range. */
+  private readonly rings: (Ring | null)[];
+  private started = 0;
+  private finished = 0;
+  private timerOn = false;
+  private readonly costs: CostSpec;
+  private readonly statistics: FlushQueueStatistics;
+  private readonly makeRing: () => Ring;
+
+  constructor(
+    private readonly domain: Domain,
+    private readonly environment: FlushQueueEnvironment,
+  ) {
+    const { scheduler, costs, spec, locks } = environment;
+    this.costs = costs;
+    this.statistics = environment.statistics;
+    if (spec.entries < 2) throw new RangeError(`a flush queue needs at least 2 entries, got ${spec.entries}`);
+    this.rings = scheduler.cpus.map(() => null);
+    this.makeRing = () => new Ring(spec.entries, new SpinLock(scheduler, costs, locks));
+  }
+
+  /** Queues an unmapped range on this CPU if that needs neither waiting nor freeing; else returns false and `add` has to do it. */
+  addFast(thread: Thread, pfn: number, pages: number, tables: number[]): boolean {
+    const ring = this.ringOf(thread);
+    if (ring.lock.held || ring.full || this.ready(ring)) return false;
+    this.append(ring, thread, pfn, pages, tables);
+    this.arm(thread);
+    return true;
+  }
+
+  /** queue_iova: frees what has been flushed, flushes when still full, queues the range. Empties `tables`. */
+  *add(thread: Thread, pfn: number, pages: number, tables: number[]): Call<void> {
+    const ring = this.ringOf(thread);
+    if (thread.debt !== 0) yield Wait.Run;
+    if (!ring.lock.take(thread)) yield Wait.Block;
+    yield* this.freeReady(thread, ring);
+    if (ring.full) {
+      this.statistics.fullFlushes++;
+      yield* this.flush(thread);
+      yield* this.freeReady(thread, ring);
+    }
+    this.append(ring, thread, pfn, pages, tables);
+    yield Wait.Run;
+    ring.lock.release(thread);
+    this.arm(thread);
+  }
+
+  /** fq_flush_timeout: one flush, then every CPU's ready entries, which this CPU's magazines receive. */
+  *run(context: Thread): Program {
+    context.charge(Step.Interrupt, this.costs.timer);
+    this.timerOn = false;
+    this.statistics.timerFlushes++;
+    yield* this.flush(context);
+    for (const ring of this.rings) {
+      if (ring === null || (ring.empty && !ring.lock.held)) {
+        context.charge(Step.Lock, this.costs.lock);
+        continue;
+      }
+      if (context.debt !== 0) yield Wait.Run;
+      if (!ring.lock.take(context)) yield Wait.Block;
+      yield* this.freeReady(context, ring);
+      if (context.debt !== 0) yield Wait.Run;
+      ring.lock.release(context);
+    }
+    if (context.debt !== 0) yield Wait.Run;
+  }
+
+  /** Entries waiting in the ring of a CPU. */
+  length(cpu: number): number {
+    const ring = this.rings[cpu] ?? null;
+    if (ring === null) return 0;
+    return (ring.tail - ring.head + ring.size) % ring.size;
+  }
+
+  private ringOf(thread: Thread): Ring {
+    const known = this.rings[thread.cpu.id];
+    if (known !== null && known !== undefined) return known;
+    const ring = this.makeRing();
+    this.rings[thread.cpu.id] = ring;
+    return ring;
+  }
+
+  private *flush(thread: Thread): Call<void> {
+    if (thread.debt !== 0) yield Wait.Run;
+    const { observer, scheduler } = this.environment;
+    this.started++;
+    const startedAt = scheduler.now();
+    yield* this.domain.driver.flushAll(thread, this.domain);
+    this.finished++;
+    observer?.flushed(this.domain.id, startedAt, scheduler.now());
+  }
+
+  private ready(ring: Ring): boolean {
+    return ring.head !== ring.tail && ring.counters[ring.head]! < this.finished;
+  }
+
+  /** Under the ring's lock: gives back the entries whose flush has finished, oldest first. */
+  private *freeReady(thread: Thread, ring: Ring): Call<void> {
+    const { table, iova } = this.domain.space!;
+    while (this.ready(ring)) {
+      const at = ring.head;
+      const tables = ring.tables[at]!;
+      if (tables !== null) {
+        thread.charge(Step.Table, tables.length * this.costs.tablePage);
+        table.giveBack(tables);
+        ring.tables[at] = null;
+      }
+      const pfn = ring.pfns[at]!;
+      const pages = ring.pages[at]!;
+      if (iova.freesLocally(thread, pages)) iova.freeLocal(thread, pfn, pages);
+      else yield* iova.free(thread, pfn, pages);
+      ring.head = (at + 1) % ring.size;
+      this.statistics.freed++;
+      this.statistics.occupancy.add(this.environment.scheduler.now(), -1);
+    }
+  }
+
+  private append(ring: Ring, thread: Thread, pfn: number, pages: number, tables: number[]): void {
+    const at = ring.tail;
+    ring.pfns[at] = pfn;
+    ring.pages[at] = pages;
+    ring.counters[at] = this.started;
+    if (tables.length > 0) {
+      ring.tables[at] = tables.slice();
+      tables.length = 0;
+    }
+    ring.tail = (at + 1) % ring.size;
+    thread.charge(Step.Queue, this.costs.queueIova);
+    this.statistics.queued++;
+    this.statistics.occupancy.add(this.environment.scheduler.now(), 1);
+  }
+
+  private arm(thread: Thread): void {
+    if (this.timerOn) return;
+    this.timerOn = true;
+    this.environment.timers.after(this.environment.spec.timeout, thread.cpu.id, this);
+  }
+}

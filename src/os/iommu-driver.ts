@@ -1,0 +1,33 @@
+/**
+ * What the DMA API needs from the driver of an IOMMU architecture (struct iommu_ops, struct iommu_domain_ops). One driver serves
+ * all units of its architecture; a further architecture is a further implementation.
+ */
+import type { PageTable } from '../pagetable/table.js';
+import type { Device } from './device.js';
+import type { Domain } from './domain.js';
+import type { Call, Thread } from './thread.js';
+
+export interface IommuDriver {
+  /** An empty table for DMA mappings on the unit. */
+  createTable(unit: number): PageTable;
+  /** Input address bits that software may use in such a table. */
+  apertureBits(unit: number): number;
+  /** Whether the unit can attach a device by PASID. */
+  supportsPasid(unit: number): boolean;
+
+  /** Writes the device's translation entries, without simulated time. `pasid` -1: requests without PASID. */
+  attach(domain: Domain, device: Device, pasid: number): void;
+  /** Clears them and removes every cached translation of the attachment before it returns. */
+  detach(thread: Thread, domain: Domain, device: Device, pasid: number): Call<void>;
+
+  /**
+   * Removes cached translations of [iova, iova + bytes) on every unit of the domain and waits until they are gone.
+   * `tablesFreed`: the unmap unlinked table pages, so cached non-leaf entries have to go too.
+   */
+  flushRange(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void>;
+  /** The same for everything in the domain. */
+  flushAll(thread: Thread, domain: Domain): Call<void>;
+
+  /** `StoreWatch.stored`. */
+  stored(hi: number, lo: number): void;
+}

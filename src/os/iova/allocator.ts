@@ -1,0 +1,305 @@
+/**
+ * IOVA allocation of one domain as the DMA API does it (drivers/iommu/iova.c alloc_iova_fast / free_iova_fast,
+ * drivers/iommu/dma-iommu.c iommu_dma_alloc_iova): per-CPU magazines, then a depot, then a tree under one lock; first below
+ * 4 GiB, and for good in the full space once that has failed. Not modelled: memory shortage when a magazine is allocated.
+ */
+import type { Observer } from '../../protocol/observer.js';
+import type { SoftWork } from '../cpu.js';
+import { type LockStatistics, SpinLock } from '../lock.js';
+import type { Scheduler } from '../scheduler.js';
+import type { CostSpec, IovaSpec } from '../spec.js';
+import { Step } from '../step.js';
+import { type Call, type Program, type Thread, Wait } from '../thread.js';
+import type { Timers } from '../timers.js';
+import type { Magazine } from './magazine.js';
+import { RangeCache } from './rcache.js';
+import { IovaTree } from './tree.js';
+
+const PAGE = 4096;
+/** Last page below 4 GiB. */
+const LIMIT_32BIT = 2 ** 20 - 1;
+/** Message-signalled interrupts: writes to these pages are not translated (VT-d specification 3.14). */
+const MSI_FIRST = 0xfee00;
+const MSI_LAST = 0xfeeff;
+
+/** Counters of all domains. */
+export class IovaStatistics {
+  magazineHits = 0;
+  depotFetches = 0;
+  depotStores = 0;
+  depotTrims = 0;
+  treeAllocations = 0;
+  treeFrees = 0;
+  treeVisits = 0;
+  drains = 0;
+  exhausted = 0;
+  /** Pages below 4 GiB ran out for a device that can address more. */
+  wentWide = 0;
+
+  reset(): void {
+    this.magazineHits = 0;
+    this.depotFetches = 0;
+    this.depotStores = 0;
+    this.depotTrims = 0;
+    this.treeAllocations = 0;
+    this.treeFrees = 0;
+    this.treeVisits = 0;
+    this.drains = 0;
+    this.exhausted = 0;
+    this.wentWide = 0;
+  }
+}
+
+export interface IovaEnvironment {
+  readonly scheduler: Scheduler;
+  readonly timers: Timers;
+  readonly costs: CostSpec;
+  readonly spec: IovaSpec;
+  readonly statistics: IovaStatistics;
+  readonly treeLocks: LockStatistics;
+  readonly depotLocks: LockStatistics;
+  readonly observer: Observer | null;
+}
+
+export class IovaAllocator {
+  private readonly tree = new IovaTree();
+  private readonly treeLock: SpinLock;
+  private readonly caches: RangeCache[] = [];
+  private readonly statistics: IovaStatistics;
+  private readonly costs: CostSpec;
+  /** Last page the domain's tables and the device's mask reach. */
+  private readonly limit: number;
+  /** Linux tries PCI devices below 4 GiB first (pci_32bit_workaround). */
+  private narrow: boolean;
+  /** Sizes below this are rounded up to a power of two. */
+  private readonly cacheable: number;
+
+  /** `apertureBits`: input address bits of the domain's page table. */
+  constructor(
+    readonly domain: number,
+    apertureBits: number,
+    private readonly environment: IovaEnvironment,
+  ) {
+    const { scheduler, spec, costs, treeLocks, depotLocks } = environment;
+    this.statistics = environment.statistics;
+    this.costs = costs;
+    this.treeLock = new SpinLock(scheduler, costs, treeLocks);
+    for (let order = 0; order < spec.cachedOrders; order++) {
+      const lock = new SpinLock(scheduler, costs, depotLocks);
+      this.caches.push(new RangeCache(order, scheduler.cpus.length, spec.magazine, lock));
+    }
+    this.cacheable = spec.cachedOrders === 0 ? 0 : 2 ** (spec.cachedOrders - 1);
+    this.limit = 2 ** (Math.min(spec.addressBits, apertureBits, 52) - 12) - 1;
+    this.narrow = this.limit > LIMIT_32BIT;
+    this.tree.reserve(MSI_FIRST, MSI_LAST);
+  }
+
+  /** Pages of address space that a mapping of `pages` pages occupies. */
+  roundedPages(pages: number): number {
+    if (pages >= this.cacheable) return pages;
+    let rounded = 1;
+    while (rounded < pages) rounded *= 2;
+    return rounded;
+  }
+
+  /**
+   * The part of an allocation that needs no other CPU: a pop from this CPU's magazines. Returns the first page, 0 if `allocate`
+   * has to go on (a full magazine may wait in the depot, or only the tree can serve).
+   */
+  allocateLocal(thread: Thread, pages: number): number {
+    const cache = this.cacheFor(pages);
+    if (cache === null) return 0;
+    thread.charge(Step.Iova, this.costs.iovaCache);
+    const cpu = thread.cpu.id;
+    if (!cache.readyToGet(cpu)) return 0;
+    const size = this.roundedPages(pages);
+    const pfn = cache.get(cpu, (this.narrow ? LIMIT_32BIT : this.limit) + 1 - size);
+    if (pfn !== 0) {
+      this.statistics.magazineHits++;
+      this.environment.observer?.iovaAllocated(this.domain, pfn * PAGE, size * PAGE);
+    }
+    return pfn;
+  }
+
+  /** What follows when `allocateLocal` returned 0. Returns the first page, 0 when the address space is exhausted. */
+  *allocate(thread: Thread, pages: number): Call<number> {
+    const size = this.roundedPages(pages);
+    const cache = this.cacheFor(pages);
+    let pfn = 0;
+    if (this.narrow) {
+      pfn = yield* this.allocateBelow(thread, cache, size, LIMIT_32BIT);
+      if (pfn === 0) {
+        this.narrow = false;
+        this.statistics.wentWide++;
+        if (cache !== null) {
+          thread.charge(Step.Iova, this.costs.iovaCache);
+          if (cache.readyToGet(thread.cpu.id)) pfn = cache.get(thread.cpu.id, this.limit + 1 - size);
+        }
+      }
+    }
+    if (pfn === 0) pfn = yield* this.allocateBelow(thread, cache, size, this.limit);
+    if (pfn === 0) {
+      yield* this.drain(thread);
+      pfn = yield* this.allocateFromTree(thread, size, this.limit);
+    }
+    if (pfn === 0) this.statistics.exhausted++;
+    else this.environment.observer?.iovaAllocated(this.domain, pfn * PAGE, size * PAGE);
+    return pfn;
+  }
+
+  /** Whether `freeLocal` will succeed on this CPU. */
+  freesLocally(thread: Thread, pages: number): boolean {
+    const cache = this.cacheFor(pages);
+    return cache?.readyToPut(thread.cpu.id) ?? false;
+  }
+
+  /** Puts the range into this CPU's magazines; only if `freesLocally`. */
+  freeLocal(thread: Thread, pfn: number, pages: number): void {
+    thread.charge(Step.IovaFree, this.costs.iovaCache);
+    this.reportFree(pfn, pages);
+    this.cacheFor(pages)!.put(thread.cpu.id, pfn);
+  }
+
+  /** Frees a range that this CPU's magazines have no room for, or that is too large for them. */
+  *free(thread: Thread, pfn: number, pages: number): Call<void> {
+    const cache = this.cacheFor(pages);
+    if (cache === null) {
+      if (thread.debt !== 0) yield Wait.Run;
+      if (!this.treeLock.take(thread)) yield Wait.Block;
+      this.reportFree(pfn, pages);
+      this.freeToTree(thread, pfn);
+      yield Wait.Run;
+      this.treeLock.release(thread);
+      return;
+    }
+    thread.charge(Step.IovaFree, this.costs.iovaCache);
+    yield Wait.Run;
+    if (!cache.lock.take(thread)) yield Wait.Block;
+    if (!cache.readyToPut(thread.cpu.id)) {
+      cache.store(thread.cpu.id);
+      this.statistics.depotStores++;
+      this.scheduleTrim(cache, thread.cpu.id);
+    }
+    this.reportFree(pfn, pages);
+    cache.put(thread.cpu.id, pfn);
+    thread.charge(Step.IovaFree, this.costs.iovaDepot);
+    yield Wait.Run;
+    cache.lock.release(thread);
+  }
+
+  /** Boot-time allocation without simulated time. Returns the first page, 0 if there is no room. */
+  allocateStatic(pages: number): number {
+    let pfn = this.narrow ? this.tree.allocate(pages, LIMIT_32BIT) : 0;
+    if (pfn === 0) pfn = this.tree.allocate(pages, this.limit);
+    if (pfn !== 0) this.environment.observer?.iovaAllocated(this.domain, pfn * PAGE, pages * PAGE);
+    return pfn;
+  }
+
+  /** Ranges in the tree, whether mapped, reserved or cached. */
+  get ranges(): number {
+    return this.tree.ranges;
+  }
+
+  /** Full magazines in the depots. */
+  get depotMagazines(): number {
+    return this.caches.reduce((sum, cache) => sum + cache.depotSize, 0);
+  }
+
+  private cacheFor(pages: number): RangeCache | null {
+    let order = 0;
+    while (2 ** order < pages) order++;
+    return this.caches[order] ?? null;
+  }
+
+  private reportFree(pfn: number, pages: number): void {
+    const { observer, scheduler } = this.environment;
+    observer?.iovaFreed(this.domain, pfn * PAGE, this.roundedPages(pages) * PAGE, scheduler.now());
+  }
+
+  /** Depot, then tree. */
+  private *allocateBelow(thread: Thread, cache: RangeCache | null, size: number, limit: number): Call<number> {
+    if (cache !== null && !cache.readyToGet(thread.cpu.id)) {
+      if (thread.debt !== 0) yield Wait.Run;
+      if (!cache.lock.take(thread)) yield Wait.Block;
+      const found = cache.fetch(thread.cpu.id);
+      if (found) thread.charge(Step.Iova, this.costs.iovaDepot);
+      if (thread.debt !== 0) yield Wait.Run;
+      cache.lock.release(thread);
+      if (found) {
+        this.statistics.depotFetches++;
+        const pfn = cache.get(thread.cpu.id, limit + 1 - size);
+        if (pfn !== 0) return pfn;
+      }
+    }
+    return yield* this.allocateFromTree(thread, size, limit);
+  }
+
+  private *allocateFromTree(thread: Thread, size: number, limit: number): Call<number> {
+    if (thread.debt !== 0) yield Wait.Run;
+    if (!this.treeLock.take(thread)) yield Wait.Block;
+    const pfn = this.tree.allocate(size, limit);
+    this.statistics.treeAllocations++;
+    this.statistics.treeVisits += this.tree.visits;
+    thread.charge(Step.Iova, this.costs.iovaTree + this.tree.visits * this.costs.iovaTreeNode);
+    yield Wait.Run;
+    this.treeLock.release(thread);
+    return pfn;
+  }
+
+  private freeToTree(thread: Thread, pfn: number): void {
+    this.tree.free(pfn);
+    this.statistics.treeFrees++;
+    this.statistics.treeVisits += this.tree.visits;
+    thread.charge(Step.IovaFree, this.costs.iovaTree + this.tree.visits * this.costs.iovaTreeNode);
+  }
+
+  /** Gives every cached range back to the tree, one magazine per hold of the tree lock. */
+  private *drain(thread: Thread): Call<void> {
+    this.statistics.drains++;
+    for (const cache of this.caches) {
+      for (const magazine of cache.drain()) yield* this.empty(thread, magazine);
+    }
+  }
+
+  private *empty(thread: Thread, magazine: Magazine): Call<void> {
+    if (thread.debt !== 0) yield Wait.Run;
+    if (!this.treeLock.take(thread)) yield Wait.Block;
+    for (let i = 0; i < magazine.size; i++) this.freeToTree(thread, magazine.at(i));
+    magazine.clear();
+    yield Wait.Run;
+    this.treeLock.release(thread);
+  }
+
+  private scheduleTrim(cache: RangeCache, cpu: number): void {
+    if (cache.trimming) return;
+    cache.trimming = true;
+    this.environment.timers.after(this.environment.spec.trim, cpu, new Trim(this, cache));
+  }
+
+  /** iova_depot_work_func: gives one surplus magazine back and comes again while it finds one. */
+  *trim(context: Thread, cache: RangeCache): Program {
+    cache.trimming = false;
+    context.charge(Step.Interrupt, this.costs.timer);
+    yield Wait.Run;
+    if (!cache.lock.take(context)) yield Wait.Block;
+    const magazine = cache.surplus();
+    if (magazine !== null) context.charge(Step.IovaFree, this.costs.iovaDepot);
+    yield Wait.Run;
+    cache.lock.release(context);
+    if (magazine === null) return;
+    this.statistics.depotTrims++;
+    yield* this.empty(context, magazine);
+    this.scheduleTrim(cache, context.cpu.id);
+  }
+}
+
+class Trim implements SoftWork {
+  constructor(
+    private readonly allocator: IovaAllocator,
+    private readonly cache: RangeCache,
+  ) {}
+
+  run(context: Thread): Program {
+    return this.allocator.trim(context, this.cache);
+  }
+}

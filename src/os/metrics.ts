@@ -1,0 +1,232 @@
+/** What the operating system reports: definitions, and the gauges of one job and of the software shared by all jobs. */
+import type { MetricDef, Registry } from '../stats/registry.js';
+import type { DmaApi } from './dma.js';
+import type { Driver } from './drivers/driver.js';
+import { MapBenchmark } from './drivers/map-benchmark.js';
+import { Stream } from './drivers/stream.js';
+import type { FlushQueueStatistics } from './flush-queue.js';
+import type { IovaStatistics } from './iova/allocator.js';
+import type { LockStatistics } from './lock.js';
+import type { Scheduler } from './scheduler.js';
+import { STEP_NAMES, TURN_NAMES } from './step.js';
+import type { InvalidationStatistics } from './invalidation-statistics.js';
+
+const PS_PER_SECOND = 1e12;
+const PS_PER_NS = 1000;
+
+type Metrics = readonly (readonly [name: string, unit: string, sentence: string, formula: string])[];
+
+const define = (metrics: Metrics): MetricDef[] =>
+  metrics.map(([name, unit, sentence, formula]) => ({ name, unit, sentence, formula }));
+
+const perStep = (call: 'map' | 'unmap'): Metrics =>
+  STEP_NAMES.map((step) => [
+    `${call}.time.${step}`,
+    'ns',
+    `Mean time of a dma_${call} call spent in step ${step}; the steps add up to the mean latency.`,
+    `time in the step / ${call} calls`,
+  ]);
+
+const JOB_METRICS: Metrics = [
+  ['operations', 'operations', 'Map + DMA + unmap cycles completed.', 'count'],
+  ['operation.rate', 'operations/s', 'Map + DMA + unmap cycles completed per second.', 'operations / window'],
+  ['operation.latency', 'ns', 'From the start of the map of a buffer to the end of its unmap.', 'histogram'],
+  ['page.rate', 'pages/s', 'Pages of 4 KiB mapped per second.', 'pages of successful maps / window'],
+  ['map.latency', 'ns', 'Time a dma_map call takes.', 'histogram'],
+  [
+    'unmap.latency',
+    'ns',
+    'Time a dma_unmap call takes, the wait for its invalidation included in strict mode.',
+    'histogram',
+  ],
+  ['map.failures', 'calls', 'dma_map calls that found no I/O address space.', 'count'],
+  ['table.pages.allocated', 'pages', 'Page-table pages allocated by maps.', 'count'],
+  ['table.pages.freed', 'pages', 'Page-table pages unlinked by unmaps.', 'count'],
+  ['dma.faults', 'DMAs', 'DMAs of the job that the IOMMU did not translate.', 'count'],
+  ['dma.late', 'DMAs', 'Buffers the device touched again after it had reported them complete.', 'count'],
+  ...perStep('map'),
+  ...perStep('unmap'),
+  ...STEP_NAMES.map(
+    (step) =>
+      [
+        `cycles.${step}`,
+        'cycles/operation',
+        `CPU cycles per operation that map and unmap spend in step ${step}.`,
+        `(map and unmap time in the step) * frequency / operations`,
+      ] as const,
+  ),
+  ...TURN_NAMES.map(
+    (turn) =>
+      [
+        `loop.cycles.${turn}`,
+        'cycles/operation',
+        `CPU cycles per turn of the driver's loop that go to ${turn}; the parts add up to the turn.`,
+        `time in the part * frequency / turns`,
+      ] as const,
+  ),
+];
+
+const LOCKS = [
+  ['domain', 'domain->cache_lock, held over every invalidation of a domain'],
+  ['queue', 'q_lock of the invalidation queues'],
+  ['iova.tree', 'iova_rbtree_lock'],
+  ['iova.depot', 'the locks of the IOVA depots'],
+  ['flush_queue', 'the locks of the flush-queue rings'],
+] as const;
+
+const SHARED_METRICS: Metrics = [
+  ['iova.magazine.hits', 'allocations', 'IOVAs taken from a magazine of the same CPU.', 'count'],
+  ['iova.depot.fetches', 'magazines', 'Full magazines fetched from a depot.', 'count'],
+  ['iova.depot.stores', 'magazines', 'Full magazines given to a depot.', 'count'],
+  ['iova.depot.trims', 'magazines', 'Surplus magazines given back to the tree.', 'count'],
+  ['iova.tree.allocations', 'allocations', 'IOVA allocations that searched the tree.', 'count'],
+  ['iova.tree.frees', 'frees', 'IOVAs removed from the tree.', 'count'],
+  ['iova.tree.visits', 'nodes', 'Tree nodes touched by allocations and frees.', 'count'],
+  ['iova.drains', 'drains', 'Times all magazines were emptied because the address space seemed exhausted.', 'count'],
+  ['iova.exhausted', 'allocations', 'Allocations that failed after draining.', 'count'],
+  ['iova.wide', 'domains', 'Domains that ran out of IOVAs below 4 GiB and went to the full mask.', 'count'],
+  ['flush_queue.queued', 'entries', 'Unmapped ranges queued for a deferred flush.', 'count'],
+  ['flush_queue.freed', 'entries', 'Ranges given back after a deferred flush.', 'count'],
+  ['flush_queue.full_flushes', 'flushes', 'Domain flushes because a ring was full.', 'count'],
+  ['flush_queue.timer_flushes', 'flushes', 'Domain flushes by the timer.', 'count'],
+  ['flush_queue.occupancy', 'entries', 'Ranges waiting for a flush, all rings together.', 'time average'],
+  ['flush_queue.occupancy.max', 'entries', 'Most ranges waiting for a flush at once.', 'maximum'],
+  [
+    'invalidation.flushes',
+    'flushes',
+    'Invalidation requests of the DMA API: one per strict unmap or deferred flush.',
+    'count',
+  ],
+  ['invalidation.pages', 'commands', 'Page-selective invalidation commands submitted.', 'count'],
+  ['invalidation.domains', 'commands', 'Invalidation commands for a whole domain or PASID submitted.', 'count'],
+  ['invalidation.descriptors', 'descriptors', 'Descriptors submitted, wait descriptors included.', 'count'],
+  ['invalidation.slot_waits', 'submissions', 'Submissions that found the invalidation queue full.', 'count'],
+  [
+    'invalidation.latency',
+    'ns',
+    'From asking for an invalidation to its end, locks included: what one invalidation costs.',
+    'histogram',
+  ],
+  ['invalidation.completion', 'ns', 'From the doorbell write to the poll that sees the status write.', 'histogram'],
+  ['interrupt.time', 'ns', 'CPU time in timer callbacks, all CPUs.', 'sum'],
+  ...LOCKS.flatMap(
+    ([name, words]) =>
+      [
+        [`lock.${name}.acquisitions`, 'acquisitions', `Acquisitions of ${words}.`, 'count'],
+        [`lock.${name}.contended`, 'acquisitions', `Acquisitions of ${words} that had to wait.`, 'count'],
+        [`lock.${name}.wait`, 'ns', `Time spent waiting for ${words}, hand-over included.`, 'sum'],
+      ] as const,
+  ),
+];
+
+/** Every metric of the operating system. Components: `os`, and one per job, called as the job. */
+export const OS_METRICS: readonly MetricDef[] = define([...JOB_METRICS, ...SHARED_METRICS]);
+
+/** What all jobs share. */
+export interface SharedStatistics {
+  readonly scheduler: Scheduler;
+  readonly iova: IovaStatistics;
+  readonly flushQueue: FlushQueueStatistics;
+  readonly invalidation: InvalidationStatistics;
+  /** In the order domain, queue, iova.tree, iova.depot, flush_queue. */
+  readonly locks: readonly LockStatistics[];
+}
+
+function registerCalls(registry: Registry, job: string, dma: DmaApi, hertz: number, operations: () => number): void {
+  const { maps, unmaps } = dma;
+  for (const [call, meter] of [
+    ['map', maps],
+    ['unmap', unmaps],
+  ] as const) {
+    registry.histogram(job, `${call}.latency`, meter.latency);
+    for (const [step, name] of STEP_NAMES.entries()) {
+      registry.gauge(job, `${call}.time.${name}`, () => ratio(meter.ledger.totalPs(step) / PS_PER_NS, meter.ledger.count()));
+    }
+  }
+  for (const [step, name] of STEP_NAMES.entries()) {
+    registry.gauge(job, `cycles.${name}`, () => {
+      const time = maps.ledger.totalPs(step) + unmaps.ledger.totalPs(step);
+      return ratio((time * hertz) / PS_PER_SECOND, operations());
+    });
+  }
+}
+
+/** `hertz`: core clock of the job's socket. */
+export function registerJob(registry: Registry, driver: Driver, hertz: number): void {
+  const { name: job, dma } = driver;
+  let start = 0;
+  registry.onReset((now) => {
+    driver.resetStatistics();
+    start = now;
+  });
+  const perSecond = (count: number, now: number): number => ratio(count * PS_PER_SECOND, now - start);
+  registry.gauge(job, 'operations', () => driver.operations);
+  registry.gauge(job, 'operation.rate', (now) => perSecond(driver.operations, now));
+  registry.gauge(job, 'page.rate', (now) => perSecond(dma.pages, now));
+  registry.histogram(job, 'operation.latency', driver.latency);
+  registerCalls(registry, job, dma, hertz, () => driver.operations);
+  registry.gauge(job, 'map.failures', () => dma.failures);
+  registry.gauge(job, 'table.pages.allocated', () => dma.tablesAllocated);
+  registry.gauge(job, 'table.pages.freed', () => dma.tablesFreed);
+  if (driver instanceof Stream) {
+    registry.gauge(job, 'dma.faults', () => driver.faults);
+    registry.gauge(job, 'dma.late', () => driver.lateAccesses);
+  }
+  for (const [turn, name] of TURN_NAMES.entries()) {
+    registry.gauge(job, `loop.cycles.${name}`, () => {
+      return ratio((driver.turns.totalPs(turn) * hertz) / PS_PER_SECOND, driver.turns.count());
+    });
+  }
+}
+
+export function registerShared(registry: Registry, shared: SharedStatistics): void {
+  const { scheduler, iova, flushQueue, invalidation, locks } = shared;
+  registry.onReset((now) => {
+    scheduler.resetStatistics();
+    iova.reset();
+    flushQueue.reset(now);
+    invalidation.reset();
+    for (const lock of locks) lock.reset();
+  });
+  const gauge = (metric: string, read: (now: number) => number): void => registry.gauge('os', metric, read);
+  gauge('iova.magazine.hits', () => iova.magazineHits);
+  gauge('iova.depot.fetches', () => iova.depotFetches);
+  gauge('iova.depot.stores', () => iova.depotStores);
+  gauge('iova.depot.trims', () => iova.depotTrims);
+  gauge('iova.tree.allocations', () => iova.treeAllocations);
+  gauge('iova.tree.frees', () => iova.treeFrees);
+  gauge('iova.tree.visits', () => iova.treeVisits);
+  gauge('iova.drains', () => iova.drains);
+  gauge('iova.exhausted', () => iova.exhausted);
+  gauge('iova.wide', () => iova.wentWide);
+  gauge('flush_queue.queued', () => flushQueue.queued);
+  gauge('flush_queue.freed', () => flushQueue.freed);
+  gauge('flush_queue.full_flushes', () => flushQueue.fullFlushes);
+  gauge('flush_queue.timer_flushes', () => flushQueue.timerFlushes);
+  gauge('flush_queue.occupancy', (now) => flushQueue.occupancy.mean(now));
+  gauge('flush_queue.occupancy.max', () => flushQueue.occupancy.max);
+  gauge('invalidation.flushes', () => invalidation.flushes);
+  gauge('invalidation.pages', () => invalidation.pages);
+  gauge('invalidation.domains', () => invalidation.domains);
+  gauge('invalidation.descriptors', () => invalidation.descriptors);
+  gauge('invalidation.slot_waits', () => invalidation.slotWaits);
+  registry.histogram('os', 'invalidation.latency', invalidation.latency);
+  registry.histogram('os', 'invalidation.completion', invalidation.completion);
+  gauge('interrupt.time', () => scheduler.cpus.reduce((sum, cpu) => sum + scheduler.softTime(cpu), 0) / PS_PER_NS);
+  for (const [i, [name]] of LOCKS.entries()) {
+    const lock = locks[i]!;
+    gauge(`lock.${name}.acquisitions`, () => lock.acquisitions);
+    gauge(`lock.${name}.contended`, () => lock.contended);
+    gauge(`lock.${name}.wait`, () => lock.wait[0]! / PS_PER_NS);
+  }
+}
+
+/** The tool's report of a benchmark job; null for other jobs. */
+export function benchmarkReport(driver: Driver, windowPs: number, node: number): string[] | null {
+  return driver instanceof MapBenchmark ? driver.report(windowPs, node) : null;
+}
+
+/** NaN when nothing was observed. */
+function ratio(value: number, by: number): number {
+  return by === 0 ? Number.NaN : value / by;
+}

@@ -1,0 +1,316 @@
+/**
+ * The operating system of the simulated machine: CPUs and threads, the IOMMU core and its drivers, the DMA API, and the drivers that
+ * run devices. Booting is functional and takes no simulated time; everything after `start` does. This is the only part of os/
+ * that the rest of the simulator talks to.
+ */
+import type { Event } from '../kernel/event.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { RandomStream } from '../kernel/random.js';
+import type { FrameAllocator } from '../memory/frames.js';
+import type { PhysicalMemory } from '../memory/physical.js';
+import type { MemorySystem } from '../memory/system.js';
+import { Access } from '../protocol/access.js';
+import type { Observer } from '../protocol/observer.js';
+import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
+import type { RegisterBus } from '../protocol/registers.js';
+import type { StoreWatch } from '../protocol/watch.js';
+import type { Registry } from '../stats/registry.js';
+import type { Cpu } from './cpu.js';
+import { Device } from './device.js';
+import { DirectDriver } from './direct.js';
+import { DmaApi } from './dma.js';
+import { Domain } from './domain.js';
+import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.js';
+import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
+import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
+import { OutOfCpus } from './errors.js';
+import { FlushQueue, FlushQueueStatistics } from './flush-queue.js';
+import { Group } from './group.js';
+import { InvalidationStatistics } from './invalidation-statistics.js';
+import type { IommuDriver } from './iommu-driver.js';
+import { IovaAllocator, IovaStatistics } from './iova/allocator.js';
+import { LockStatistics, SpinLock } from './lock.js';
+import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
+import { Scheduler } from './scheduler.js';
+import type { OsSpec, UnitSpec } from './spec.js';
+import { Timers } from './timers.js';
+import { VtdDriver, type VtdEnvironment } from './vtd/driver.js';
+
+const PAGE = 4096;
+
+export interface OsSocket {
+  readonly name: string;
+  readonly cores: number;
+  /** Hz. */
+  readonly frequency: number;
+  readonly frames: FrameAllocator;
+}
+
+export interface OsUnit {
+  readonly spec: UnitSpec;
+  /** Socket whose memory holds the unit's tables and queues. */
+  readonly socket: number;
+}
+
+export interface OsDevice {
+  readonly name: string;
+  /** Index into the units; -1 = no IOMMU in front of it. */
+  readonly unit: number;
+  readonly requester: number;
+}
+
+/** The machine as the operating system finds it. */
+export interface OsMachine {
+  readonly kernel: Kernel;
+  readonly memory: PhysicalMemory;
+  /** CPU stores leave their lines in the caches it models; null = nobody models caches. */
+  readonly timing: MemorySystem | null;
+  readonly sockets: readonly OsSocket[];
+  readonly units: readonly OsUnit[];
+  readonly devices: readonly OsDevice[];
+  readonly registers: RegisterBus;
+  readonly queue: DeviceQueue;
+  readonly observer: Observer | null;
+  readonly sink: OperationSink | null;
+  readonly seed: number;
+}
+
+/** Makes the VT-d driver; tests replace it by a broken one. */
+export type MakeVtdDriver = (environment: VtdEnvironment) => IommuDriver;
+
+export class Os implements StoreWatch, DeviceClient {
+  readonly scheduler: Scheduler;
+  readonly devices: readonly Device[];
+  private readonly timers: Timers;
+  private readonly direct = new DirectDriver();
+  private readonly vtd: IommuDriver;
+  private readonly identity: Domain[] = [];
+  private readonly jobs: Driver[] = [];
+  /** Job that owns each tag. */
+  private readonly tagOwners: Driver[] = [];
+  private domains = 0;
+
+  private readonly iovaStatistics = new IovaStatistics();
+  private readonly flushQueueStatistics = new FlushQueueStatistics();
+  private readonly invalidationStatistics = new InvalidationStatistics();
+  private readonly domainLocks = new LockStatistics();
+  private readonly queueLocks = new LockStatistics();
+  private readonly treeLocks = new LockStatistics();
+  private readonly depotLocks = new LockStatistics();
+  private readonly ringLocks = new LockStatistics();
+
+  /** Boots: programs the units (register writes reach them at the present time) and attaches every device to a domain of its own. */
+  constructor(
+    private readonly spec: OsSpec,
+    private readonly machine: OsMachine,
+    makeVtdDriver: MakeVtdDriver = (environment) => new VtdDriver(environment),
+  ) {
+    const cpus = machine.sockets.flatMap(({ cores, frequency }, socket) =>
+      Array.from({ length: cores }, () => ({ socket, frequency })),
+    );
+    this.scheduler = new Scheduler(machine.kernel, cpus);
+    this.timers = new Timers(machine.kernel, this.scheduler, spec.tick);
+    this.vtd = makeVtdDriver({
+      scheduler: this.scheduler,
+      costs: spec.costs,
+      memory: machine.memory,
+      timing: machine.timing,
+      registers: machine.registers,
+      observer: machine.observer,
+      statistics: this.invalidationStatistics,
+      queueLocks: this.queueLocks,
+      invalidationHint: spec.invalidationHint,
+      units: machine.units.map(({ spec: unit, socket }) =>
+        unit.architecture === 'vtd' ? { spec: unit, frames: machine.sockets[socket]!.frames } : null,
+      ),
+    });
+    this.devices = machine.devices.map(({ name, unit, requester }, id) => {
+      const translated = unit >= 0 && machine.units[unit]!.spec.architecture !== 'none';
+      const device = new Device(id, name, translated ? unit : -1, requester, new Group(id));
+      device.group.attach(this.createDomain(device));
+      return device;
+    });
+  }
+
+  /** Cycles completed by all jobs since the last reset of the metrics. */
+  get operations(): number {
+    return this.jobs.reduce((sum, job) => sum + job.operations, 0);
+  }
+
+  /** Attaches a domain of the configured mode for the device's requests with `pasid`. Throws AttachError. */
+  attachPasid(device: number, pasid: number): void {
+    const target = this.devices[device]!;
+    target.attachPasid(pasid, this.createDomain(target));
+  }
+
+  /**
+   * Maps a buffer that stays mapped, before the run, and returns its DMA address. The address is aligned as the kernel aligns a
+   * large mapping, so that large leaves result where the physical address allows. `pasid` -1: requests without PASID.
+   * Throws RangeError when the address space has no room.
+   */
+  mapStatic(
+    device: number,
+    pa: number,
+    bytes: number,
+    pasid = -1,
+    access: Access = Access.Read | Access.Write,
+  ): number {
+    const target = this.devices[device]!;
+    const domain = target.domainOf(pasid);
+    if (domain === null) throw new RangeError(`${target.name}: no domain is attached for PASID ${pasid}`);
+    const space = domain.space;
+    if (space === null) return pa;
+    const offset = pa % PAGE;
+    const pages = Math.ceil((offset + bytes) / PAGE);
+    const pfn = space.iova.allocateStatic(pages);
+    if (pfn === 0) throw new RangeError(`${target.name}: no I/O address space left for ${bytes} bytes`);
+    space.table.map(pfn * PAGE, pa - offset, pages * PAGE, access, space.largestLg2);
+    this.machine.observer?.mapped(domain.id, pfn * PAGE, pa - offset, pages * PAGE, access);
+    return pfn * PAGE + offset;
+  }
+
+  /** Adds driver threads that keep buffers posted to a device. Returns the job's number. Throws OutOfCpus, OutOfMemory. */
+  addStream(name: string, spec: StreamSpec, device: number, socket: number): number {
+    const firstTag = this.tagOwners.length;
+    const random = new RandomStream(this.machine.seed, `os/${name}`);
+    const cpus = this.claim(name, spec.threads, socket);
+    const job = new Stream(name, spec, firstTag, random, cpus, this.environment(device, socket));
+    for (let i = 0; i < job.tags; i++) this.tagOwners.push(job);
+    this.jobs.push(job);
+    return this.jobs.length - 1;
+  }
+
+  /** Adds the threads of a mapping benchmark on a device. Returns the job's number. Throws OutOfCpus, OutOfMemory. */
+  addMapBenchmark(name: string, spec: MapBenchmarkSpec, device: number, socket: number): number {
+    const cpus = this.claim(name, spec.threads, socket);
+    this.jobs.push(new MapBenchmark(name, spec, cpus, this.environment(device, socket)));
+    return this.jobs.length - 1;
+  }
+
+  /** Starts the threads of all jobs, in the order the jobs were added. */
+  start(): void {
+    for (const job of this.jobs) for (const thread of job.threads) this.scheduler.start(thread);
+  }
+
+  /** `Op.ThreadStep`. */
+  threadStep(event: Event): void {
+    this.scheduler.threadStep(event);
+  }
+
+  /** `Op.Timer`. Unit 0: kernel timers; unit n: late accesses of job n - 1. */
+  timer(event: Event): void {
+    if (event.unit === 0) this.timers.expired(event);
+    else (this.jobs[event.unit - 1] as Stream).touch(event);
+  }
+
+  stored(hi: number, lo: number): void {
+    this.vtd.stored(hi, lo);
+  }
+
+  completed(_device: number, tag: number, status: DmaStatus): void {
+    if (tag !== LATE_TAG) this.tagOwners[tag]!.completed(tag, status);
+  }
+
+  /** Defines the metrics and registers those of all jobs added so far. */
+  registerMetrics(registry: Registry): void {
+    registry.define(OS_METRICS);
+    for (const job of this.jobs) registerJob(registry, job, job.threads[0]?.cpu.frequency ?? 0);
+    registerShared(registry, {
+      scheduler: this.scheduler,
+      iova: this.iovaStatistics,
+      flushQueue: this.flushQueueStatistics,
+      invalidation: this.invalidationStatistics,
+      locks: [this.domainLocks, this.queueLocks, this.treeLocks, this.depotLocks, this.ringLocks],
+    });
+  }
+
+  /** Output lines of dma_map_benchmark for a job over a window; null when the job is another kind. */
+  benchmarkReport(job: number, windowPs: number): string[] | null {
+    const driver = this.jobs[job]!;
+    return benchmarkReport(driver, windowPs, driver.threads[0]!.cpu.socket);
+  }
+
+  private createDomain(device: Device): Domain {
+    const { observer, units } = this.machine;
+    const driver = device.unit < 0 ? this.direct : this.vtd;
+    if (device.unit < 0 || this.spec.dma.mode === 'passthrough') return this.identityDomain(driver);
+    const { costs, dma, superpages } = this.spec;
+    const { scheduler, timers } = this;
+    const lock = new SpinLock(scheduler, costs, this.domainLocks);
+    const domain = new Domain(this.domains++, 'dma', driver, lock);
+    const unit = units[device.unit]!.spec;
+    const iova = new IovaAllocator(domain.id, driver.apertureBits(device.unit), {
+      scheduler,
+      timers,
+      costs,
+      spec: dma.iova,
+      statistics: this.iovaStatistics,
+      treeLocks: this.treeLocks,
+      depotLocks: this.depotLocks,
+      observer,
+    });
+    const queueEnvironment = {
+      scheduler,
+      timers,
+      costs,
+      spec: dma.flushQueue,
+      statistics: this.flushQueueStatistics,
+      locks: this.ringLocks,
+      observer,
+    };
+    domain.space = {
+      table: driver.createTable(device.unit),
+      iova,
+      queue: dma.mode === 'lazy' ? new FlushQueue(domain, queueEnvironment) : null,
+      largestLg2: superpages ? log2(unit.largestPage) : 12,
+      coherent: unit.coherent,
+    };
+    return domain;
+  }
+
+  /** One identity domain for each driver, shared by all its devices. */
+  private identityDomain(driver: IommuDriver): Domain {
+    const known = this.identity.find((domain) => domain.driver === driver);
+    if (known !== undefined) return known;
+    const lock = new SpinLock(this.scheduler, this.spec.costs, this.domainLocks);
+    const domain = new Domain(this.domains++, 'identity', driver, lock);
+    this.identity.push(domain);
+    return domain;
+  }
+
+  /** The next CPUs of the socket that run no thread. */
+  private claim(job: string, count: number, socket: number): Cpu[] {
+    const { name, cores } = this.machine.sockets[socket]!;
+    const free = this.scheduler.cpus.filter((cpu) => cpu.socket === socket && cpu.thread === null);
+    if (free.length < count) throw new OutOfCpus(name, cores, `${job}/${free.length}`);
+    return free.slice(0, count);
+  }
+
+  private environment(device: number, socket: number): DriverEnvironment {
+    const { kernel, queue, timing, sink, observer, sockets } = this.machine;
+    const { scheduler } = this;
+    const slots = 2 * scheduler.cpus.length;
+    const target = this.devices[device]!;
+    return {
+      kernel,
+      scheduler,
+      costs: this.spec.costs,
+      dma: new DmaApi(scheduler, this.spec.costs, observer, slots),
+      device: target,
+      domain: target.domainOf(-1)!,
+      queue,
+      memory: timing,
+      sink,
+      job: this.jobs.length,
+      slots,
+      buffer: (bytes) => sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, PAGE),
+    };
+  }
+}
+
+/** Exact for the powers of two it is given. */
+function log2(size: number): number {
+  let bits = 0;
+  while (2 ** bits < size) bits++;
+  return bits;
+}

@@ -1,0 +1,67 @@
+/**
+ * Where the time of a dma_map or dma_unmap call goes, and where the time of a driver's loop goes. Every picosecond of a call
+ * belongs to exactly one step; a ledger asserts it when the call returns.
+ */
+
+/** Steps of one dma_map / dma_unmap call. */
+export const enum Step {
+  /** Entry and exit of the DMA API, address arithmetic. */
+  Call,
+  /** IOVA allocation: magazines, depot, tree. */
+  Iova,
+  /** Page-table code: entries, levels, table pages. */
+  Table,
+  /** Cache-line flushes for a walker that does not snoop. */
+  CacheFlush,
+  /** Uncontended lock operations. */
+  Lock,
+  /** Spinning for a contended lock, hand-over included. */
+  LockWait,
+  /** Building and storing invalidation descriptors. */
+  Descriptor,
+  /** Spinning for free slots of the invalidation queue. */
+  SlotWait,
+  /** Tail register write. */
+  Doorbell,
+  /** Polling for the status write of the wait descriptor. */
+  Completion,
+  /** Giving IOVAs and table pages back. */
+  IovaFree,
+  /** Flush-queue bookkeeping. */
+  Queue,
+  /** Timer work that ran on this CPU meanwhile. */
+  Interrupt,
+}
+
+export const STEP_NAMES: readonly string[] = [
+  'call',
+  'iova',
+  'table',
+  'cache_flush',
+  'lock',
+  'lock_wait',
+  'descriptor',
+  'slot_wait',
+  'doorbell',
+  'completion',
+  'iova_free',
+  'queue',
+  'interrupt',
+];
+
+/** Parts of one turn of a driver's loop. The first values are shared by every driver so that all turns use one ledger layout. */
+export const enum Turn {
+  Map,
+  Unmap,
+  /** Writing the buffer before it is mapped. */
+  Dirty,
+  /** The benchmark's pause between map and unmap. */
+  Transfer,
+  /** Waiting for a completion of the device. */
+  Idle,
+  /** The polling driver's own code for one completion. */
+  Completion,
+  Interrupt,
+}
+
+export const TURN_NAMES: readonly string[] = ['map', 'unmap', 'dirty', 'transfer', 'idle', 'completion', 'interrupt'];

@@ -1,0 +1,73 @@
+/**
+ * One flow of control on a CPU: a kernel thread of a driver, or the CPU's soft-interrupt context. Its program is a generator that
+ * adds up the time its code takes (`charge`) and yields when that time must really have passed (before it touches what another CPU
+ * or the hardware can see), or when it has to wait. Scheduling classes and time slices are not modelled: one thread per CPU.
+ */
+import { Event } from '../kernel/event.js';
+import type { LatencyLedger } from '../stats/latency-ledger.js';
+import type { Cpu } from './cpu.js';
+
+/** What a program yields. */
+export const enum Wait {
+  /** Continue when the time charged so far has passed; soft interrupts prolong it. */
+  Run,
+  /** As `Run`, but a deadline on the wall clock (ndelay): soft interrupts in between do not prolong it. */
+  Delay,
+  /** Continue when somebody calls `Scheduler.wake`; `Scheduler.block` was called before. */
+  Block,
+}
+
+export type Program = Generator<Wait, void, void>;
+/** A subroutine of a program: `const x = yield* f(thread)`. */
+export type Call<T> = Generator<Wait, T, void>;
+
+export const enum ThreadState {
+  New,
+  /** Its event is scheduled. */
+  Running,
+  Blocked,
+  /** Due, but the CPU is in soft-interrupt context. */
+  Preempted,
+  Done,
+}
+
+export class Thread {
+  readonly event: Event = new Event();
+  state: ThreadState = ThreadState.New;
+  /** Time charged and not yet passed, ps. */
+  debt = 0;
+  /** Depth of interrupt-disabled sections. */
+  irqOff = 0;
+  /** Step charged when the current wait ends; -1 = not waiting. */
+  waitStep = -1;
+  /** The pending run is prolonged by soft interrupts. */
+  stretches = false;
+  /** Waiter list of a lock or of the invalidation queue. */
+  next: Thread | null = null;
+  /** Ledger of the call in progress; null in soft-interrupt context. */
+  ledger: LatencyLedger | null = null;
+  /** Number of the step that stands for soft interrupts in `ledger`. */
+  interruptStep = 0;
+  program: Program | null = null;
+  /** Latency of the last DMA API call, ps. */
+  lastCallPs = 0;
+  /** Table pages unlinked by the unmap in progress. */
+  readonly freedTables: number[] = [];
+
+  constructor(
+    readonly id: number,
+    readonly name: string,
+    readonly cpu: Cpu,
+    /** Soft-interrupt context of its CPU. */
+    readonly soft: boolean,
+  ) {
+    this.event.id = id;
+    this.event.source = cpu.id;
+  }
+
+  /** Adds CPU time to the step; it passes at the next `Wait.Run`. */
+  charge(step: number, ps: number): void {
+    this.debt += ps;
+    if (this.ledger !== null) this.ledger.chargeFor(this.id, step, ps);
+  }
+}

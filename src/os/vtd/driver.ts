@@ -1,0 +1,207 @@
+/**
+ * The VT-d driver (drivers/iommu/intel: iommu.c, pasid.c, cache.c): translation entries per device, domain ids per unit, and the
+ * invalidations of the DMA API. Second-stage domains invalidate by domain id, first-stage domains by PASID. Not modelled: ATS
+ * (no device-TLB invalidations), caching mode, nested translation, hot-plug.
+ */
+import {
+  encodeContextInvalidation,
+  encodeIotlbInvalidation,
+  encodePasidCacheInvalidation,
+  encodePasidIotlbInvalidation,
+  Granularity,
+  PasidCacheGranularity,
+} from '../../iommu/arch/vtd/format.js';
+import type { FrameAllocator } from '../../memory/frames.js';
+import { compileFormat, type Format } from '../../pagetable/format.js';
+import { vtdSecondStage } from '../../pagetable/formats/vtdss.js';
+import { x86FirstStage } from '../../pagetable/formats/x86_64.js';
+import { PageTable } from '../../pagetable/table.js';
+import type { Observer } from '../../protocol/observer.js';
+import type { Device } from '../device.js';
+import type { CacheTag, Domain } from '../domain.js';
+import type { IommuDriver } from '../iommu-driver.js';
+import type { UnitSpec } from '../spec.js';
+import { type Call, type Thread, Wait } from '../thread.js';
+import { addressMask, blockStart } from './flush-range.js';
+import { DESCRIPTOR_WORDS, type QueueEnvironment } from './queue.js';
+import { VtdUnit } from './unit.js';
+
+/** Descriptors submitted at once (QI_MAX_BATCHED_DESC_COUNT). */
+const BATCH = 16;
+/** Address mask that no unit takes: everything in the domain. */
+const EVERYTHING = 64;
+/** Domain id of identity domains (FLPT_DEFAULT_DID); 0 is reserved, others are handed out from 2 up. */
+const IDENTITY_DID = 1;
+
+export interface VtdEnvironment extends QueueEnvironment {
+  readonly observer: Observer | null;
+  readonly invalidationHint: boolean;
+  /** By unit number; null where a unit is of another architecture. */
+  readonly units: readonly ({ readonly spec: UnitSpec; readonly frames: FrameAllocator } | null)[];
+}
+
+export class VtdDriver implements IommuDriver {
+  private readonly units: readonly (VtdUnit | null)[];
+  private readonly formats: readonly (Format | null)[];
+
+  /** Sets up and enables every unit. */
+  constructor(protected readonly environment: VtdEnvironment) {
+    this.units = environment.units.map((unit, id) =>
+      unit === null ? null : new VtdUnit(id, unit.spec, unit.frames, environment),
+    );
+    this.formats = environment.units.map((unit) => (unit === null ? null : tableFormat(unit.spec)));
+  }
+
+  createTable(unit: number): PageTable {
+    const { spec, frames } = this.environment.units[unit]!;
+    return new PageTable(this.formats[unit]!, this.environment.memory, frames, spec.levels);
+  }
+
+  apertureBits(unit: number): number {
+    const { spec } = this.environment.units[unit]!;
+    const bits = 12 + 9 * spec.levels;
+    // First-stage addresses are canonical: software uses the lower half.
+    return usesFirstStage(spec) ? bits - 1 : bits;
+  }
+
+  supportsPasid(unit: number): boolean {
+    return this.environment.units[unit]!.spec.mode === 'scalable';
+  }
+
+  attach(domain: Domain, device: Device, pasid: number): void {
+    const unit = this.units[device.unit]!;
+    const { spec } = unit;
+    const tagPasid = this.tagPasid(domain, spec, pasid);
+    const tag = domain.addTag(device.unit, tagPasid, () =>
+      domain.type === 'identity' ? IDENTITY_DID : unit.allocateDomainId(),
+    );
+    const root = domain.space === null ? null : domain.space.table.root;
+    if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id);
+    else unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id);
+    const identity = domain.type === 'identity';
+    this.environment.observer?.attached(domain.id, device.unit, device.requester, pasid, identity);
+  }
+
+  /** domain_context_clear_one, intel_pasid_tear_down_entry: entry, then its cache, then the translations, each waited for. */
+  *detach(thread: Thread, domain: Domain, device: Device, pasid: number): Call<void> {
+    const unit = this.units[device.unit]!;
+    const tagPasid = this.tagPasid(domain, unit.spec, pasid);
+    const tag = domain.tags.find((other) => other.unit === device.unit && other.pasid === tagPasid);
+    if (tag === undefined) throw new Error(`domain ${domain.id} is not attached to ${device.name}`);
+    if (thread.debt !== 0) yield Wait.Run;
+    if (!domain.cacheLock.take(thread)) yield Wait.Block;
+    const scalable = unit.spec.mode === 'scalable';
+    const words = batchOf(domain);
+    const ownPasid = Math.max(pasid, 0);
+    if (scalable) {
+      unit.tables.clearPasid(device.requester, ownPasid);
+      encodePasidCacheInvalidation(words, 0, PasidCacheGranularity.Pasid, tag.id, ownPasid);
+    } else {
+      unit.tables.clearContext(device.requester);
+      encodeContextInvalidation(words, 0, Granularity.Selective, tag.id, device.requester, 0);
+    }
+    yield* unit.queue.submit(thread, words, 1);
+    // As Linux does, pass-through entries (PGTT 100b) are removed like first-stage ones.
+    if (scalable && (domain.type === 'identity' || usesFirstStage(unit.spec))) {
+      encodePasidIotlbInvalidation(words, 0, Granularity.Domain, tag.id, ownPasid, 0, 0, 0, false);
+    } else {
+      encodeIotlbInvalidation(words, 0, Granularity.Domain, tag.id, 0, 0, 0, false, true, true);
+    }
+    yield* unit.queue.submit(thread, words, 1);
+    domain.cacheLock.release(thread);
+    if (domain.dropTag(device.unit, tagPasid) && domain.type !== 'identity') unit.freeDomainId(tag.id);
+    this.environment.observer?.detached(domain.id, device.unit, device.requester, pasid);
+  }
+
+  *flushRange(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+    const mask = addressMask(iova, bytes);
+    const hint = this.environment.invalidationHint && !tablesFreed;
+    yield* this.flush(thread, domain, blockStart(iova, mask), mask, hint);
+  }
+
+  *flushAll(thread: Thread, domain: Domain): Call<void> {
+    yield* this.flush(thread, domain, 0, EVERYTHING, false);
+  }
+
+  stored(hi: number, lo: number): void {
+    for (const unit of this.units) if (unit?.queue.stored(hi, lo) === true) return;
+  }
+
+  /** cache_tag_flush_range: one descriptor per tag, one batch after the other, all under cache_lock, which is held over the waits. */
+  private *flush(thread: Thread, domain: Domain, start: number, mask: number, hint: boolean): Call<void> {
+    const { scheduler, statistics } = this.environment;
+    if (thread.debt !== 0) yield Wait.Run;
+    const asked = scheduler.now();
+    if (!domain.cacheLock.take(thread)) yield Wait.Block;
+    const { tags } = domain;
+    const words = batchOf(domain);
+    for (let at = 0; at < tags.length; ) {
+      const unit = this.units[tags[at]!.unit]!;
+      let count = 0;
+      while (at < tags.length && count < BATCH && tags[at]!.unit === unit.id) {
+        this.encode(words, DESCRIPTOR_WORDS * count++, unit.spec, tags[at++]!, start, mask, hint);
+      }
+      yield* unit.queue.submit(thread, words, count);
+    }
+    if (thread.debt !== 0) yield Wait.Run;
+    domain.cacheLock.release(thread);
+    statistics.flushes++;
+    statistics.latency.add(scheduler.now() - asked);
+  }
+
+  /** The descriptor for one tag; a range larger than the unit can name becomes the whole domain, or PASID. */
+  private encode(
+    out: Int32Array,
+    at: number,
+    spec: UnitSpec,
+    tag: CacheTag,
+    start: number,
+    mask: number,
+    hint: boolean,
+  ): void {
+    const all = mask > spec.invalidation.maxAddressMask;
+    const { statistics } = this.environment;
+    if (all) statistics.domains++;
+    else statistics.pages++;
+    const granularity = all ? Granularity.Domain : Granularity.Selective;
+    const hi = all ? 0 : Math.floor(start / 2 ** 32);
+    const lo = all ? 0 : (start % 2 ** 32) | 0;
+    const am = all ? 0 : mask;
+    if (tag.pasid >= 0) encodePasidIotlbInvalidation(out, at, granularity, tag.id, tag.pasid, hi, lo, am, hint);
+    else encodeIotlbInvalidation(out, at, granularity, tag.id, hi, lo, am, hint, true, true);
+  }
+
+  /** First-stage translations are invalidated by PASID, 0 for requests without; second-stage ones by domain id alone. */
+  private tagPasid(domain: Domain, spec: UnitSpec, pasid: number): number {
+    return domain.type === 'dma' && usesFirstStage(spec) ? Math.max(pasid, 0) : -1;
+  }
+}
+
+/** Descriptors under construction, protected by the domain's cache_lock. */
+function batchOf(domain: Domain): Int32Array {
+  domain.batch ??= new Int32Array(BATCH * DESCRIPTOR_WORDS);
+  return domain.batch;
+}
+
+function usesFirstStage(spec: UnitSpec): boolean {
+  return spec.mode === 'scalable' && spec.stage === 'first';
+}
+
+function tableFormat(spec: UnitSpec): Format {
+  const { hostAddressWidth, mode } = spec;
+  let largestPageLg2 = 12;
+  while (2 ** largestPageLg2 < spec.largestPage) largestPageLg2++;
+  if (usesFirstStage(spec)) {
+    return compileFormat(x86FirstStage({ hostAddressWidth, largestPageLg2, executeDisable: false }));
+  }
+  return compileFormat(
+    vtdSecondStage({
+      hostAddressWidth,
+      guestAddressWidth: 12 + 9 * spec.levels,
+      largestPageLg2,
+      scalable: mode === 'scalable',
+      snoopControl: true,
+      accessedDirty: false,
+    }),
+  );
+}

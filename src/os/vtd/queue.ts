@@ -1,0 +1,200 @@
+/**
+ * Software side of a VT-d invalidation queue (qi_submit_sync and reclaim_free_desc in drivers/iommu/intel/dmar.c; VT-d specification
+ * 6.5.2): a ring of descriptors and a status word per slot, both in simulated memory. Submitters share q_lock and drop it while
+ * they poll. In the kernel a poller holds q_lock during most of each turn of its loop; here the lock is free meanwhile. Not
+ * modelled: queue errors and time-outs; completion by interrupt, which Linux does not use.
+ */
+import { encodeWait, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
+import type { PhysicalMemory } from '../../memory/physical.js';
+import type { MemorySystem } from '../../memory/system.js';
+import type { RegisterBus } from '../../protocol/registers.js';
+import type { InvalidationStatistics } from '../invalidation-statistics.js';
+import { type LockStatistics, SpinLock } from '../lock.js';
+import type { Scheduler } from '../scheduler.js';
+import type { CostSpec } from '../spec.js';
+import { Step } from '../step.js';
+import { type Call, type Thread, Wait } from '../thread.js';
+
+/** State of a slot; `InUse` and `Done` are also what its status word in memory holds (QI_IN_USE, QI_DONE). */
+const enum Slot {
+  Free = 0,
+  InUse = 1,
+  Done = 2,
+}
+
+/** Dwords of a descriptor buffer; a queue of 128-bit descriptors takes the first four. */
+export const DESCRIPTOR_WORDS = 8;
+
+export interface QueueEnvironment {
+  readonly scheduler: Scheduler;
+  readonly costs: CostSpec;
+  readonly memory: PhysicalMemory;
+  readonly timing: MemorySystem | null;
+  readonly registers: RegisterBus;
+  readonly statistics: InvalidationStatistics;
+  readonly queueLocks: LockStatistics;
+}
+
+export interface QueueLayout {
+  /** Byte address of the ring, aligned to its size or 4 KiB. */
+  readonly ring: number;
+  /** Byte address of the status words, 4 bytes a slot. */
+  readonly status: number;
+  readonly slots: number;
+  /** log2 of a descriptor's bytes: 4, or 5 in scalable mode. */
+  readonly descriptorLg2: number;
+}
+
+export class InvalidationQueue {
+  private readonly lock: SpinLock;
+  private readonly state: Uint8Array;
+  /** Thread that polls the status word of a slot. */
+  private readonly pollers: (Thread | null)[];
+  private firstWaiter: Thread | null = null;
+  private lastWaiter: Thread | null = null;
+  private freeHead = 0;
+  private freeTail = 0;
+  private freeSlots: number;
+  private readonly wait = new Int32Array(DESCRIPTOR_WORDS);
+
+  constructor(
+    private readonly unit: number,
+    private readonly layout: QueueLayout,
+    private readonly environment: QueueEnvironment,
+  ) {
+    const { scheduler, costs, queueLocks } = environment;
+    this.lock = new SpinLock(scheduler, costs, queueLocks);
+    this.state = new Uint8Array(layout.slots);
+    this.pollers = new Array<Thread | null>(layout.slots).fill(null);
+    this.freeSlots = layout.slots;
+  }
+
+  /**
+   * Submits the first `count` descriptors of `words` (DESCRIPTOR_WORDS each) and a wait descriptor, and returns when hardware has completed
+   * them. The caller has interrupts off.
+   */
+  *submit(thread: Thread, words: Int32Array, count: number): Call<void> {
+    const { scheduler, costs, registers, statistics } = this.environment;
+    const { slots, descriptorLg2 } = this.layout;
+    if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
+    if (thread.debt !== 0) yield Wait.Run;
+    if (!this.lock.take(thread)) yield Wait.Block;
+    if (this.freeSlots < count + 2) {
+      statistics.slotWaits++;
+      if (thread.debt !== 0) yield Wait.Run;
+      while (this.freeSlots < count + 2) {
+        this.waitForSlots(thread);
+        yield Wait.Block;
+        if (!this.lock.take(thread, false)) yield Wait.Block;
+      }
+    }
+    thread.charge(Step.Descriptor, (count + 1) * costs.descriptor);
+    thread.charge(Step.Doorbell, costs.mmioWrite);
+    const first = this.freeHead;
+    const last = (first + count) % slots;
+    this.freeHead = (last + 1) % slots;
+    this.freeSlots -= count + 1;
+    for (let i = 0; i < count; i++) this.setState((first + i) % slots, Slot.InUse);
+    this.setState(last, Slot.InUse);
+    // The stores precede the doorbell; nothing reads them before it.
+    yield Wait.Run;
+    for (let i = 0; i < count; i++) this.store((first + i) % slots, words, i * DESCRIPTOR_WORDS);
+    const status = this.layout.status + 4 * last;
+    encodeWait(this.wait, 0, WaitFlag.StatusWrite, Math.floor(status / 2 ** 32), (status % 2 ** 32) | 0, Slot.Done);
+    this.store(last, this.wait, 0);
+    statistics.descriptors += count + 1;
+    registers.write(this.unit, Register.InvalidationQueueTail, 0, this.freeHead << descriptorLg2, costs.mmioFlight);
+    const rung = scheduler.now();
+    this.lock.release(thread);
+
+    this.pollers[last] = thread;
+    scheduler.block(thread, Step.Completion);
+    yield Wait.Block;
+    statistics.completion.add(scheduler.now() - rung);
+    if (!this.lock.take(thread, false)) yield Wait.Block;
+    for (let i = 0; i <= count; i++) this.setState((first + i) % slots, Slot.Free);
+    this.reclaim();
+    this.lock.release(thread);
+  }
+
+  /** Hardware has stored to memory: true if it was this queue's status page. */
+  stored(hi: number, lo: number): boolean {
+    const address = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
+    const { status, slots } = this.layout;
+    if (address < status || address >= status + 4 * slots) return false;
+    // Both status words of the 64-bit word: hardware may name either address.
+    const slot = Math.floor((address - status) / 8) * 2;
+    this.complete(slot);
+    this.complete(slot + 1);
+    return true;
+  }
+
+  private complete(slot: number): void {
+    const poller = this.pollers[slot];
+    if (poller === null || poller === undefined || this.statusWord(slot) !== Slot.Done) return;
+    this.pollers[slot] = null;
+    this.environment.scheduler.wakePoller(poller, this.environment.costs.poll);
+  }
+
+  /** Gives the lock up and waits until slots are reclaimed. */
+  private waitForSlots(thread: Thread): void {
+    this.lock.release(thread);
+    thread.next = null;
+    if (this.lastWaiter === null) this.firstWaiter = thread;
+    else this.lastWaiter.next = thread;
+    this.lastWaiter = thread;
+    this.environment.scheduler.block(thread, Step.SlotWait);
+  }
+
+  /** Slots become free in ring order, from the oldest on, whoever used them; then spinning submitters look again. */
+  private reclaim(): void {
+    const { slots } = this.layout;
+    while (this.state[this.freeTail] === Slot.Free && this.freeTail !== this.freeHead) {
+      this.freeTail = (this.freeTail + 1) % slots;
+      this.freeSlots++;
+    }
+    const { scheduler, costs } = this.environment;
+    let waiter = this.firstWaiter;
+    this.firstWaiter = null;
+    this.lastWaiter = null;
+    while (waiter !== null) {
+      const next: Thread | null = waiter.next;
+      waiter.next = null;
+      scheduler.wake(waiter, costs.lockHandOver);
+      waiter = next;
+    }
+  }
+
+  /** Slot state, and its status word in memory, which the CPU writes with the descriptor. */
+  private setState(slot: number, value: Slot): void {
+    this.state[slot] = value;
+    const { memory, timing } = this.environment;
+    const address = this.layout.status + 4 * slot;
+    const hi = Math.floor(address / 2 ** 32);
+    const lo = (address % 2 ** 32) | 0;
+    memory.read(hi, lo);
+    if ((slot & 1) === 0) memory.write(hi, lo, memory.wordHi, value);
+    else memory.write(hi, lo, value, memory.wordLo);
+    timing?.cpuWrite(hi, lo, 4);
+  }
+
+  private statusWord(slot: number): number {
+    const { memory } = this.environment;
+    const address = this.layout.status + 4 * slot;
+    memory.read(Math.floor(address / 2 ** 32), (address % 2 ** 32) | 0);
+    return (slot & 1) === 0 ? memory.wordLo : memory.wordHi;
+  }
+
+  private store(slot: number, words: Int32Array, from: number): void {
+    const { memory, timing } = this.environment;
+    const { ring, descriptorLg2 } = this.layout;
+    const bytes = 1 << descriptorLg2;
+    const address = ring + slot * bytes;
+    const hi = Math.floor(address / 2 ** 32);
+    const lo = (address % 2 ** 32) | 0;
+    for (let at = 0; at < bytes; at += 8) {
+      memory.write(hi, (lo + at) | 0, words[from + (at >> 2) + 1]!, words[from + (at >> 2)]!);
+    }
+    timing?.cpuWrite(hi, lo, bytes);
+  }
+}

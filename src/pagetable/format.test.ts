@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { Access } from '../protocol/access.js';
+import { compileFormat, EntryKind, Permission, Row } from './format.js';
+import { vtdSecondStage } from './formats/vtdss.js';
+import { x86FirstStage } from './formats/x86_64.js';
+import { sv39 } from './testing/sv39.js';
+
+const second = vtdSecondStage({
+  ...{ hostAddressWidth: 46, guestAddressWidth: 48, largestPageLg2: 30 },
+  ...{ scalable: false, snoopControl: false, accessedDirty: true },
+});
+
+describe('compileFormat', () => {
+  it('classifies by level: bit 7 makes a leaf at levels 2 and 3 only', () => {
+    const format = compileFormat(second);
+    const kinds = [1, 2, 3, 4, 5].map((level) =>
+      [0, 1, 2, 0x81, 0x83].map((word) => format.rows[format.classify(level, 0, word) + Row.Kind]),
+    );
+    const { Absent, Table, Leaf } = { Absent: EntryKind.Absent, Table: EntryKind.Table, Leaf: EntryKind.Leaf };
+    expect(kinds).toEqual([
+      [Absent, Leaf, Leaf, Leaf, Leaf],
+      [Absent, Table, Table, Leaf, Leaf],
+      [Absent, Table, Table, Leaf, Leaf],
+      [Absent, Table, Table, Table, Table],
+      [Absent, Table, Table, Table, Table],
+    ]);
+  });
+
+  it('keeps the address bits below the width out of the reserved mask', () => {
+    const format = compileFormat(second);
+    const row = format.classify(1, 0, 3);
+    // Bits 62 and 51:46 in the upper half, bit 11 (no snoop control) in the lower half; levels above also bit 7.
+    expect(format.rows[row + Row.ReservedHi]! >>> 0).toBe(0x400f_c000);
+    expect(format.rows[row + Row.ReservedLo]).toBe(0x800);
+    expect(format.rows[format.classify(4, 0, 3) + Row.ReservedLo]).toBe(0x880);
+    expect(format.rows[format.classify(2, 0, 0x83) + Row.ReservedLo]).toBe(0x1f_f800);
+    expect(format.rows[format.classify(3, 0, 0x83) + Row.ReservedLo]).toBe(0x3fff_f800);
+  });
+
+  it('knows what a permission set becomes', () => {
+    const format = compileFormat(second);
+    expect(format.permissionsFor(Access.None)).toBe(-1);
+    expect(format.granted[format.permissionsFor(Access.Write)]).toBe(
+      Permission.Write | Permission.Execute | Permission.User,
+    );
+    const first = compileFormat(x86FirstStage({ hostAddressWidth: 46, largestPageLg2: 30, executeDisable: true }));
+    expect(first.granted[first.permissionsFor(Access.Write)]).toBe(
+      Permission.Read | Permission.Write | Permission.User,
+    );
+    const leafOnly = compileFormat(sv39(50, false));
+    expect(leafOnly.permissionsFor(Access.Write)).toBe(-1);
+  });
+
+  it('takes root tables of more than one page and canonical widths from the numbers', () => {
+    const format = compileFormat(sv39(50, true));
+    expect([format.rootBytes, format.tableBytes, format.inputWidth(3)]).toEqual([16384, 4096, 41]);
+    expect(compileFormat(sv39(50, false)).mappableBytes(3)).toBe(2 ** 38);
+    expect(format.leafSizes).toEqual([30, 21, 12]);
+  });
+
+  it('says which field or level a description forgot', () => {
+    expect(() => compileFormat({ ...second, fields: { R: [0, 0] } })).toThrow('VT-d second stage: no field ADDRESS');
+    expect(() => compileFormat({ ...second, rules: second.rules.slice(0, 2) })).toThrow('no rule for a level 2 entry');
+  });
+});

@@ -1,0 +1,74 @@
+/**
+ * Intel VT-d second-stage paging entries (VT-d specification 3.7 and 9.8; Linux drivers/iommu/generic_pt/fmt/vtdss.h writes them).
+ * There is no present bit: an entry is present when R or W is set. Reserved bits are those QEMU's emulation checks
+ * (hw/i386/intel_iommu_internal.h, VTD_SPTE_*_RSVD_MASK). Not modelled: execute permission (SSEE), memory types.
+ */
+import type { EntryRule, FormatDescription } from '../description.js';
+import { Permission } from '../format.js';
+
+export interface VtdSecondStageOptions {
+  /** Host physical address bits (HAW). */
+  readonly hostAddressWidth: number;
+  /** CAP.MGAW: input address bits the unit accepts, whatever the tables decode. */
+  readonly guestAddressWidth: number;
+  /** Largest leaf that CAP.SLLPS allows: 12, 21 or 30. */
+  readonly largestPageLg2: number;
+  /** Scalable mode: bit 11 is never reserved. Legacy mode: bit 11 (SNP) of a leaf is reserved without snoop control (ECAP.SC). */
+  readonly scalable: boolean;
+  readonly snoopControl: boolean;
+  /** PASID entry SSADE (ECAP.SLADS): hardware sets A in every entry it uses and D in the leaf of a write. */
+  readonly accessedDirty: boolean;
+}
+
+/** Linux sets R and W in every table entry and restricts at the leaf only; it presets neither A nor D. */
+export function vtdSecondStage(options: VtdSecondStageOptions): FormatDescription {
+  const { largestPageLg2, scalable, snoopControl, accessedDirty } = options;
+  const common = {
+    grants: { read: { R: 1 }, write: { W: 1 }, execute: 'always', user: 'always' },
+    preset: {},
+    presetIfWritable: {},
+    setWhenUsed: accessedDirty ? { A: 1 } : {},
+    setWhenWritten: {},
+  } as const;
+  const leaf = (
+    level: number,
+    when: Readonly<Record<string, number>>,
+    low: readonly [number, number][],
+  ): EntryRule => ({
+    ...common,
+    kind: 'leaf',
+    levels: [level, level],
+    when,
+    reserved: [...low, [62, 62], ...(scalable || snoopControl ? [] : [[11, 11] as const])],
+    setWhenWritten: accessedDirty ? { D: 1 } : {},
+  });
+  const table = (low: number, high: number): EntryRule => ({
+    ...common,
+    kind: 'table',
+    levels: [low, high],
+    when: {},
+    reserved: [[7, 7], [62, 62], ...(scalable ? [] : [[11, 11] as const])],
+    preset: { R: 1, W: 1 },
+  });
+  return {
+    name: 'VT-d second stage',
+    source: 'Intel VT-d specification, sections 3.7 and 9.8',
+    granuleLg2: 12,
+    indexBits: 9,
+    rootExtraBits: 0,
+    heights: [3, 4, 5],
+    inputLimitLg2: options.guestAddressWidth,
+    signExtended: false,
+    hostAddressWidth: options.hostAddressWidth,
+    fields: { R: [0, 0], W: [1, 1], PS: [7, 7], A: [8, 8], D: [9, 9], SNP: [11, 11], ADDRESS: [51, 12] },
+    address: { field: 'ADDRESS', lowestBit: 12 },
+    earlyPermissions: Permission.All,
+    rules: [
+      { ...common, kind: 'absent', levels: [1, 5], when: { R: 0, W: 0 }, reserved: [] },
+      leaf(1, {}, []),
+      ...(largestPageLg2 >= 21 ? [leaf(2, { PS: 1 }, [[20, 12]])] : []),
+      ...(largestPageLg2 >= 30 ? [leaf(3, { PS: 1 }, [[29, 12]])] : []),
+      table(2, 5),
+    ],
+  };
+}

@@ -1,0 +1,88 @@
+/**
+ * x86-64 paging entries as the first stage of VT-d uses them (VT-d specification 3.6 and 9.7; Intel SDM volume 3, 4.5;
+ * Linux drivers/iommu/generic_pt/fmt/x86_64.h writes them). Reserved bits are those QEMU's emulation checks (VTD_FPTE_*).
+ * Not modelled: memory types, the global bit, the extended-accessed bit (EAFE), supervisor write protection off (WPE = 0).
+ */
+import type { EntryRule, FormatDescription } from '../description.js';
+import { Permission } from '../format.js';
+
+export interface X86FirstStageOptions {
+  readonly hostAddressWidth: number;
+  /** Largest leaf: 21, or 30 with CAP.FS1GP. */
+  readonly largestPageLg2: number;
+  /** PASID entry NXE: bit 63 forbids execution. When off it is reserved and every page is executable. Linux leaves it off. */
+  readonly executeDisable: boolean;
+}
+
+/**
+ * Hardware sets A in every entry it uses and D in the leaf of a write. Linux presets both in DMA mappings (D in writable
+ * pages), so that no DMA pays a locked update. Every read-only page is readable: there is no read bit.
+ */
+export function x86FirstStage(options: X86FirstStageOptions): FormatDescription {
+  const { largestPageLg2, executeDisable } = options;
+  const common = {
+    grants: {
+      read: 'always',
+      write: { RW: 1 },
+      execute: executeDisable ? { XD: 0 } : 'always',
+      user: { US: 1 },
+    },
+    preset: {},
+    presetIfWritable: {},
+    setWhenUsed: { A: 1 },
+    setWhenWritten: {},
+  } as const;
+  const noExecuteDisable = executeDisable ? [] : [[63, 63] as const];
+  const leaf = (
+    level: number,
+    when: Readonly<Record<string, number>>,
+    low: readonly [number, number][],
+  ): EntryRule => ({
+    ...common,
+    kind: 'leaf',
+    levels: [level, level],
+    when,
+    reserved: [...low, ...noExecuteDisable],
+    preset: { P: 1, A: 1 },
+    presetIfWritable: { D: 1 },
+    setWhenWritten: { D: 1 },
+  });
+  const table = (low: number, high: number, reserved: readonly [number, number][]): EntryRule => ({
+    ...common,
+    kind: 'table',
+    levels: [low, high],
+    when: {},
+    reserved: [...reserved, ...noExecuteDisable],
+    preset: { P: 1, RW: 1, US: 1, A: 1 },
+  });
+  return {
+    name: 'x86-64 first stage',
+    source: 'Intel VT-d specification, sections 3.6 and 9.7',
+    granuleLg2: 12,
+    indexBits: 9,
+    rootExtraBits: 0,
+    heights: [4, 5],
+    inputLimitLg2: 57,
+    signExtended: true,
+    hostAddressWidth: options.hostAddressWidth,
+    fields: {
+      P: [0, 0],
+      RW: [1, 1],
+      US: [2, 2],
+      A: [5, 5],
+      D: [6, 6],
+      PS: [7, 7],
+      XD: [63, 63],
+      ADDRESS: [51, 12],
+    },
+    address: { field: 'ADDRESS', lowestBit: 12 },
+    earlyPermissions: Permission.All,
+    rules: [
+      { ...common, kind: 'absent', levels: [1, 5], when: { P: 0 }, reserved: [] },
+      leaf(1, {}, []),
+      ...(largestPageLg2 >= 21 ? [leaf(2, { PS: 1 }, [[20, 13]])] : []),
+      ...(largestPageLg2 >= 30 ? [leaf(3, { PS: 1 }, [[29, 13]])] : []),
+      table(2, 5, [[7, 7]]),
+    ],
+  };
+}

@@ -1,0 +1,106 @@
+/**
+ * One point: builds the machine, runs the warm-up and the measured window, collects. A pure function of its arguments: no files, no
+ * clock, no threads; the same specification gives the same result anywhere.
+ */
+import { Event } from '../kernel/event.js';
+import { Op } from '../protocol/op.js';
+import type { MetricValue } from '../stats/registry.js';
+import { Machine } from '../system/machine.js';
+import type { PointSpec, StopSpec, WindowSpec } from '../workload/spec.js';
+import type { HistogramResult, PointOptions, PointResult } from './result.js';
+import { SteadyState } from './steady.js';
+
+const BATCH = 4096;
+
+/** Why a window ended. */
+type Stop = 'operations' | 'time' | 'steady' | 'idle';
+
+interface Window {
+  readonly ps: number;
+  readonly operations: number;
+  readonly stoppedBy: Stop;
+}
+
+/** Runs one window. A point whose machine falls idle (nothing will ever happen again) ends it too. */
+function runWindow(machine: Machine, window: WindowSpec, steady: SteadyState | null): Window {
+  const { kernel, meter, dispatcher } = machine;
+  const start = kernel.clock[0]!;
+  const end = new Event();
+  if (window.time !== null) kernel.after(window.time, end, Op.WindowEnd);
+  let operations = 0;
+  for (;;) {
+    const wanted = window.operations === null ? 0 : window.operations - operations;
+    meter.start(steady === null ? wanted : steady.batchOperations);
+    while (meter.open && dispatcher.alive) dispatcher.batch(BATCH);
+    operations += meter.operations;
+    const timeUp = window.time !== null && kernel.clock[0]! - start >= window.time;
+    const full = window.operations !== null && operations >= window.operations;
+    const agreed = steady?.batchDone(machine.operationLatency()) ?? false;
+    if (!dispatcher.alive || timeUp || full || agreed) {
+      const stoppedBy: Stop = !dispatcher.alive ? 'idle' : timeUp ? 'time' : full ? 'operations' : 'steady';
+      return { ps: kernel.clock[0]! - start, operations, stoppedBy };
+    }
+    // The end event of the window before this one has closed the meter: go on.
+  }
+}
+
+function histograms(machine: Machine): HistogramResult[] {
+  return machine.registry.histograms().map(({ component, metric, histogram }) => {
+    const buckets: number[] = [];
+    histogram.forEachBucket((low, high, count) => {
+      buckets.push(low, high, count);
+    });
+    const { count, sum } = histogram;
+    const empty = count === 0;
+    return {
+      component,
+      metric,
+      buckets: Float64Array.from(buckets),
+      count,
+      sum,
+      min: empty ? 0 : histogram.min,
+      max: empty ? 0 : histogram.max,
+      p50: empty ? 0 : histogram.quantile(0.5),
+      p90: empty ? 0 : histogram.quantile(0.9),
+      p99: empty ? 0 : histogram.quantile(0.99),
+      p999: empty ? 0 : histogram.quantile(0.999),
+    };
+  });
+}
+
+function steadyOf(stop: StopSpec): SteadyState | null {
+  return stop.steady === null ? null : new SteadyState(stop.steady);
+}
+
+/** Simulates one point. Throws for a specification that cannot be built (workload files are checked before). */
+export function runPoint(spec: PointSpec, options: PointOptions): PointResult {
+  const machine = new Machine(spec, options);
+  const { registry, kernel } = machine;
+  machine.start();
+  let warmup: MetricValue[] = [];
+  let warmed: Window = { ps: 0, operations: 0, stoppedBy: 'operations' };
+  if (spec.warmup.time !== null || (spec.warmup.operations ?? 0) > 0) {
+    warmed = runWindow(machine, spec.warmup, null);
+    warmup = registry.collect(kernel.clock[0]!);
+    registry.reset(kernel.clock[0]!);
+  }
+  const measured = runWindow(machine, spec.stop, steadyOf(spec.stop));
+  const now = kernel.clock[0]!;
+  const metrics = registry.collect(now);
+  machine.close();
+  return {
+    metrics,
+    warmup,
+    histograms: histograms(machine),
+    text: machine.text(),
+    windows: {
+      warmupPs: warmed.ps,
+      measuredPs: measured.ps,
+      warmupOperations: warmed.operations,
+      measuredOperations: measured.operations,
+      stoppedBy: measured.stoppedBy,
+    },
+    events: kernel.dispatched,
+    audit: machine.audit === null ? null : { violations: machine.audit.violations, counts: {} },
+  };
+}

@@ -1,0 +1,292 @@
+/**
+ * The only place where parts are wired together: from a point's specification to sockets, memory, IOMMU units, root ports, links,
+ * devices, the operating system and its jobs. Parts are numbered in the order of their names, so that the order of keys in a
+ * workload file does not matter.
+ */
+import { Engine } from '../devices/engine.js';
+import { registerEngine } from '../devices/metrics.js';
+import { Source } from '../devices/source.js';
+import { registerVtd } from '../iommu/arch/vtd/metrics.js';
+import { registerUnit } from '../iommu/metrics.js';
+import { Kernel } from '../kernel/kernel.js';
+import { Meter } from '../kernel/meter.js';
+import { RandomStream } from '../kernel/random.js';
+import { FrameAllocator } from '../memory/frames.js';
+import { PhysicalMemory } from '../memory/physical.js';
+import { MemorySystem } from '../memory/system.js';
+import { type MakeVtdDriver, Os } from '../os/os.js';
+import { Link } from '../pcie/link.js';
+import { RootPort } from '../pcie/root-port.js';
+import type { Access } from '../protocol/access.js';
+import { Op } from '../protocol/op.js';
+import { TransactionPool } from '../protocol/pool.js';
+import type { DeviceQueue } from '../protocol/queue.js';
+import { CAUSES } from '../protocol/tlp.js';
+import { LatencyLedger } from '../stats/latency-ledger.js';
+import { Registry } from '../stats/registry.js';
+import type { DeviceSpec, DmaJobSpec, JobSpec, PointSpec } from '../workload/spec.js';
+import { Audit } from './audit.js';
+import { Dispatcher } from './dispatch.js';
+import { allMetrics } from './metrics.js';
+import { RegisterFabric } from './registers.js';
+import { buildVtd, type VtdUnit } from './unit.js';
+
+export interface MachineOptions {
+  readonly everyEvent: boolean;
+  readonly audit: boolean;
+  /** Tests replace the driver by a broken one. */
+  readonly makeVtdDriver?: MakeVtdDriver;
+}
+
+/** TLP records of a device beyond its tags: posted writes between the device and memory. */
+const POSTED_IN_FLIGHT = 256;
+
+const entriesOf = <T>(record: Readonly<Record<string, T>>): [string, T][] =>
+  Object.entries(record).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+
+const poolSize = (device: DeviceSpec): number => device.link.tags + POSTED_IN_FLIGHT;
+
+export class Machine implements DeviceQueue {
+  readonly kernel = new Kernel(Op.Relay);
+  readonly meter = new Meter();
+  readonly registry = new Registry();
+  readonly physical = new PhysicalMemory();
+  readonly memory: MemorySystem;
+  readonly units: readonly VtdUnit[];
+  readonly engines: readonly Engine[];
+  readonly links: readonly Link[];
+  readonly os: Os;
+  readonly audit: Audit | null;
+  readonly dispatcher: Dispatcher;
+
+  private readonly frames: readonly FrameAllocator[];
+  private readonly ledger: LatencyLedger;
+  private readonly ports: readonly RootPort[];
+  private readonly deviceNames: readonly string[];
+  private readonly posted: (Source | null)[];
+  private readonly benchmarks: number[] = [];
+  /** Latency of operations that a driver reports: count, sum in ps. */
+  private readonly reported = new Float64Array(2);
+  private windowStart = 0;
+
+  constructor(
+    private readonly spec: PointSpec,
+    options: MachineOptions,
+  ) {
+    const { machine, seed } = spec;
+    const { kernel, meter, physical } = this;
+    kernel.everyEvent = options.everyEvent;
+    this.audit = options.audit ? new Audit() : null;
+    const { sockets, interconnect, hostCache } = machine;
+    this.memory = new MemorySystem({ sockets, interconnect, hostCache });
+    const memory = this.memory;
+    this.frames = memory.socketNames.map(
+      (_, socket) => new FrameAllocator(memory.baseOf(socket), memory.sizeOf(socket)),
+    );
+
+    const devices = entriesOf(spec.devices);
+    this.deviceNames = devices.map(([name]) => name);
+    const slots = devices.reduce((sum, [, device]) => sum + poolSize(device), 0);
+    this.ledger = new LatencyLedger(slots, CAUSES, devices.length);
+    const fabric = new RegisterFabric(kernel);
+    const surroundings = {
+      kernel,
+      memory,
+      physical,
+      ledger: this.ledger,
+      seed,
+      recycle: (event: Parameters<RegisterFabric['recycle']>[0]) => fabric.recycle(event),
+    };
+    const vtdSpecs = entriesOf(machine.iommus).filter(([, unit]) => unit.architecture === 'vtd');
+    this.units = vtdSpecs.map(([name, unit], index) => buildVtd(name, index, unit, surroundings));
+
+    const unitOf = (device: DeviceSpec): number => {
+      const { iommu } = machine.ports[device.port]!;
+      return vtdSpecs.findIndex(([name]) => name === iommu);
+    };
+    let firstId = 0;
+    this.engines = devices.map(([, device], index) => {
+      const pool = new TransactionPool(poolSize(device), firstId);
+      firstId += pool.size;
+      return new Engine(kernel, index, device.engine, device.link, pool, this.ledger, meter);
+    });
+    this.links = devices.map(([, device], index) => {
+      const port = machine.ports[device.port]!;
+      return new Link(kernel, index, device.link, port, this.ledger, this.engines[index]!.credit);
+    });
+    this.ports = devices.map(([, device], index) => {
+      const port = machine.ports[device.port]!;
+      const unit = unitOf(device);
+      return new RootPort(
+        kernel,
+        memory.indexOf(port.socket),
+        memory,
+        this.links[index]!,
+        this.ledger,
+        device.engine.readOverhead,
+        unit < 0 ? null : this.units[unit]!.unit,
+      );
+    });
+    const requesters = Int32Array.from(devices, ([, device]) => device.requester);
+    for (const { unit } of this.units) unit.connect(this.ports, requesters, this.audit);
+
+    this.os = new Os(
+      spec.os,
+      {
+        kernel,
+        memory: physical,
+        timing: memory,
+        sockets: memory.socketNames.map((name, socket) => {
+          const { cores, frequency } = sockets[name]!;
+          return { name, cores, frequency, frames: this.frames[socket]! };
+        }),
+        units: vtdSpecs.map(([, unit]) => ({ spec: unit, socket: memory.indexOf(unit.socket) })),
+        devices: devices.map(([name, device]) => ({ name, unit: unitOf(device), requester: device.requester })),
+        registers: fabric,
+        queue: this,
+        observer: this.audit,
+        sink: {
+          operationDone: (_job, latencyPs) => {
+            this.reported[0]!++;
+            this.reported[1]! += latencyPs;
+            meter.count();
+          },
+        },
+        seed,
+      },
+      ...(options.makeVtdDriver === undefined ? [] : ([options.makeVtdDriver] as const)),
+    );
+    for (const { vtd } of this.units) vtd.queue.connect(this.os);
+    this.posted = this.engines.map(() => null);
+    this.engines.forEach((engine, index) => {
+      engine.connect(this.links[index]!, this.os);
+    });
+
+    this.addJobs(entriesOf(spec.workload));
+    this.registerMetrics();
+    this.dispatcher = new Dispatcher({
+      kernel,
+      meter,
+      engines: this.engines,
+      links: this.links,
+      ports: this.ports,
+      units: this.units.map(({ unit }) => unit),
+      hardware: this.units.map(({ vtd }) => vtd),
+      invalidation: this.units.map(({ vtd }) => vtd.queue),
+      os: this.os,
+    });
+  }
+
+  private addJobs(jobs: readonly [string, JobSpec][]): void {
+    const windows: [address: number, bytes: number][] = [];
+    for (const [name, job] of jobs) {
+      const device = this.deviceNames.indexOf(job.device);
+      if (job.kind === 'dma') windows.push(this.addWindow(name, job, device));
+      else if (job.kind === 'stream') {
+        this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
+        this.os.addStream(name, job, device, this.memory.indexOf(job.socket));
+      } else this.benchmarks.push(this.os.addMapBenchmark(name, job, device, this.memory.indexOf(job.socket)));
+    }
+    // Tables and queues have just been written by the CPU; then the windows get their state.
+    if (this.spec.machine.hostCache !== 'cold') {
+      this.physical.forEachLine((hi, lo) => {
+        this.memory.cpuWrite(hi, lo, 64);
+      });
+    }
+    for (const [address, bytes] of windows) this.memory.warmWindow(address, bytes);
+  }
+
+  private addWindow(name: string, job: DmaJobSpec, device: number): [number, number] {
+    const frames = this.frames[this.memory.indexOf(job.memory)]!;
+    const align = job.window >= 2 ** 30 ? 2 ** 30 : 2 ** 21;
+    const pa = frames.allocateContiguous(Math.ceil(job.window / 4096) * 4096, align);
+    if (job.pasid >= 0) this.attachOnce(device, job.pasid);
+    const base = this.os.mapStatic(device, pa, job.window, job.pasid);
+    const { window, size, reads, outstanding, interarrival, pasid } = job;
+    const sequential = job.pattern === 'sequential';
+    const work = { base, window, size, reads, sequential, outstanding, interarrival, pasid };
+    this.addSource(device, new Source(work, this.random(name), this.limitOf(device)));
+    return [pa, job.window];
+  }
+
+  private readonly attached = new Set<string>();
+  private attachOnce(device: number, pasid: number): void {
+    const key = `${device}:${pasid}`;
+    if (this.attached.has(key)) return;
+    this.attached.add(key);
+    this.os.attachPasid(device, pasid);
+  }
+
+  private addSource(device: number, source: Source): Source {
+    this.engines[device]!.addSource(source);
+    return source;
+  }
+
+  private random(name: string): RandomStream {
+    return new RandomStream(this.spec.seed, `devices/${name}`);
+  }
+
+  private limitOf(device: number): number {
+    return this.spec.devices[this.deviceNames[device]!]!.engine.outstanding;
+  }
+
+  post(device: number, tag: number, hi: number, lo: number, bytes: number, access: Access): void {
+    this.posted[device]!.post(hi, lo, bytes, access, tag);
+    this.engines[device]!.pump();
+  }
+
+  private registerMetrics(): void {
+    const { registry } = this;
+    registry.define(allMetrics());
+    registry.gauge('run', 'run.operations', () => this.meter.total);
+    registry.gauge('run', 'run.operations_per_second', (now) =>
+      now > this.windowStart ? (this.meter.total * 1e12) / (now - this.windowStart) : 0,
+    );
+    registry.gauge('run', 'run.window', (now) => (now - this.windowStart) / 1000);
+    this.engines.forEach((engine, index) => {
+      const name = this.deviceNames[index]!;
+      registerEngine(registry, name, engine, this.ledger);
+      this.links[index]!.registerMetrics(registry, name);
+    });
+    for (const { name, unit, vtd } of this.units) {
+      registerUnit(registry, name, unit, vtd.directory);
+      registerVtd(registry, name, vtd);
+    }
+    this.memory.registerMetrics(registry);
+    this.os.registerMetrics(registry);
+    this.audit?.registerMetrics(registry);
+    registry.onReset((now) => {
+      this.windowStart = now;
+      this.ledger.reset();
+      this.meter.total = 0;
+    });
+  }
+
+  /** Starts all work at time 0. */
+  start(): void {
+    this.os.start();
+    for (const engine of this.engines) engine.begin(this.kernel.clock[0]!);
+  }
+
+  /** Latency of all operations of the window: count and sum in ps. */
+  operationLatency(): { count: number; sum: number } {
+    let [count, sum] = [this.reported[0]!, this.reported[1]!];
+    for (const [i, engine] of this.engines.entries()) {
+      if (this.posted[i] !== null) continue;
+      count += engine.readLatency.count + engine.writeLatency.count;
+      sum += engine.readLatency.sum + engine.writeLatency.sum;
+    }
+    return { count, sum };
+  }
+
+  /** Lines that jobs want to show. */
+  text(): string[] {
+    const window = this.kernel.clock[0]! - this.windowStart;
+    return this.benchmarks.flatMap((job) => this.os.benchmarkReport(job, window) ?? []);
+  }
+
+  /** The run is over: last checks of the audit. */
+  close(): void {
+    this.audit?.closed();
+  }
+}

@@ -1,0 +1,43 @@
+/** Every metric a run can report, in the order of the catalogue (metrics.csv, `iommusim explain`). */
+import { DEVICE_METRICS } from '../devices/metrics.js';
+import { VTD_METRICS } from '../iommu/arch/vtd/metrics.js';
+import { IOMMU_METRICS } from '../iommu/metrics.js';
+import { MEMORY_METRICS } from '../memory/metrics.js';
+import { OS_METRICS } from '../os/metrics.js';
+import { LINK_METRICS } from '../pcie/link.js';
+import type { MetricDef } from '../stats/registry.js';
+import { AUDIT_METRICS } from './audit.js';
+
+export const RUN_METRICS: readonly MetricDef[] = [
+  {
+    name: 'run.operations_per_second',
+    unit: '1/s',
+    sentence: 'Operations of all jobs together per simulated second.',
+    formula: 'operations / window',
+  },
+  {
+    name: 'run.operations',
+    unit: 'count',
+    sentence: 'Operations of all jobs together in the window.',
+    formula: 'count',
+  },
+  {
+    name: 'run.window',
+    unit: 'ns',
+    sentence: 'Simulated time of the window.',
+    formula: 'end - start',
+  },
+];
+
+export function allMetrics(): readonly MetricDef[] {
+  return [
+    ...RUN_METRICS,
+    ...DEVICE_METRICS,
+    ...LINK_METRICS,
+    ...IOMMU_METRICS,
+    ...VTD_METRICS,
+    ...MEMORY_METRICS,
+    ...OS_METRICS,
+    ...AUDIT_METRICS,
+  ];
+}

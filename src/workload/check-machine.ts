@@ -1,0 +1,165 @@
+/** What a machine's schema cannot say: geometry of caches, names that refer to parts, modes that exclude each other. */
+import type { IommuSpec, StructureSpec } from '../iommu/spec.js';
+import type { PortSpec } from '../pcie/spec.js';
+import { nearest } from './nearest.js';
+import { type Fault, fault } from './problems.js';
+import type { DeviceSpec, MachineSpec, PointSpec } from './spec.js';
+import { formatRequester } from './fields.js';
+import { formatQuantity } from './units.js';
+
+/** E303 unless `names` has `name`. */
+export function checkReference(name: string, names: object, what: string, path: readonly string[]): Fault[] {
+  if (Object.hasOwn(names, name)) {
+    return [];
+  }
+  const known = Object.keys(names);
+  const list = known.length === 0 ? `there is no ${what}` : `there is ${known.join(', ')}`;
+  return [fault('E303', path, `no ${what} "${name}"; ${list}`, { suggestion: nearest(name, known) })];
+}
+
+export function checkMachine(machine: MachineSpec): Fault[] {
+  const faults: Fault[] = [];
+  if (Object.keys(machine.sockets).length === 0) {
+    faults.push(fault('E102', ['machine', 'sockets'], 'a machine needs at least one socket'));
+  }
+  for (const [name, socket] of Object.entries(machine.sockets)) {
+    const path = ['machine', 'sockets', name, 'llc'];
+    if (socket.llc.size % (socket.llc.ways * 64) !== 0) {
+      const message = `${formatQuantity(socket.llc.size, 'size')} is not a whole number of sets of ${socket.llc.ways} lines of 64 B`;
+      faults.push(fault('E301', [...path, 'size'], message, { related: [[...path, 'ways']] }));
+    }
+    if (socket.llc.ddioWays > socket.llc.ways) {
+      const message = `${socket.llc.ddioWays} of ${socket.llc.ways} ways`;
+      faults.push(
+        fault('E301', [...path, 'ddioWays'], `more than there are: ${message}`, { related: [[...path, 'ways']] }),
+      );
+    }
+  }
+  for (const [name, unit] of Object.entries(machine.iommus)) {
+    faults.push(...checkUnit(unit, machine, ['machine', 'iommus', name]));
+  }
+  for (const [name, port] of Object.entries(machine.ports)) {
+    const path = ['machine', 'ports', name];
+    faults.push(...checkReference(port.socket, machine.sockets, 'socket', [...path, 'socket']));
+    if (port.iommu !== null) {
+      faults.push(...checkReference(port.iommu, machine.iommus, 'IOMMU', [...path, 'iommu']));
+    }
+  }
+  return faults;
+}
+
+const STRUCTURES = ['contextCache', 'pasidCache', 'iotlb'] as const;
+const LEVELS = ['level2', 'level3', 'level4', 'level5'] as const;
+
+function checkUnit(unit: IommuSpec, machine: MachineSpec, path: readonly string[]): Fault[] {
+  const faults = checkReference(unit.socket, machine.sockets, 'socket', [...path, 'socket']);
+  for (const key of STRUCTURES) {
+    faults.push(...checkStructure(unit[key], [...path, key]));
+  }
+  for (const level of LEVELS) {
+    faults.push(...checkStructure(unit.pagingStructureCache[level], [...path, 'pagingStructureCache', level]));
+  }
+  const mode = [...path, 'mode'];
+  if (unit.stage === 'first' && unit.mode === 'legacy') {
+    faults.push(fault('E305', [...path, 'stage'], 'first-stage tables need scalable mode', { related: [mode] }));
+  }
+  if (unit.stage === 'first' && unit.levels === 3) {
+    faults.push(
+      fault('E305', [...path, 'levels'], 'first-stage tables have 4 or 5 levels', { related: [[...path, 'stage']] }),
+    );
+  }
+  const { replay, readHold } = unit.walkers;
+  if (readHold > replay) {
+    const message = `${formatQuantity(readHold, 'time')} is more than the replay time of ${formatQuantity(replay, 'time')}`;
+    faults.push(
+      fault('E305', [...path, 'walkers', 'readHold'], message, { related: [[...path, 'walkers', 'replay']] }),
+    );
+  }
+  const { sizeLg2 } = unit.invalidation;
+  const [least, most] = unit.mode === 'legacy' ? [8, 15] : [7, 14];
+  if (sizeLg2 < least || sizeLg2 > most) {
+    const message = `${sizeLg2} is outside ${least} to ${most}, the queue sizes of ${unit.mode} mode`;
+    faults.push(fault('E301', [...path, 'invalidation', 'sizeLg2'], message, { related: [mode] }));
+  }
+  const memory = Object.values(machine.sockets).reduce((sum, socket) => sum + socket.dram.size, 0);
+  if (memory > 2 ** unit.hostAddressWidth) {
+    const message = `${unit.hostAddressWidth} bits do not reach the ${formatQuantity(memory, 'size')} of memory of this machine`;
+    const sizes = Object.keys(machine.sockets).map((name) => ['machine', 'sockets', name, 'dram', 'size']);
+    faults.push(fault('E306', [...path, 'hostAddressWidth'], message, { related: sizes }));
+  }
+  return faults;
+}
+
+function checkStructure({ entries, ways, replacement }: StructureSpec, path: readonly string[]): Fault[] {
+  const [entriesPath, waysPath] = [
+    [...path, 'entries'],
+    [...path, 'ways'],
+  ];
+  if (entries % ways !== 0) {
+    return [
+      fault('E301', waysPath, `${entries} entries cannot be divided into ${ways} ways`, { related: [entriesPath] }),
+    ];
+  }
+  const sets = entries / ways;
+  if (!Number.isInteger(Math.log2(sets))) {
+    const message = `${entries} entries in ${ways} ways make ${sets} sets, which is not a power of two`;
+    return [fault('E301', waysPath, message, { related: [entriesPath] })];
+  }
+  if (replacement === 'plru' && !Number.isInteger(Math.log2(ways))) {
+    return [
+      fault('E301', waysPath, `plru needs a power of two of ways, not ${ways}`, {
+        related: [[...path, 'replacement']],
+      }),
+    ];
+  }
+  return [];
+}
+
+export function checkDevices({ machine, devices }: PointSpec): Fault[] {
+  const faults: Fault[] = [];
+  const seen = new Map<string, string>();
+  if (Object.keys(devices).length === 0) {
+    faults.push(fault('E102', ['devices'], 'a workload needs at least one device'));
+  }
+  for (const [name, device] of Object.entries(devices)) {
+    const path = ['devices', name];
+    const missing = checkReference(device.port, machine.ports, 'port', [...path, 'port']);
+    faults.push(...missing, ...checkEngine(device, path));
+    if (missing.length > 0) {
+      continue;
+    }
+    const port = machine.ports[device.port]!;
+    faults.push(...checkCredits(device, port, path));
+    const key = `${port.iommu ?? `port ${device.port}`}/${device.requester}`;
+    const other = seen.get(key);
+    if (other !== undefined) {
+      const message = `${formatRequester(device.requester)} is the requester id of "${other}" behind the same IOMMU`;
+      faults.push(fault('E304', [...path, 'requester'], message, { related: [[...path, 'port']] }));
+    }
+    seen.set(key, name);
+  }
+  return faults;
+}
+
+function checkEngine({ engine }: DeviceSpec, path: readonly string[]): Fault[] {
+  const faults: Fault[] = [];
+  for (const key of ['readInterval', 'writeInterval', 'readSlots'] as const) {
+    const rows: readonly { readonly size: number }[] = engine[key];
+    rows.forEach((row, index) => {
+      if (index > 0 && row.size <= rows[index - 1]!.size) {
+        const place = [...path, 'engine', key, String(index), 'size'];
+        faults.push(fault('E301', place, 'sizes must ascend from row to row', { related: [[...path, 'engine', key]] }));
+      }
+    });
+  }
+  return faults;
+}
+
+function checkCredits({ link, port: portName }: DeviceSpec, port: PortSpec, path: readonly string[]): Fault[] {
+  if (port.postedData * 16 >= link.maxPayload) {
+    return [];
+  }
+  const place = ['machine', 'ports', portName, 'postedData'];
+  const message = `${port.postedData} credits of 16 B never admit a payload of ${formatQuantity(link.maxPayload, 'size')}`;
+  return [fault('E308', place, message, { related: [[...path, 'link', 'maxPayload']] })];
+}

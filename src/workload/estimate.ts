@@ -1,0 +1,52 @@
+/** How much work a plan is, roughly: for the user who wants to know before running it whether it takes seconds or hours. */
+import { socketOf } from './check-jobs.js';
+import type { RunPlan } from './plan.js';
+import type { JobSpec, PointSpec } from './spec.js';
+
+export interface Estimate {
+  readonly operations: number;
+  readonly events: number;
+  /** Time on one core. */
+  readonly seconds: number;
+}
+
+/** Events of one operation, and events a second of one core, as benchmarks of the simulator show them. */
+const EVENTS: Readonly<Record<JobSpec['kind'], number>> = { dma: 10, stream: 40, 'map-benchmark': 25 };
+const EVENTS_PER_SECOND = 8e6;
+
+export function estimateRun(plan: RunPlan): Estimate {
+  let operations = 0;
+  let events = 0;
+  for (const { spec } of plan.points) {
+    const jobs = Object.values(spec.workload);
+    const count = pointOperations(spec, jobs);
+    operations += count;
+    events += (count * jobs.reduce((sum, job) => sum + EVENTS[job.kind], 0)) / jobs.length;
+  }
+  return { operations, events, seconds: events / EVENTS_PER_SECOND };
+}
+
+/** The smaller of the operations asked for and those that fit the time asked for. */
+function pointOperations(spec: PointSpec, jobs: readonly JobSpec[]): number {
+  const rate = jobs.reduce((sum, job) => sum + operationRate(spec, job), 0);
+  return [spec.warmup, spec.stop]
+    .map(({ time, operations }) =>
+      Math.min(operations ?? Number.POSITIVE_INFINITY, time === null ? Number.POSITIVE_INFINITY : time * rate),
+    )
+    .reduce((sum, count) => sum + count, 0);
+}
+
+/** Operations a picosecond that the job could reach if nothing but its own constants slowed it. */
+function operationRate(spec: PointSpec, job: JobSpec): number {
+  const { engine } = spec.devices[job.device]!;
+  const { costs } = spec.os;
+  if (job.kind === 'dma') {
+    const rows = job.reads >= 50 ? engine.readInterval : engine.writeInterval;
+    const interval = (rows.find((row) => row.size >= job.size) ?? rows.at(-1)!).interval;
+    const latency = (engine.readOverhead + spec.machine.sockets[socketOf(job)]!.llc.latency) / job.outstanding;
+    return 1 / Math.max(interval, latency, job.interarrival, 1);
+  }
+  const software = costs.mapCall + costs.unmapCall + costs.tableMapCall + costs.tableUnmapCall + 2 * costs.iovaCache;
+  const pause = job.kind === 'map-benchmark' ? job.transfer : 0;
+  return job.threads / Math.max(1, software + pause);
+}

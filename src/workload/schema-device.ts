@@ -1,0 +1,45 @@
+/** Schema of a device: its link and its DMA engine. Resolves to `DeviceSpec`. */
+import { z } from 'zod';
+import { choice, count, millionths, oneOf, reference, requester, size, sizePowerOfTwo, time } from './fields.js';
+
+const interval = z.strictObject({
+  size: size('Largest DMA the row is for.'),
+  interval: time('Smallest time between two DMAs.'),
+});
+
+const slots = z.strictObject({
+  size: size('Largest DMA the row is for.'),
+  slots: count(1, 65536, 'Reads in flight.'),
+});
+
+const link = z.strictObject({
+  generation: count(1, 5, 'PCI Express generation.'),
+  width: oneOf([1, 2, 4, 8, 16], 'Lanes.'),
+  maxPayload: sizePowerOfTwo(128, 4096, 'Max_Payload_Size.'),
+  maxReadRequest: sizePowerOfTwo(128, 4096, 'Max_Read_Request_Size.'),
+  requestOverhead: size('Framing, header and LCRC of a memory request.', { min: 1, max: 256 }),
+  completionOverhead: size('The same for a completion.', { min: 1, max: 256 }),
+  dllpShare: millionths('Share of the link taken by DLLPs and ordered sets.', 90),
+  latency: time('Time of flight and pipeline delay of one direction.'),
+  tags: count(1, 1024, 'Outstanding non-posted requests.'),
+});
+
+const ONE_ROW = { error: () => 'E102 at least one row is needed' };
+
+const engine = z.strictObject({
+  readOverhead: time('Device time of a read besides link and host.'),
+  writeOverhead: time('Device time of a write besides link and host.'),
+  readInterval: z.array(interval).min(1, ONE_ROW),
+  writeInterval: z.array(interval).min(1, ONE_ROW),
+  outstanding: count(1, 65536, 'DMAs in flight.'),
+  retire: choice(['in-order', 'any'], 'in-order: the place of a DMA is free when all older ones are complete.'),
+  outstandingReadBytes: size('Read bytes in flight.'),
+  readSlots: z.array(slots).min(1, ONE_ROW),
+});
+
+export const deviceSchema = z.strictObject({
+  port: reference('Root port the device is plugged into.'),
+  requester: requester(),
+  link,
+  engine,
+});

@@ -1,0 +1,113 @@
+/** Schema of a machine as a workload file writes it: memory, IOMMU units, root ports. Resolves to `MachineSpec`. */
+import { z } from 'zod';
+import { choice, count, flag, frequency, millionths, NAME, rate, reference, size, sizeOneOf, time } from './fields.js';
+
+const KiB = 1024;
+const GiB = 1024 ** 3;
+
+/** Parts by name. */
+export function named<T extends z.ZodType>(part: T) {
+  return z.record(
+    z.string().regex(NAME, { error: () => 'E106 a name is a letter, then letters, digits, "-" or "_"' }),
+    part,
+  );
+}
+
+const socket = z.strictObject({
+  cores: count(1, 4096, 'Cores.'),
+  frequency: frequency('Core clock.'),
+  llc: z.strictObject({
+    size: size('Capacity of the last-level cache.', { min: 64 }),
+    ways: count(1, 64, 'Ways.'),
+    ddioWays: count(0, 64, 'Ways that device writes may allocate into; 0 sends them to DRAM.'),
+    scatter: millionths('Share of lines whose set follows from a hash of the line number.'),
+    latency: time('Load-to-use time of a hit as seen at the root complex.'),
+    bandwidth: rate('Bandwidth of the cache towards I/O.'),
+  }),
+  dram: z.strictObject({
+    size: size('Capacity.', { min: 1024 * KiB }),
+    channels: count(1, 64, 'Channels.'),
+    latency: time('Added to the cache latency by a miss.'),
+    bandwidth: rate('Bandwidth of one channel.'),
+  }),
+});
+
+export const structureSchema = z.strictObject({
+  enabled: flag('false: always misses.'),
+  entries: count(1, 2 ** 24, 'Entries.'),
+  ways: count(1, 2 ** 24, 'Ways; as many as entries makes it fully associative.'),
+  replacement: choice(['lru', 'plru', 'fifo', 'random'], 'Replacement policy.'),
+  latency: time('Lookup time.'),
+});
+
+export const iommuSchema = z.strictObject({
+  architecture: choice(['vtd', 'none'], 'Architecture of the unit.'),
+  socket: reference('Socket whose memory controller the unit sits on.'),
+  mode: choice(['legacy', 'scalable'], 'Root table mode.'),
+  stage: choice(['first', 'second'], 'Stage used for DMA mappings.'),
+  levels: count(3, 5, 'Table levels.'),
+  hostAddressWidth: count(32, 52, 'Host physical address bits.'),
+  largestPage: sizeOneOf([4 * KiB, 2 * KiB * KiB, GiB], 'Largest leaf.'),
+  coherent: flag('Table walks snoop the CPU caches.'),
+  queue: z.strictObject({
+    postedDepth: count(1, 65536, 'Posted transactions between arrival and release.'),
+    nonPostedDepth: count(1, 65536, 'Non-posted transactions between arrival and release.'),
+    order: choice(['all', 'class', 'posted', 'none'], 'Which transactions leave in order of arrival.'),
+    interval: time('One lookup may start in each interval.'),
+  }),
+  contextCache: structureSchema,
+  pasidCache: structureSchema,
+  iotlb: structureSchema,
+  pagingStructureCache: z.strictObject({
+    level2: structureSchema,
+    level3: structureSchema,
+    level4: structureSchema,
+    level5: structureSchema,
+  }),
+  walkers: z.strictObject({
+    count: count(1, 4096, 'Page walks in flight.'),
+    overhead: time('Time a walk occupies its walker besides its memory reads.'),
+    replay: time('From the end of a walk until the waiting transaction is translated.'),
+    readHold: time('A walk for a non-posted request holds its walker this much longer.'),
+    merge: flag('Requests that miss on a page whose walk is under way wait for it.'),
+    outstanding: count(1, 65536, 'Distinct pages that may be missing at the same time.'),
+  }),
+  invalidation: z.strictObject({
+    sizeLg2: count(7, 15, 'The queue has 2^sizeLg2 descriptors.'),
+    start: time('From the tail-register write to the first descriptor fetch.'),
+    context: time('Execution time of a context-cache invalidation.'),
+    pasid: time('Execution time of a PASID-cache invalidation.'),
+    iotlbGlobal: time('Execution time of a global IOTLB invalidation.'),
+    iotlbDomain: time('Execution time of a domain-selective IOTLB invalidation.'),
+    iotlbPage: time('Execution time of a page-selective IOTLB invalidation.'),
+    wait: time('Execution time of a wait descriptor.'),
+    drain: flag('Invalidations wait for translated requests on their way to memory.'),
+    hintHonoured: flag('The invalidation hint keeps non-leaf entries.'),
+    nonLeafScope: choice(
+      ['range', 'domain'],
+      'What a page-selective invalidation without hint removes from the paging-structure caches.',
+    ),
+    maxAddressMask: count(0, 52, 'Largest address mask of a page-selective invalidation.'),
+  }),
+  faults: z.strictObject({ records: count(1, 256, 'Fault recording registers.') }),
+});
+
+const port = z.strictObject({
+  socket: reference('Socket the root port belongs to.'),
+  iommu: reference('IOMMU unit in front of it, or null for none.').nullable(),
+  postedHeaders: count(1, 65536, 'Posted header credits.'),
+  postedData: count(1, 2 ** 20, 'Posted data credits, 16 bytes each.'),
+  nonPostedHeaders: count(1, 65536, 'Non-posted header credits.'),
+  creditReturn: time('From a buffer being freed until the device may use the credit.'),
+});
+
+export const machineSchema = z.strictObject({
+  sockets: named(socket),
+  interconnect: z.strictObject({
+    latency: time('Added to a request that crosses.'),
+    bandwidth: rate('One direction.'),
+  }),
+  iommus: named(iommuSchema),
+  ports: named(port),
+  hostCache: choice(['cold', 'device-warm', 'host-warm'], 'State of the last-level cache when a run starts.'),
+});

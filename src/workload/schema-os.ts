@@ -1,0 +1,53 @@
+/** Schema of the operating system's I/O address-space software. Resolves to `OsSpec`. */
+import { z } from 'zod';
+import { choice, count, flag, time } from './fields.js';
+
+const costs = z.strictObject({
+  mapCall: time('Entering and leaving dma_map_page.'),
+  unmapCall: time('Entering and leaving dma_unmap_page.'),
+  iovaCache: time('Pop or push of a loaded magazine.'),
+  iovaDepot: time('One exchange with the depot.'),
+  iovaTree: time('Red-black tree: one allocation or free.'),
+  iovaTreeNode: time('Red-black tree: one node visited.'),
+  tableMapCall: time('Page-table code, one map call.'),
+  tableUnmapCall: time('Page-table code, one unmap call.'),
+  tableMapEntry: time('One leaf entry written.'),
+  tableUnmapEntry: time('One leaf entry cleared.'),
+  tableLevel: time('One table level descended.'),
+  tablePage: time('One table page allocated or freed.'),
+  cacheLineFlush: time('One table line flushed for a walker that is not coherent.'),
+  lock: time('Uncontended spin lock.'),
+  lockHandOver: time('Contended lock to the next waiter of the same socket.'),
+  lockHandOverRemote: time('Contended lock to a waiter of another socket.'),
+  descriptor: time('Building and storing one invalidation descriptor.'),
+  mmioWrite: time('CPU time of a posted register write.'),
+  mmioFlight: time('From the register write until it reaches the unit.'),
+  poll: time('One turn of the completion polling loop.', { min: 1 }),
+  queueIova: time('Adding an entry to a flush queue.'),
+  timer: time('Timer interrupt entry and exit.'),
+  dirtyLine: time('CPU time to write one 64-byte line.'),
+  completion: time("From a device's completion to the driver's code."),
+});
+
+export const osSchema = z.strictObject({
+  dma: z.strictObject({
+    mode: choice(
+      ['strict', 'lazy', 'passthrough'],
+      'When unmapped memory is out of reach: at once, later, never protected.',
+    ),
+    flushQueue: z.strictObject({
+      entries: count(2, 2 ** 20, 'Entries per CPU; one stays free.'),
+      timeout: time('Timer of the queue.', { min: 1 }),
+    }),
+    iova: z.strictObject({
+      magazine: count(1, 65536, 'Page frame numbers in a magazine.'),
+      cachedOrders: count(0, 16, 'Size classes with magazines; 0 takes every address from the tree.'),
+      trim: time('Depot trim period.', { min: 1 }),
+      addressBits: count(20, 64, "Bits of the device's DMA mask."),
+    }),
+  }),
+  superpages: flag('Use large leaves when alignment allows.'),
+  invalidationHint: flag('The driver passes the invalidation hint when no table page was freed.'),
+  tick: time('Timer tick; timeouts round up to it.', { min: 1 }),
+  costs,
+});
