@@ -16,7 +16,7 @@ const CACHES: readonly [name: string, what: string][] = [
 
 const cacheMetrics: MetricDef[] = CACHES.flatMap(([name, what]) => [
   { name: `iommu.${name}.lookups`, unit: 'count', sentence: `Lookups of the ${what}.`, formula: 'count' },
-  { name: `iommu.${name}.hit_rate`, unit: 'share', sentence: `Share of lookups that hit the ${what}.`, formula: 'hits / lookups' },
+  { name: `iommu.${name}.hit_rate`, unit: 'ratio', sentence: `Share of lookups that hit the ${what}.`, formula: 'hits / lookups' },
   {
     name: `iommu.${name}.invalidated`,
     unit: 'count',
@@ -91,7 +91,7 @@ export const IOMMU_METRICS: readonly MetricDef[] = [
   },
 ];
 
-const rate = (hits: number, lookups: number): number => (lookups === 0 ? 0 : hits / lookups);
+const rate = (hits: number, lookups: number): number => (lookups === 0 ? Number.NaN : hits / lookups);
 
 function registerCache(registry: Registry, component: string, name: string, cache: SetAssociativeCache): void {
   registry.gauge(component, `iommu.${name}.lookups`, () => cache.lookups);

@@ -17,6 +17,8 @@ export const enum Phase {
   PasidDirectory,
   PasidEntry,
   Table,
+  /** The walk is over; its result is on the way back. */
+  Replay,
 }
 
 export class Miss {

@@ -341,7 +341,7 @@ export class IommuUnit implements Translator {
 
   /** The walk ends `delayPs` from now. */
   private finish(m: Miss, delayPs: number): void {
-    m.phase = Phase.Idle;
+    m.phase = Phase.Replay;
     const read = (m.waiters.peek()!.flags & TlpFlag.Write) === 0;
     this.kernel.after(delayPs + (read ? this.spec.walkers.readHold : 0), m.event, Op.WalkReplay);
   }
@@ -376,6 +376,7 @@ export class IommuUnit implements Translator {
     let tlp = waiters.pop();
     this.ledger.chargeFor(tlp!.id, Cause.Directory, m.directoryPs);
     this.ledger.charge(tlp!.id, Cause.Walk, now);
+    m.phase = Phase.Idle;
     this.freeMisses[this.freeMissCount++] = m.event.id;
     // Requests parked below may take the record again: everything needed from it is in locals, and its list is emptied first.
     const again = this.retry;

@@ -21,7 +21,7 @@ interface Bench {
   readonly domain: Domain;
   readonly recorder: Recorder;
   /** Starts a program on a CPU. */
-  on(cpu: number, program: (thread: Thread) => Program): void;
+  readonly on: (cpu: number, program: (thread: Thread) => Program) => void;
 }
 
 function bench(options: MachineOptions = {}): Bench {

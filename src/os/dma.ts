@@ -1,8 +1,9 @@
 /**
  * The DMA API (drivers/iommu/dma-iommu.c: iommu_dma_map_phys, iommu_dma_unmap_phys; kernel/dma/mapping.c for passthrough), with the
  * order of the kernel: strict mode invalidates and waits before table pages and IOVA are given back, lazy mode queues both.
- * Page-table stores take effect when the call into the page-table code begins. Not modelled: bounce buffers, scatter-gather lists,
- * cache maintenance for devices that do not snoop.
+ * An unmap clears entries when the page-table code begins; a map stores them before it returns its address, which nobody can use
+ * earlier. Not modelled: bounce buffers, scatter-gather lists, cache maintenance for devices that do not snoop, which lines of a
+ * table the stores leave in the CPU caches.
  */
 import type { Access } from '../protocol/access.js';
 import type { Observer } from '../protocol/observer.js';

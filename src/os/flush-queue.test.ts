@@ -126,12 +126,10 @@ describe('flush queue', () => {
       },
     });
     let checked = 0;
-    const { iovaFreed } = recorder;
-    recorder.iovaFreed = function (this: Recorder, id, iova, bytes) {
-      const cleared = this.clearedAt(id, iova);
-      expect(this.flushes.some((flush) => flush.domain === id && flush.startedAt >= cleared)).toBe(true);
+    recorder.beforeFree = (id, iova) => {
+      const cleared = recorder.clearedAt(id, iova);
+      expect(recorder.flushes.some((flush) => flush.domain === id && flush.startedAt >= cleared)).toBe(true);
       checked++;
-      iovaFreed.call(this, id, iova, bytes);
     };
     for (let cpu = 0; cpu < 5; cpu++) on(cpu, (thread) => cycle(thread, 2000 + 500 * cpu));
     machine.run();

@@ -4,12 +4,9 @@ import type { DmaApi } from './dma.js';
 import type { Driver } from './drivers/driver.js';
 import { MapBenchmark } from './drivers/map-benchmark.js';
 import { Stream } from './drivers/stream.js';
-import type { FlushQueueStatistics } from './flush-queue.js';
-import type { IovaStatistics } from './iova/allocator.js';
-import type { LockStatistics } from './lock.js';
 import type { Scheduler } from './scheduler.js';
+import type { OsStatistics } from './statistics.js';
 import { STEP_NAMES, TURN_NAMES } from './step.js';
-import type { InvalidationStatistics } from './invalidation-statistics.js';
 
 const PS_PER_SECOND = 1e12;
 const PS_PER_NS = 1000;
@@ -67,11 +64,11 @@ const JOB_METRICS: Metrics = [
 ];
 
 const LOCKS = [
-  ['domain', 'domain->cache_lock, held over every invalidation of a domain'],
-  ['queue', 'q_lock of the invalidation queues'],
-  ['iova.tree', 'iova_rbtree_lock'],
-  ['iova.depot', 'the locks of the IOVA depots'],
-  ['flush_queue', 'the locks of the flush-queue rings'],
+  ['domain', 'domainLocks', 'domain->cache_lock, held over every invalidation of a domain'],
+  ['queue', 'queueLocks', 'q_lock of the invalidation queues'],
+  ['iova.tree', 'treeLocks', 'iova_rbtree_lock'],
+  ['iova.depot', 'depotLocks', 'the locks of the IOVA depots'],
+  ['flush_queue', 'ringLocks', 'the locks of the flush-queue rings'],
 ] as const;
 
 const SHARED_METRICS: Metrics = [
@@ -110,7 +107,7 @@ const SHARED_METRICS: Metrics = [
   ['invalidation.completion', 'ns', 'From the doorbell write to the poll that sees the status write.', 'histogram'],
   ['interrupt.time', 'ns', 'CPU time in timer callbacks, all CPUs.', 'sum'],
   ...LOCKS.flatMap(
-    ([name, words]) =>
+    ([name, , words]) =>
       [
         [`lock.${name}.acquisitions`, 'acquisitions', `Acquisitions of ${words}.`, 'count'],
         [`lock.${name}.contended`, 'acquisitions', `Acquisitions of ${words} that had to wait.`, 'count'],
@@ -122,16 +119,6 @@ const SHARED_METRICS: Metrics = [
 /** Every metric of the operating system. Components: `os`, and one per job, called as the job. */
 export const OS_METRICS: readonly MetricDef[] = define([...JOB_METRICS, ...SHARED_METRICS]);
 
-/** What all jobs share. */
-export interface SharedStatistics {
-  readonly scheduler: Scheduler;
-  readonly iova: IovaStatistics;
-  readonly flushQueue: FlushQueueStatistics;
-  readonly invalidation: InvalidationStatistics;
-  /** In the order domain, queue, iova.tree, iova.depot, flush_queue. */
-  readonly locks: readonly LockStatistics[];
-}
-
 function registerCalls(registry: Registry, job: string, dma: DmaApi, hertz: number, operations: () => number): void {
   const { maps, unmaps } = dma;
   for (const [call, meter] of [
@@ -140,7 +127,9 @@ function registerCalls(registry: Registry, job: string, dma: DmaApi, hertz: numb
   ] as const) {
     registry.histogram(job, `${call}.latency`, meter.latency);
     for (const [step, name] of STEP_NAMES.entries()) {
-      registry.gauge(job, `${call}.time.${name}`, () => ratio(meter.ledger.totalPs(step) / PS_PER_NS, meter.ledger.count()));
+      registry.gauge(job, `${call}.time.${name}`, () =>
+        ratio(meter.ledger.totalPs(step) / PS_PER_NS, meter.ledger.count()),
+      );
     }
   }
   for (const [step, name] of STEP_NAMES.entries()) {
@@ -179,14 +168,11 @@ export function registerJob(registry: Registry, driver: Driver, hertz: number): 
   }
 }
 
-export function registerShared(registry: Registry, shared: SharedStatistics): void {
-  const { scheduler, iova, flushQueue, invalidation, locks } = shared;
+export function registerShared(registry: Registry, scheduler: Scheduler, statistics: OsStatistics): void {
+  const { iova, flushQueue, invalidation } = statistics;
   registry.onReset((now) => {
     scheduler.resetStatistics();
-    iova.reset();
-    flushQueue.reset(now);
-    invalidation.reset();
-    for (const lock of locks) lock.reset();
+    statistics.reset(now);
   });
   const gauge = (metric: string, read: (now: number) => number): void => registry.gauge('os', metric, read);
   gauge('iova.magazine.hits', () => iova.magazineHits);
@@ -213,8 +199,8 @@ export function registerShared(registry: Registry, shared: SharedStatistics): vo
   registry.histogram('os', 'invalidation.latency', invalidation.latency);
   registry.histogram('os', 'invalidation.completion', invalidation.completion);
   gauge('interrupt.time', () => scheduler.cpus.reduce((sum, cpu) => sum + scheduler.softTime(cpu), 0) / PS_PER_NS);
-  for (const [i, [name]] of LOCKS.entries()) {
-    const lock = locks[i]!;
+  for (const [name, kind] of LOCKS) {
+    const lock = statistics[kind];
     gauge(`lock.${name}.acquisitions`, () => lock.acquisitions);
     gauge(`lock.${name}.contended`, () => lock.contended);
     gauge(`lock.${name}.wait`, () => lock.wait[0]! / PS_PER_NS);

@@ -19,20 +19,18 @@ import type { Cpu } from './cpu.js';
 import { Device } from './device.js';
 import { DirectDriver } from './direct.js';
 import { DmaApi } from './dma.js';
-import { Domain } from './domain.js';
+import type { Domain } from './domain.js';
+import { DomainFactory } from './domain-factory.js';
 import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.js';
 import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
 import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
 import { OutOfCpus } from './errors.js';
-import { FlushQueue, FlushQueueStatistics } from './flush-queue.js';
 import { Group } from './group.js';
-import { InvalidationStatistics } from './invalidation-statistics.js';
 import type { IommuDriver } from './iommu-driver.js';
-import { IovaAllocator, IovaStatistics } from './iova/allocator.js';
-import { LockStatistics, SpinLock } from './lock.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
 import { Scheduler } from './scheduler.js';
 import type { OsSpec, UnitSpec } from './spec.js';
+import { OsStatistics } from './statistics.js';
 import { Timers } from './timers.js';
 import { VtdDriver, type VtdEnvironment } from './vtd/driver.js';
 
@@ -84,20 +82,11 @@ export class Os implements StoreWatch, DeviceClient {
   private readonly timers: Timers;
   private readonly direct = new DirectDriver();
   private readonly vtd: IommuDriver;
-  private readonly identity: Domain[] = [];
+  private readonly factory: DomainFactory;
+  private readonly statistics = new OsStatistics();
   private readonly jobs: Driver[] = [];
   /** Job that owns each tag. */
   private readonly tagOwners: Driver[] = [];
-  private domains = 0;
-
-  private readonly iovaStatistics = new IovaStatistics();
-  private readonly flushQueueStatistics = new FlushQueueStatistics();
-  private readonly invalidationStatistics = new InvalidationStatistics();
-  private readonly domainLocks = new LockStatistics();
-  private readonly queueLocks = new LockStatistics();
-  private readonly treeLocks = new LockStatistics();
-  private readonly depotLocks = new LockStatistics();
-  private readonly ringLocks = new LockStatistics();
 
   /** Boots: programs the units (register writes reach them at the present time) and attaches every device to a domain of its own. */
   constructor(
@@ -110,6 +99,7 @@ export class Os implements StoreWatch, DeviceClient {
     );
     this.scheduler = new Scheduler(machine.kernel, cpus);
     this.timers = new Timers(machine.kernel, this.scheduler, spec.tick);
+    this.factory = new DomainFactory(spec, this.scheduler, this.timers, this.statistics, machine.observer);
     this.vtd = makeVtdDriver({
       scheduler: this.scheduler,
       costs: spec.costs,
@@ -117,8 +107,8 @@ export class Os implements StoreWatch, DeviceClient {
       timing: machine.timing,
       registers: machine.registers,
       observer: machine.observer,
-      statistics: this.invalidationStatistics,
-      queueLocks: this.queueLocks,
+      statistics: this.statistics.invalidation,
+      queueLocks: this.statistics.queueLocks,
       invalidationHint: spec.invalidationHint,
       units: machine.units.map(({ spec: unit, socket }) =>
         unit.architecture === 'vtd' ? { spec: unit, frames: machine.sockets[socket]!.frames } : null,
@@ -215,13 +205,7 @@ export class Os implements StoreWatch, DeviceClient {
   registerMetrics(registry: Registry): void {
     registry.define(OS_METRICS);
     for (const job of this.jobs) registerJob(registry, job, job.threads[0]?.cpu.frequency ?? 0);
-    registerShared(registry, {
-      scheduler: this.scheduler,
-      iova: this.iovaStatistics,
-      flushQueue: this.flushQueueStatistics,
-      invalidation: this.invalidationStatistics,
-      locks: [this.domainLocks, this.queueLocks, this.treeLocks, this.depotLocks, this.ringLocks],
-    });
+    registerShared(registry, this.scheduler, this.statistics);
   }
 
   /** Output lines of dma_map_benchmark for a job over a window; null when the job is another kind. */
@@ -231,51 +215,8 @@ export class Os implements StoreWatch, DeviceClient {
   }
 
   private createDomain(device: Device): Domain {
-    const { observer, units } = this.machine;
-    const driver = device.unit < 0 ? this.direct : this.vtd;
-    if (device.unit < 0 || this.spec.dma.mode === 'passthrough') return this.identityDomain(driver);
-    const { costs, dma, superpages } = this.spec;
-    const { scheduler, timers } = this;
-    const lock = new SpinLock(scheduler, costs, this.domainLocks);
-    const domain = new Domain(this.domains++, 'dma', driver, lock);
-    const unit = units[device.unit]!.spec;
-    const iova = new IovaAllocator(domain.id, driver.apertureBits(device.unit), {
-      scheduler,
-      timers,
-      costs,
-      spec: dma.iova,
-      statistics: this.iovaStatistics,
-      treeLocks: this.treeLocks,
-      depotLocks: this.depotLocks,
-      observer,
-    });
-    const queueEnvironment = {
-      scheduler,
-      timers,
-      costs,
-      spec: dma.flushQueue,
-      statistics: this.flushQueueStatistics,
-      locks: this.ringLocks,
-      observer,
-    };
-    domain.space = {
-      table: driver.createTable(device.unit),
-      iova,
-      queue: dma.mode === 'lazy' ? new FlushQueue(domain, queueEnvironment) : null,
-      largestLg2: superpages ? log2(unit.largestPage) : 12,
-      coherent: unit.coherent,
-    };
-    return domain;
-  }
-
-  /** One identity domain for each driver, shared by all its devices. */
-  private identityDomain(driver: IommuDriver): Domain {
-    const known = this.identity.find((domain) => domain.driver === driver);
-    if (known !== undefined) return known;
-    const lock = new SpinLock(this.scheduler, this.spec.costs, this.domainLocks);
-    const domain = new Domain(this.domains++, 'identity', driver, lock);
-    this.identity.push(domain);
-    return domain;
+    if (device.unit < 0) return this.factory.identityDomain(this.direct);
+    return this.factory.defaultDomain(device, this.vtd, this.machine.units[device.unit]!.spec);
   }
 
   /** The next CPUs of the socket that run no thread. */
@@ -306,11 +247,4 @@ export class Os implements StoreWatch, DeviceClient {
       buffer: (bytes) => sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, PAGE),
     };
   }
-}
-
-/** Exact for the powers of two it is given. */
-function log2(size: number): number {
-  let bits = 0;
-  while (2 ** bits < size) bits++;
-  return bits;
 }

@@ -45,7 +45,7 @@ export function findRuns(bits: readonly number[], start: number): [Run, Run] {
   const next = (i: number): Run => {
     const span = spans[i];
     const width = span === undefined ? 0 : span[1] - span[0] + 1;
-    const run = { low: (span?.[0] ?? 0) % 32, mask: 2 ** width - 1, position, width };
+    const run = { low: (span?.[0] ?? 0) % 32, mask: (1 << width) - 1, position, width };
     position += width;
     return run;
   };

@@ -2,7 +2,7 @@ import { vtdSecondStage } from './formats/vtdss.js';
 import { x86FirstStage } from './formats/x86_64.js';
 import { compileFormat } from './format.js';
 import { checkFormatContract } from './testing/contract.js';
-import { sv39 } from './testing/sv39.js';
+import { riscv } from './testing/riscv.js';
 
 const second = { hostAddressWidth: 46, guestAddressWidth: 57, snoopControl: true, scalable: false };
 for (const largestPageLg2 of [12, 21, 30]) {
@@ -19,5 +19,9 @@ for (const largestPageLg2 of [21, 30]) {
     for (const height of format.heights) checkFormatContract(title, format, height);
   }
 }
-checkFormatContract('RISC-V Sv39', compileFormat(sv39(50, false)), 3);
-checkFormatContract('RISC-V Sv39x4', compileFormat(sv39(50, true)), 3);
+for (const height of [3, 4] as const) {
+  for (const secondStage of [false, true]) {
+    const description = riscv(height, 50, secondStage);
+    checkFormatContract(description.name, compileFormat(description), height);
+  }
+}

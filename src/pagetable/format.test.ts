@@ -3,7 +3,7 @@ import { Access } from '../protocol/access.js';
 import { compileFormat, EntryKind, Permission, Row } from './format.js';
 import { vtdSecondStage } from './formats/vtdss.js';
 import { x86FirstStage } from './formats/x86_64.js';
-import { sv39 } from './testing/sv39.js';
+import { riscv } from './testing/riscv.js';
 
 const second = vtdSecondStage({
   ...{ hostAddressWidth: 46, guestAddressWidth: 48, largestPageLg2: 30 },
@@ -47,14 +47,14 @@ describe('compileFormat', () => {
     expect(first.granted[first.permissionsFor(Access.Write)]).toBe(
       Permission.Read | Permission.Write | Permission.User,
     );
-    const leafOnly = compileFormat(sv39(50, false));
+    const leafOnly = compileFormat(riscv(3, 50, false));
     expect(leafOnly.permissionsFor(Access.Write)).toBe(-1);
   });
 
   it('takes root tables of more than one page and canonical widths from the numbers', () => {
-    const format = compileFormat(sv39(50, true));
+    const format = compileFormat(riscv(3, 50, true));
     expect([format.rootBytes, format.tableBytes, format.inputWidth(3)]).toEqual([16384, 4096, 41]);
-    expect(compileFormat(sv39(50, false)).mappableBytes(3)).toBe(2 ** 38);
+    expect(compileFormat(riscv(3, 50, false)).mappableBytes(3)).toBe(2 ** 38);
     expect(format.leafSizes).toEqual([30, 21, 12]);
   });
 

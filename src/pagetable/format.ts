@@ -156,6 +156,7 @@ export class Format {
   readonly addressMaskLo: number;
   /** The address is (entry & mask) << addressShift. */
   readonly addressShift: number;
+  readonly addressScale: number;
   readonly earlyPermissions: number;
 
   /** By level: lowest input bit of the index, minus 3 so that the result is a byte offset. */
@@ -196,6 +197,7 @@ export class Format {
     this.addressMaskHi = addressMask.hi;
     this.addressMaskLo = addressMask.lo;
     this.addressShift = d.address.lowestBit - rangeOf(d, d.address.field)[1];
+    this.addressScale = 1 << this.addressShift;
 
     const selecting = selectingBits(d);
     const [lowA, lowB] = findRuns(
@@ -234,8 +236,8 @@ export class Format {
 
     const byLevel = (value: (level: number) => number): number[] =>
       Array.from({ length: top + 1 }, (_, level) => (level === 0 ? 0 : value(level)));
-    this.tableBytes = 8 * 2 ** d.indexBits;
-    this.rootBytes = this.tableBytes * 2 ** d.rootExtraBits;
+    this.tableBytes = 8 << d.indexBits;
+    this.rootBytes = this.tableBytes << d.rootExtraBits;
     this.indexMask = this.tableBytes - 8;
     this.rootMask = this.rootBytes - 8;
     this.indexShift = Int32Array.from(byLevel((level) => naturalSize(d, level) - 3));
@@ -301,7 +303,7 @@ export class Format {
   /** Address field of an entry as a double. Cold. */
   addressOf(hi: number, lo: number): number {
     const field = ((hi & this.addressMaskHi) >>> 0) * 4294967296 + ((lo & this.addressMaskLo) >>> 0);
-    return field * 2 ** this.addressShift;
+    return field * this.addressScale;
   }
 }
 

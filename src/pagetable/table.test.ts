@@ -4,7 +4,8 @@ import { PhysicalMemory } from '../memory/physical.js';
 import { Access } from '../protocol/access.js';
 import { compileFormat } from './format.js';
 import { vtdSecondStage } from './formats/vtdss.js';
-import { PageTable, PageTableError, type PageTableFailure } from './table.js';
+import { PageTable } from './table.js';
+import { PageTableError, type PageTableFailure } from './work.js';
 
 const format = compileFormat(
   vtdSecondStage({

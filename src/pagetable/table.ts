@@ -8,6 +8,8 @@ import type { FrameAllocator } from '../memory/frames.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { Access } from '../protocol/access.js';
 import { EntryKind, type Format, Row } from './format.js';
+import { bestPageSize, high } from './page-size.js';
+import { PageTableError, TableWork } from './work.js';
 
 /**
  * When unmap gathers a table page. `covered`: only if the unmapped range spans everything the table translates, as Linux does,
@@ -15,69 +17,7 @@ import { EntryKind, type Format, Row } from './format.js';
  */
 export type FreeTables = 'covered' | 'empty';
 
-export type PageTableFailure = 'misaligned' | 'width' | 'permissions' | 'overlap' | 'partial';
-
-export class PageTableError extends Error {
-  constructor(
-    readonly failure: PageTableFailure,
-    message: string,
-  ) {
-    super(message);
-    this.name = 'PageTableError';
-  }
-}
-
-/** Counts since `reset`, from which the caller computes software time. */
-export class TableWork {
-  /** Pages mapped or unmapped (large ones count once). */
-  leaves = 0;
-  /** 64-bit entries stored, leaf and table. */
-  entries = 0;
-  /** Tables entered on the way down, roots included. */
-  levels = 0;
-  tablesAllocated = 0;
-  /** Table pages unlinked (not yet given back). */
-  tablesFreed = 0;
-  /** 64-byte lines stored, each once per run of entries: what a driver flushes for a non-coherent walker, besides 64 lines for each new table. */
-  lines = 0;
-
-  reset(): void {
-    this.leaves = 0;
-    this.entries = 0;
-    this.levels = 0;
-    this.tablesAllocated = 0;
-    this.tablesFreed = 0;
-    this.lines = 0;
-  }
-}
-
 const FRAME = 4096;
-
-/** Upper 32 bits of an address as an int32; the lower ones are `address | 0`. */
-function high(address: number): number {
-  return (address / 4294967296) | 0;
-}
-
-/** Largest leaf of the format, at most 2^largestLg2 bytes and at most as high as the table, that fits here; 0 if none does. */
-export function bestPageSize(
-  format: Format,
-  height: number,
-  iova: number,
-  pa: number,
-  bytes: number,
-  largestLg2: number,
-): number {
-  const low = iova | pa;
-  for (const size of format.leafSizes) {
-    if (size > largestLg2 || 2 ** size > bytes || format.levelOfSize[size]! > height) continue;
-    const aligned =
-      size < 32
-        ? (low & ((1 << size) - 1)) === 0
-        : low === 0 && ((high(iova) | high(pa)) & ((1 << (size - 32)) - 1)) === 0;
-    if (aligned) return size;
-  }
-  return 0;
-}
 
 export class PageTable {
   /** Byte address of the root table. */
@@ -90,6 +30,9 @@ export class PageTable {
   readonly displaced: number[] = [];
   /** Entries in use by table frame number; kept only when `empty` needs it. */
   private readonly live: Map<number, number> | null;
+  /** First input and output addresses that cannot be mapped. */
+  private readonly iovaLimit: number;
+  private readonly paLimit: number;
 
   /**
    * Allocates the root. Throws RangeError if the format has no table of that many levels, OutOfMemory.
@@ -105,6 +48,8 @@ export class PageTable {
       throw new RangeError(`${format.name}: no table of ${levels} levels with 4 KiB table pages`);
     }
     this.live = freeTables === 'empty' ? new Map() : null;
+    this.iovaLimit = Math.min(format.mappableBytes(levels), 2 ** 53);
+    this.paLimit = 2 ** format.hostAddressWidth;
     this.root =
       format.rootBytes === FRAME ? frames.allocate() : frames.allocateContiguous(format.rootBytes, format.rootBytes);
   }
@@ -145,11 +90,11 @@ export class PageTable {
 
   /** Physical address that `iova` maps to, or -1. */
   lookup(iova: number): number {
-    if (!(iova >= 0 && iova < this.format.mappableBytes(this.levels))) return -1;
+    if (!(iova >= 0 && iova < this.iovaLimit)) return -1;
     const size = this.leafAt(iova);
     if (size === 0) return -1;
     const page = this.entryAddress();
-    return page - (page % size) + (iova % size);
+    return Math.floor(page / size) * size + (iova - Math.floor(iova / size) * size);
   }
 
   /** All table pages, the root included, for the end of a domain; the table must not be used afterwards. */
@@ -169,19 +114,18 @@ export class PageTable {
   }
 
   private checkRange(iova: number, bytes: number): void {
-    if (!(bytes > 0) || iova % FRAME !== 0 || bytes % FRAME !== 0) {
+    if (!(bytes > 0) || ((iova | bytes) & (FRAME - 1)) !== 0) {
       throw new PageTableError('misaligned', `0x${iova.toString(16)}, ${bytes} bytes: not whole 4 KiB pages`);
     }
-    const limit = Math.min(this.format.mappableBytes(this.levels), 2 ** 53);
-    if (iova < 0 || iova + bytes > limit) {
+    if (!(iova >= 0 && iova + bytes <= this.iovaLimit)) {
       throw new PageTableError('width', `0x${iova.toString(16)}, ${bytes} bytes: beyond ${this.levels} levels`);
     }
   }
 
   private checkMap(iova: number, pa: number, bytes: number, access: Access): number {
     this.checkRange(iova, bytes);
-    if (pa % FRAME !== 0) throw new PageTableError('misaligned', `0x${pa.toString(16)} is not 4 KiB aligned`);
-    if (pa < 0 || pa + bytes > 2 ** this.format.hostAddressWidth) {
+    if ((pa & (FRAME - 1)) !== 0) throw new PageTableError('misaligned', `0x${pa.toString(16)} is not 4 KiB aligned`);
+    if (!(pa >= 0 && pa + bytes <= this.paLimit)) {
       throw new PageTableError('width', `0x${pa.toString(16)}, ${bytes} bytes: beyond the host address width`);
     }
     const permissions = this.format.permissionsFor(access);
@@ -201,7 +145,7 @@ export class PageTable {
     const size = format.span[level]!;
     const templateHi = format.leafHi[(level << 4) | permissions]!;
     const templateLo = format.leafLo[(level << 4) | permissions]!;
-    const scale = 2 ** format.addressShift;
+    const scale = format.addressScale;
     const table = this.descend(iova, level);
     if (table < 0) return 0;
     const tableEnd = table + (level === this.levels ? format.rootBytes : FRAME);
@@ -245,7 +189,7 @@ export class PageTable {
       } else {
         next = this.frames.allocate();
         this.work.tablesAllocated++;
-        const field = next / 2 ** format.addressShift;
+        const field = next / format.addressScale;
         this.store(entry, format.tableHi | high(field), format.tableLo | field);
         this.count(table, 1);
       }
@@ -295,12 +239,12 @@ export class PageTable {
       if (kind === EntryKind.Absent) return at;
       let remove = true;
       if (kind === EntryKind.Leaf) {
-        if (level > 1 && (at % span !== 0 || at + span > end)) throw partial(at, span);
+        if (level > 1 && (Math.floor(at / span) * span !== at || at + span > end)) throw partial(at, span);
         this.work.leaves++;
         at += span;
       } else {
         const below = this.entryAddress();
-        const first = at - (at % span);
+        const first = Math.floor(at / span) * span;
         const stop = Math.min(end, first + span);
         const reached = this.clear(below, level - 1, at, stop, freed);
         remove =
@@ -331,7 +275,7 @@ export class PageTable {
       const row = this.load(this.entryIn(table, iova, level), level);
       const kind = this.format.rows[row + Row.Kind]!;
       if (kind === EntryKind.Absent) return 0;
-      if (kind === EntryKind.Leaf) return 2 ** this.format.rows[row + Row.SizeLg2]!;
+      if (kind === EntryKind.Leaf) return this.format.span[level]!;
       table = this.entryAddress();
     }
   }

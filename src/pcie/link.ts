@@ -35,13 +35,13 @@ export function femtosecondsPerByte(spec: LinkSpec): number {
 export const LINK_METRICS: readonly MetricDef[] = [
   {
     name: 'link.up.utilisation',
-    unit: 'share',
+    unit: 'ratio',
     sentence: 'Share of time the direction towards the root port was transmitting.',
     formula: 'busy time / window',
   },
   {
     name: 'link.down.utilisation',
-    unit: 'share',
+    unit: 'ratio',
     sentence: 'Share of time the direction towards the device was transmitting.',
     formula: 'busy time / window',
   },

@@ -12,14 +12,16 @@ export interface Headline {
 }
 
 export const HEADLINES: readonly Headline[] = [
-  { metric: 'operations_per_second', label: 'ops/s' },
-  { metric: 'pages_per_second', label: 'pages/s' },
-  { metric: 'throughput', label: 'Gb/s' },
-  { metric: 'latency.mean', label: 'latency' },
-  { metric: 'latency.p99', label: 'p99' },
-  { metric: 'cycles_per_operation', label: 'cycles/op' },
-  { metric: 'iotlb_hit_rate', label: 'IOTLB hits' },
-  { metric: 'exposures', label: 'exposures' },
+  { metric: 'run.operations_per_second', label: 'ops/s' },
+  { metric: 'dma.read.bandwidth', label: 'read Gb/s' },
+  { metric: 'dma.write.bandwidth', label: 'write Gb/s' },
+  { metric: 'dma.read.latency.mean', label: 'read' },
+  { metric: 'dma.write.latency.mean', label: 'write' },
+  { metric: 'map.latency.mean', label: 'map' },
+  { metric: 'unmap.latency.mean', label: 'unmap' },
+  { metric: 'unmap.latency.p99', label: 'unmap p99' },
+  { metric: 'iommu.iotlb.hit_rate', label: 'IOTLB hits' },
+  { metric: 'audit.stale_accesses', label: 'stale' },
 ];
 
 export interface TableOptions {
@@ -77,7 +79,7 @@ export function shortPath(path: string, paths: readonly string[]): string {
   return path;
 }
 
-/** One column for each component that has the metric in any design. */
+/** One column for each component that has the metric, other than zero, in any design. */
 function metricColumns(designs: readonly DesignSummary[], headline: Headline): TableColumn[] {
   const byDesign = designs.map(
     (design) =>
@@ -87,9 +89,10 @@ function metricColumns(designs: readonly DesignSummary[], headline: Headline): T
   return components
     .map((component) => {
       const values = byDesign.map((entry) => entry.get(component));
-      return { head: [component, headline.label], cells: values.map(cell), left: false };
+      const observed = values.some((value) => value !== undefined && Number.isFinite(value.mean) && value.mean !== 0);
+      return { head: [component, headline.label], cells: values.map(cell), left: false, observed };
     })
-    .filter((column) => column.cells.some((text) => text !== '-'));
+    .filter((column) => column.observed);
 }
 
 function cell(value: SummaryValue | undefined): string {

@@ -2,7 +2,7 @@
  * Log-linear histogram of non-negative integers below 2^53 (latencies in picoseconds): values below 256 exactly, above that
  * 128 buckets per octave, so that a bucket is at most 1/128 of its values wide. Count, sum, minimum and maximum are exact
  * and histograms merge exactly.
- * Hot path: bench/queue.mjs, row `histogram`.
+ * Hot path: end-to-end benchmarks.
  */
 
 const SUB_LG2 = 7;

@@ -3,14 +3,12 @@
  * drivers/iommu/dma-iommu.c iommu_dma_alloc_iova): per-CPU magazines, then a depot, then a tree under one lock; first below
  * 4 GiB, and for good in the full space once that has failed. Not modelled: memory shortage when a magazine is allocated.
  */
-import type { Observer } from '../../protocol/observer.js';
 import type { SoftWork } from '../cpu.js';
-import { type LockStatistics, SpinLock } from '../lock.js';
-import type { Scheduler } from '../scheduler.js';
-import type { CostSpec, IovaSpec } from '../spec.js';
+import { SpinLock } from '../lock.js';
+import type { CostSpec } from '../spec.js';
 import { Step } from '../step.js';
 import { type Call, type Program, type Thread, Wait } from '../thread.js';
-import type { Timers } from '../timers.js';
+import type { IovaEnvironment, IovaStatistics } from './environment.js';
 import type { Magazine } from './magazine.js';
 import { RangeCache } from './rcache.js';
 import { IovaTree } from './tree.js';
@@ -21,45 +19,6 @@ const LIMIT_32BIT = 2 ** 20 - 1;
 /** Message-signalled interrupts: writes to these pages are not translated (VT-d specification 3.14). */
 const MSI_FIRST = 0xfee00;
 const MSI_LAST = 0xfeeff;
-
-/** Counters of all domains. */
-export class IovaStatistics {
-  magazineHits = 0;
-  depotFetches = 0;
-  depotStores = 0;
-  depotTrims = 0;
-  treeAllocations = 0;
-  treeFrees = 0;
-  treeVisits = 0;
-  drains = 0;
-  exhausted = 0;
-  /** Pages below 4 GiB ran out for a device that can address more. */
-  wentWide = 0;
-
-  reset(): void {
-    this.magazineHits = 0;
-    this.depotFetches = 0;
-    this.depotStores = 0;
-    this.depotTrims = 0;
-    this.treeAllocations = 0;
-    this.treeFrees = 0;
-    this.treeVisits = 0;
-    this.drains = 0;
-    this.exhausted = 0;
-    this.wentWide = 0;
-  }
-}
-
-export interface IovaEnvironment {
-  readonly scheduler: Scheduler;
-  readonly timers: Timers;
-  readonly costs: CostSpec;
-  readonly spec: IovaSpec;
-  readonly statistics: IovaStatistics;
-  readonly treeLocks: LockStatistics;
-  readonly depotLocks: LockStatistics;
-  readonly observer: Observer | null;
-}
 
 export class IovaAllocator {
   private readonly tree = new IovaTree();

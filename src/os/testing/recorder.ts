@@ -18,6 +18,8 @@ export class Recorder implements Observer {
   readonly flushes: { domain: number; startedAt: number; now: number }[] = [];
   readonly attachments: string[] = [];
   now: () => number = () => 0;
+  /** Called before a free is recorded. */
+  beforeFree: (domain: number, iova: number) => void = () => {};
   private readonly live = new Map<string, number>();
   /** Ranges between unmap and free: when their entries were cleared. */
   private readonly cleared = new Map<string, number>();
@@ -57,6 +59,7 @@ export class Recorder implements Observer {
   }
 
   iovaFreed(domain: number, iova: number, bytes: number): void {
+    this.beforeFree(domain, iova);
     for (let page = iova; page < iova + bytes; page += 4096) {
       if (this.live.get(`${domain}:${page}`) !== iova) throw new Error(`0x${page.toString(16)} is freed but not live`);
       this.live.delete(`${domain}:${page}`);

@@ -113,14 +113,14 @@ export class VtdDriver implements IommuDriver {
     this.environment.observer?.detached(domain.id, device.unit, device.requester, pasid);
   }
 
-  *flushRange(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+  flushRange(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
     const mask = addressMask(iova, bytes);
     const hint = this.environment.invalidationHint && !tablesFreed;
-    yield* this.flush(thread, domain, blockStart(iova, mask), mask, hint);
+    return this.flush(thread, domain, blockStart(iova, mask), mask, hint);
   }
 
-  *flushAll(thread: Thread, domain: Domain): Call<void> {
-    yield* this.flush(thread, domain, 0, EVERYTHING, false);
+  flushAll(thread: Thread, domain: Domain): Call<void> {
+    return this.flush(thread, domain, 0, EVERYTHING, false);
   }
 
   stored(hi: number, lo: number): void {

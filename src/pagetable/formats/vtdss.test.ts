@@ -4,7 +4,7 @@ import { PhysicalMemory } from '../../memory/physical.js';
 import { Access } from '../../protocol/access.js';
 import { compileFormat } from '../format.js';
 import { PageTable } from '../table.js';
-import { Fault, runWalk, Step, Walk } from '../walk.js';
+import { Fault, refuseWalk, resumeWalk, runWalk, Step, startWalk, stepWalk, Walk } from '../walk.js';
 import { vtdSecondStage } from './vtdss.js';
 
 const options = {
@@ -118,6 +118,27 @@ describe('VT-d second stage, faults', () => {
     expect(walk(plain, broken(1, 0x5002n), 0, Access.Read).fault).toBe(Fault.ReadDenied);
     expect(walk(plain, broken(1, 0x5004n), 0, Access.Read).fault).toBe(Fault.NotPresent);
     expect(walk(plain, broken(2, 0n), 0, Access.Write).fault).toBe(Fault.NotPresent);
+  });
+
+  it('ANDs permissions along the path, also above the table a walk resumes from', () => {
+    const record = walk(plain, broken(3, 0x1_0000_2001n), 0, 0);
+    expect([record.fault, record.permissions & 7]).toEqual([Fault.None, Access.Read | Access.Execute]);
+    const resumed = new Walk();
+    resumed.access = Access.Write;
+    resumeWalk(plain, resumed, 1, 0x3000, 1, Access.Read);
+    expect(stepWalk(plain, resumed, 0, 0x5003)).toBe(Step.Fault);
+    expect(resumed.fault).toBe(Fault.WriteDenied);
+    resumed.access = Access.Read;
+    resumeWalk(plain, resumed, 1, 0x3000, 1, Access.Read);
+    expect(stepWalk(plain, resumed, 0, 0x5003)).toBe(Step.Done);
+    expect(resumed.permissions).toBe(Access.Read);
+  });
+
+  it('reports a read that memory refused', () => {
+    const record = new Walk();
+    expect(startWalk(plain, record, 1, 0, 4)).toBe(Step.Read);
+    expect(refuseWalk(record)).toBe(Step.Fault);
+    expect([record.fault, record.level]).toEqual([Fault.TableAccess, 4]);
   });
 
   it('lets bit 11 pass with snoop control in leaves, and everywhere in scalable mode', () => {

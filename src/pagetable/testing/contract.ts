@@ -8,13 +8,14 @@ import { FrameAllocator, OutOfMemory } from '../../memory/frames.js';
 import { PhysicalMemory } from '../../memory/physical.js';
 import { Access } from '../../protocol/access.js';
 import { EntryKind, type Format, Permission, Row } from '../format.js';
-import { bestPageSize, type FreeTables, PageTable, PageTableError } from '../table.js';
+import { bestPageSize, high } from '../page-size.js';
+import { type FreeTables, PageTable } from '../table.js';
 import { Fault, resumeWalk, runWalk, Step, startWalk, stepWalk, Walk } from '../walk.js';
+import { PageTableError } from '../work.js';
 
 const FRAME = 4096;
 const FRAMES_BASE = 2 ** 32;
 
-const high = (address: number): number => Math.floor(address / 2 ** 32) | 0;
 const double = (hi: number, lo: number): number => (hi >>> 0) * 2 ** 32 + (lo >>> 0);
 
 export class Machine {
@@ -168,7 +169,7 @@ export function checkFormatContract(title: string, format: Format, height: numbe
       island: fc.nat({ max: 2 }),
       slot: fc.nat({ max: 3 }),
       offset: fc.nat({ max: 6 }),
-      size,
+      size: fc.constantFrom(...sizes.filter((sizeLg2) => sizeLg2 <= 30)),
       count: fc.integer({ min: 1, max: 3 }),
       tail: fc.nat({ max: 3 }),
       skew: fc.nat({ max: 3 }),

@@ -183,7 +183,7 @@ describe('translation structures', () => {
     expect(checkRootEntry(TableMode.Scalable, 0x1000, 0, 0, 0, above)).toBe(0x39);
     expect(checkRootEntry(TableMode.Scalable, 0x1801, 0, 0, 0, above)).toBe(0x3a);
 
-    const legacy = (...[d0, d1, d2, d3]: readonly [number, number, number, number]): FaultReason =>
+    const legacy = (d0: number, d1: number, d2: number, d3: number): FaultReason =>
       checkLegacyContext(d0, d1, d2, d3, above, SAGAW_48, false);
     expect(legacy(0x1001, 0, 0x102, 0)).toBe(FaultReason.None);
     expect(legacy(0x1001, 0, 0x17a, 0)).toBe(FaultReason.None);
@@ -196,7 +196,8 @@ describe('translation structures', () => {
       [0x1001, 0, 0x1000102, 0],
       [0x1001, 0, 0x102, 1],
     ] as const) {
-      expect(legacy(...broken)).toBe(0xb);
+      const [d0, d1, d2, d3] = broken;
+      expect(legacy(d0, d1, d2, d3)).toBe(0xb);
     }
     expect([legacy(0x1001, 0, 0x101, 0), legacy(0x100d, 0, 0x102, 0), legacy(0x1009, 0, 0x102, 0)]).toEqual([3, 3, 3]);
     expect(checkLegacyContext(0x9, 0, 0x102, 0, above, SAGAW_48, true)).toBe(FaultReason.None);
@@ -344,6 +345,122 @@ describe('invalidation descriptors', () => {
     for (const bit of [7, 8, 11]) expect(legal(false, 0x32, 0, 1 << bit)).toBe(false);
     for (const bit of [8, 12, 15]) expect(legal(false, 0x32 | (1 << bit))).toBe(false);
     expect(legal(false, 0x32, 1)).toBe(false);
+  });
+});
+
+describe('reserved bits of descriptors', () => {
+  // Fields by absolute bit, from 6.5.2; the type is bits 3:0 and 11:9. `legal` is a descriptor without an optional bit set.
+  const kinds: [name: string, legal: number[], fields: [high: number, low: number][]][] = [
+    [
+      'context cache',
+      [0x11],
+      [
+        [31, 16],
+        [47, 32],
+        [49, 48],
+      ],
+    ],
+    [
+      'IOTLB',
+      [0x12],
+      [
+        [7, 6],
+        [31, 16],
+        [69, 64],
+        [70, 70],
+        [127, 76],
+      ],
+    ],
+    [
+      'device TLB',
+      [0x03],
+      [
+        [15, 12],
+        [20, 16],
+        [47, 32],
+        [63, 52],
+        [64, 64],
+        [127, 76],
+      ],
+    ],
+    [
+      'interrupt entry cache',
+      [0x04],
+      [
+        [4, 4],
+        [31, 27],
+        [47, 32],
+      ],
+    ],
+    [
+      'wait',
+      [0x05],
+      [
+        [4, 4],
+        [5, 5],
+        [6, 6],
+        [7, 7],
+        [63, 32],
+        [127, 66],
+      ],
+    ],
+    [
+      'PASID-based IOTLB',
+      [0x26],
+      [
+        [31, 16],
+        [51, 32],
+        [69, 64],
+        [70, 70],
+        [127, 76],
+      ],
+    ],
+    [
+      'PASID cache',
+      [0x17],
+      [
+        [31, 16],
+        [51, 32],
+      ],
+    ],
+    [
+      'PASID-based device TLB',
+      [0x08],
+      [
+        [8, 4],
+        [15, 12],
+        [31, 16],
+        [51, 32],
+        [63, 52],
+        [64, 64],
+        [75, 75],
+        [127, 76],
+      ],
+    ],
+    [
+      'page group response',
+      [0x09],
+      [
+        [4, 4],
+        [15, 12],
+        [31, 16],
+        [51, 32],
+        [75, 67],
+      ],
+    ],
+  ];
+  it.each(kinds)('%s', (_, legal, fields) => {
+    const d = new Int32Array(8);
+    const out = new Descriptor();
+    const granularity = (legal[0]! & 0x30) !== 0;
+    for (let bit = 0; bit < 256; bit++) {
+      if (bit < 4 || (bit >= 4 && bit < 6 && granularity)) continue;
+      d.fill(0);
+      d.set(legal);
+      d[bit >> 5]! |= 1 << (bit & 31);
+      const known = fields.some(([high, low]) => bit <= high && bit >= low);
+      expect([bit, decodeDescriptor(d, true, 63, out)]).toEqual([bit, known]);
+    }
   });
 });
 

@@ -21,7 +21,7 @@ export const VTD_METRICS: readonly MetricDef[] = [
   })),
   {
     name: 'iommu.invalidation.utilisation',
-    unit: 'share',
+    unit: 'ratio',
     sentence: 'Share of time the invalidation queue was being worked on.',
     formula: 'time from doorbell to empty queue / window',
   },

@@ -1,11 +1,11 @@
 /**
- * RISC-V Sv39 and Sv39x4 as descriptions (privileged specification, "Sv39" and "Two-stage address translation"), to prove in
- * tests that formats unlike x86 are data too: shifted address field, permissions in the leaf only, a 16 KiB root table.
- * Without Svnapot and Svpbmt.
+ * RISC-V Sv39, Sv48 and their x4 forms as descriptions (privileged specification, "Sv39" and "Two-stage address translation"), to
+ * prove in tests that formats unlike x86 are data too: shifted address field, permissions in the leaf only, a 16 KiB root table,
+ * 512 GiB leaves. Without Svnapot and Svpbmt.
  */
 import type { EntryRule, FormatDescription } from '../description.js';
 
-export function sv39(hostAddressWidth: number, secondStage: boolean): FormatDescription {
+export function riscv(height: 3 | 4, hostAddressWidth: number, secondStage: boolean): FormatDescription {
   const common = { preset: { V: 1 }, presetIfWritable: {}, setWhenUsed: {}, setWhenWritten: {} } as const;
   const none = { read: 'always', write: 'always', execute: 'always', user: 'always' } as const;
   const upper = [63, 54] as const;
@@ -24,12 +24,12 @@ export function sv39(hostAddressWidth: number, secondStage: boolean): FormatDesc
       setWhenWritten: { D: 1 },
     }));
   return {
-    name: secondStage ? 'RISC-V Sv39x4' : 'RISC-V Sv39',
+    name: `RISC-V Sv${height === 3 ? 39 : 48}${secondStage ? 'x4' : ''}`,
     source: 'RISC-V privileged specification',
     granuleLg2: 12,
     indexBits: 9,
     rootExtraBits: secondStage ? 2 : 0,
-    heights: [3],
+    heights: [height],
     inputLimitLg2: 64,
     signExtended: !secondStage,
     hostAddressWidth,
@@ -40,10 +40,10 @@ export function sv39(hostAddressWidth: number, secondStage: boolean): FormatDesc
     address: { field: 'PPN', lowestBit: 12 },
     earlyPermissions: 0,
     rules: [
-      { ...common, kind: 'absent', levels: [1, 3], when: { V: 0 }, reserved: [], grants: none },
-      ...[1, 2, 3].flatMap(leaf),
+      { ...common, kind: 'absent', levels: [1, 4], when: { V: 0 }, reserved: [], grants: none },
+      ...[1, 2, 3, 4].flatMap(leaf),
       { ...common, kind: 'absent', levels: [1, 1], when: {}, reserved: [], grants: none },
-      { ...common, kind: 'table', levels: [2, 3], when: {}, reserved: [upper, [2, 2], [7, 6], [4, 4]], grants: none },
+      { ...common, kind: 'table', levels: [2, 4], when: {}, reserved: [upper, [2, 2], [7, 6], [4, 4]], grants: none },
     ],
   };
 }

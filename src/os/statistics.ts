@@ -1,0 +1,26 @@
+/** Everything the operating system counts that is not the business of one job. */
+import { FlushQueueStatistics } from './flush-queue.js';
+import { InvalidationStatistics } from './invalidation-statistics.js';
+import { IovaStatistics } from './iova/environment.js';
+import { LockStatistics } from './lock.js';
+
+export class OsStatistics {
+  readonly iova: IovaStatistics = new IovaStatistics();
+  readonly flushQueue: FlushQueueStatistics = new FlushQueueStatistics();
+  readonly invalidation: InvalidationStatistics = new InvalidationStatistics();
+  /** domain->cache_lock. */
+  readonly domainLocks: LockStatistics = new LockStatistics();
+  /** q_lock of the invalidation queues. */
+  readonly queueLocks: LockStatistics = new LockStatistics();
+  readonly treeLocks: LockStatistics = new LockStatistics();
+  readonly depotLocks: LockStatistics = new LockStatistics();
+  readonly ringLocks: LockStatistics = new LockStatistics();
+
+  reset(now: number): void {
+    this.iova.reset();
+    this.flushQueue.reset(now);
+    this.invalidation.reset();
+    for (const lock of [this.domainLocks, this.queueLocks, this.treeLocks, this.depotLocks, this.ringLocks])
+      lock.reset();
+  }
+}
