@@ -44,8 +44,7 @@ export function scoreSeries(series: PublishedSeries, simulated: readonly number[
   const points = series.points.map((p, i): ScoredPoint => {
     const error = (simulated[i]! - p.value) / p.value;
     const inside = knee >= 0 && i >= knee && i <= knee + 2;
-    const tolerance =
-      series.iommu === 'off' ? (latency ? 10 / p.value : 0.03) : inside ? 0.15 : 0.1;
+    const tolerance = series.iommu === 'off' ? (latency ? 10 / p.value : 0.03) : inside ? 0.15 : 0.1;
     return {
       window: p.window,
       published: p.value,

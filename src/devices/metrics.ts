@@ -68,7 +68,11 @@ export function registerEngine(registry: Registry, component: string, engine: En
   registry.gauge(component, 'dma.aborted', () => engine.faults);
   registry.gauge(component, 'dma.lost_arrivals', () => engine.lostArrivals());
   CAUSES.forEach((cause, i) => {
-    registry.gauge(component, `dma.time.${cause}`, () => ledger.totalPs(i, engine.index) / ledger.count(engine.index) / 1000);
+    registry.gauge(
+      component,
+      `dma.time.${cause}`,
+      () => ledger.totalPs(i, engine.index) / ledger.count(engine.index) / 1000,
+    );
   });
   registry.onReset((now) => {
     since = now;

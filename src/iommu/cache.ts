@@ -44,7 +44,9 @@ export class SetAssociativeCache {
   constructor(spec: StructureSpec, seed: number, name: string) {
     const sets = spec.entries / spec.ways;
     if (!Number.isInteger(sets) || sets < 1 || (sets & (sets - 1)) !== 0) {
-      throw new RangeError(`${name}: ${spec.entries} entries in ${spec.ways} ways is not a power-of-two number of sets`);
+      throw new RangeError(
+        `${name}: ${spec.entries} entries in ${spec.ways} ways is not a power-of-two number of sets`,
+      );
     }
     this.entries = spec.entries;
     this.enabled = spec.enabled;

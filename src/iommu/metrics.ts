@@ -16,7 +16,12 @@ const CACHES: readonly [name: string, what: string][] = [
 
 const cacheMetrics: MetricDef[] = CACHES.flatMap(([name, what]) => [
   { name: `iommu.${name}.lookups`, unit: 'count', sentence: `Lookups of the ${what}.`, formula: 'count' },
-  { name: `iommu.${name}.hit_rate`, unit: 'ratio', sentence: `Share of lookups that hit the ${what}.`, formula: 'hits / lookups' },
+  {
+    name: `iommu.${name}.hit_rate`,
+    unit: 'ratio',
+    sentence: `Share of lookups that hit the ${what}.`,
+    formula: 'hits / lookups',
+  },
   {
     name: `iommu.${name}.invalidated`,
     unit: 'count',

@@ -93,7 +93,7 @@ export class Translations {
     const occupancyBefore = iotlb.occupancy;
     const entry = iotlb.fill(k0, k1, space.pasid | (size << 20) | (space.stage << 22));
     if (entry < 0) return;
-    if (iotlb.evictions !== victimsBefore) this.population[iotlb.victimKey2 >>> 20 & 3]!--;
+    if (iotlb.evictions !== victimsBefore) this.population[(iotlb.victimKey2 >>> 20) & 3]!--;
     if (iotlb.occupancy !== occupancyBefore || iotlb.evictions !== victimsBefore) this.population[size]!++;
     this.pageHi[entry] = outHi;
     this.pageLo[entry] = outLo & ~((1 << s) - 1);

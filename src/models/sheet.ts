@@ -20,6 +20,8 @@ export interface Sheet {
   readonly kind: SheetKind;
   readonly description: string;
   readonly parameters: Parameters;
+  /** The parameters before fitted values replaced any: where the fit starts. */
+  readonly start: Parameters;
 }
 
 /** One value found by the fit: keyed by dotted path inside the sheet. */
@@ -28,6 +30,8 @@ export interface FittedValue {
   readonly unit: string;
   /** The published rows that decided it. */
   readonly rows: string;
+  /** `assumed` for a value that the rows leave open; default `fitted`. */
+  readonly confidence?: 'fitted' | 'assumed';
 }
 
 export type FittedTable = Readonly<Record<string, FittedValue>>;
@@ -52,13 +56,13 @@ export function isQuantity(parameter: Parameter): parameter is Quantity {
  * Applies the fitted values of the sheet's name over its starting values.
  * @throws Error if a fitted path does not exist in the sheet or changes the dimension of its unit.
  */
-export function defineSheet(sheet: Sheet): Sheet {
+export function defineSheet(sheet: Omit<Sheet, 'start'>): Sheet {
   const table = Object.hasOwn(FITTED, sheet.name) ? FITTED[sheet.name]! : {};
   let parameters: Parameter = sheet.parameters;
   for (const [path, fitted] of Object.entries(table)) {
     parameters = replace(parameters, path.split('.'), fitted, `${sheet.name}: ${path}`);
   }
-  return { ...sheet, parameters: parameters as Parameters };
+  return { ...sheet, parameters: parameters as Parameters, start: sheet.parameters };
 }
 
 function replace(
@@ -75,7 +79,8 @@ function replace(
     if (!isQuantity(parameter) || dimensionOf(parameter.unit) !== dimensionOf(fitted.unit)) {
       throw new Error(`fitted value of another unit than the parameter: ${where}`);
     }
-    return { value: fitted.value, unit: fitted.unit, source: fitted.rows, confidence: 'fitted' };
+    const { value, unit, rows: source, confidence = 'fitted' } = fitted;
+    return { value, unit, source, confidence };
   }
   if (Array.isArray(parameter)) {
     return parameter.map((row, index) =>

@@ -97,7 +97,7 @@ export class Os implements StoreWatch, DeviceClient {
     const cpus = machine.sockets.flatMap(({ cores, frequency }, socket) =>
       Array.from({ length: cores }, () => ({ socket, frequency })),
     );
-    this.scheduler = new Scheduler(machine.kernel, cpus);
+    this.scheduler = new Scheduler(machine.kernel, cpus, machine.seed, spec.jitter);
     this.timers = new Timers(machine.kernel, this.scheduler, spec.tick);
     this.factory = new DomainFactory(spec, this.scheduler, this.timers, this.statistics, machine.observer);
     this.vtd = makeVtdDriver({

@@ -4,6 +4,7 @@
  * enables them, and prolong what the thread was doing by exactly their own length.
  */
 import type { Kernel } from '../kernel/kernel.js';
+import { RandomStream } from '../kernel/random.js';
 import { Op } from '../protocol/op.js';
 import { Cpu, type SoftWork } from './cpu.js';
 import { type Program, Thread, ThreadState, Wait } from './thread.js';
@@ -35,6 +36,9 @@ export class Scheduler {
   constructor(
     private readonly kernel: Kernel,
     descriptions: readonly CpuDescription[],
+    private readonly seed = 0,
+    /** OsSpec.jitter. */
+    private readonly jitter = 0,
   ) {
     this.cpus = descriptions.map((d, id) => new Cpu(id, d.socket, d.frequency));
     this.times = new Float64Array(this.cpus.length * CpuTime.Count);
@@ -62,7 +66,14 @@ export class Scheduler {
   }
 
   private create(name: string, cpu: Cpu, soft: boolean): Thread {
-    const thread = new Thread(this.threads.length, name, cpu, soft);
+    const thread = new Thread(
+      this.threads.length,
+      name,
+      cpu,
+      soft,
+      this.jitter,
+      this.jitter > 0 ? new RandomStream(this.seed, `os/thread/${name}`) : null,
+    );
     this.threads.push(thread);
     if (this.threads.length > this.blockedAt.length) {
       const larger = new Float64Array(this.blockedAt.length * 2);

@@ -73,6 +73,11 @@ export interface OsSpec {
   readonly invalidationHint: boolean;
   /** Timer tick, ps: timeouts round up to it (1/HZ). */
   readonly tick: number;
+  /**
+   * Spread of software times, in millionths: each charged step takes its cost, more or less by an evenly distributed amount of
+   * up to this share (cache state, interrupts, frequency). 0 = every step takes exactly its cost.
+   */
+  readonly jitter: number;
   readonly costs: CostSpec;
 }
 

@@ -4,6 +4,7 @@
  * or the hardware can see), or when it has to wait. Scheduling classes and time slices are not modelled: one thread per CPU.
  */
 import { Event } from '../kernel/event.js';
+import type { RandomStream } from '../kernel/random.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
 import type { Cpu } from './cpu.js';
 
@@ -60,13 +61,26 @@ export class Thread {
     readonly cpu: Cpu,
     /** Soft-interrupt context of its CPU. */
     readonly soft: boolean,
+    /** Spread of charged times in millionths, and where it comes from. */
+    private readonly jitter: number,
+    private readonly random: RandomStream | null,
   ) {
     this.event.id = id;
     this.event.source = cpu.id;
   }
 
-  /** Adds CPU time to the step; it passes at the next `Wait.Run`. */
+  /** Adds CPU time to the step, about `ps` of it (OsSpec.jitter); it passes at the next `Wait.Run`. */
   charge(step: number, ps: number): void {
+    let time = ps;
+    if (this.random !== null) {
+      const spread = Math.floor((ps * this.jitter) / 1e6);
+      if (spread > 0) time += this.random.below(2 * spread + 1) - spread;
+    }
+    this.chargeExactly(step, time);
+  }
+
+  /** The same for a time that the hardware keeps, such as a delay loop on the time-stamp counter. */
+  chargeExactly(step: number, ps: number): void {
     this.debt += ps;
     if (this.ledger !== null) this.ledger.chargeFor(this.id, step, ps);
   }

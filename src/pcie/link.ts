@@ -128,8 +128,7 @@ export class Link implements TlpSink, CreditReturn {
   complete(tlp: Event, overheadPs: number): void {
     const now = this.kernel.clock[0]!;
     const chunks = (tlp.flags & TlpFlag.Aborted) !== 0 ? 0 : Math.floor((tlp.bytes - 1) / this.spec.maxPayload) + 1;
-    const bytes =
-      chunks === 0 ? this.spec.completionOverhead : chunks * this.spec.completionOverhead + tlp.bytes;
+    const bytes = chunks === 0 ? this.spec.completionOverhead : chunks * this.spec.completionOverhead + tlp.bytes;
     const service = this.serialise(bytes);
     const end = this.down.book(now, service) + service;
     this.totals[1]! += bytes;

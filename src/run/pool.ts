@@ -19,6 +19,8 @@ export interface ComputeOptions extends PointOptions {
   readonly runner?: PointRunner | undefined;
   /** Worker module other than the simulator's own. */
   readonly worker?: URL | undefined;
+  /** Workers that are there already, for callers with many short lists of points; they are kept for the next list. */
+  readonly pool?: Piscina | undefined;
 }
 
 const BATCH_MILLISECONDS = 5;
@@ -56,7 +58,7 @@ export async function computePoints(
   const { everyEvent, audit, runner } = options;
   const threads = Math.min(options.threads, specs.length);
   const lanes = runner === undefined ? Math.min(threads * LANES_PER_THREAD, specs.length) : 1;
-  const pool = runner === undefined ? startPool(options.worker ?? defaultWorker(), threads) : null;
+  const pool = options.pool ?? (runner === undefined ? startPool(threads, options.worker) : null);
   let next = 0;
   let measured = 0;
   let milliseconds = 0;
@@ -95,10 +97,11 @@ export async function computePoints(
     }
   };
 
-  pool?.on('error', (error: unknown) => {
+  const onError = (error: unknown): void => {
     fatal = new Error(`the worker threads cannot start: ${reason(error)}`);
     stop();
-  });
+  };
+  pool?.on('error', onError);
   options.signal?.addEventListener('abort', stop, { once: true });
   try {
     const ends = await Promise.allSettled(
@@ -115,11 +118,13 @@ export async function computePoints(
     return !stopped;
   } finally {
     options.signal?.removeEventListener('abort', stop);
-    await pool?.destroy();
+    pool?.off('error', onError);
+    if (options.pool === undefined) await pool?.destroy();
   }
 }
 
-function startPool(worker: URL, threads: number): Piscina {
+/** Starts worker threads; `destroy` ends them. */
+export function startPool(threads: number, worker: URL = defaultWorker()): Piscina {
   return new Piscina({
     filename: worker.href,
     minThreads: threads,

@@ -5,7 +5,7 @@
  * returned; an I/O virtual address freed or handed out while a flush that covers it is pending; two mappings of one page.
  * In lazy mode accesses between unmap and flush are legal and counted: the exposure.
  */
-import { Access } from '../protocol/access.js';
+import type { Access } from '../protocol/access.js';
 import type { Observer } from '../protocol/observer.js';
 import { Histogram } from '../stats/histogram.js';
 import type { MetricDef, Registry } from '../stats/registry.js';

@@ -71,15 +71,6 @@ export function buildVtd(name: string, index: number, spec: IommuSpec, s: Surrou
     faults,
     formats,
   );
-  const queue = new InvalidationQueue(
-    kernel,
-    unit,
-    spec.invalidation,
-    registers,
-    directory,
-    memory,
-    physical,
-    socket,
-  );
+  const queue = new InvalidationQueue(kernel, unit, spec.invalidation, registers, directory, memory, physical, socket);
   return { name, unit, vtd: new Vtd(registers, directory, queue, faults, s.recycle) };
 }

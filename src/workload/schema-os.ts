@@ -1,6 +1,6 @@
 /** Schema of the operating system's I/O address-space software. Resolves to `OsSpec`. */
 import { z } from 'zod';
-import { choice, count, flag, time } from './fields.js';
+import { choice, count, flag, millionths, time } from './fields.js';
 
 const costs = z.strictObject({
   mapCall: time('Entering and leaving dma_map_page.'),
@@ -49,5 +49,6 @@ export const osSchema = z.strictObject({
   superpages: flag('Use large leaves when alignment allows.'),
   invalidationHint: flag('The driver passes the invalidation hint when no table page was freed.'),
   tick: time('Timer tick; timeouts round up to it.', { min: 1 }),
+  jitter: millionths('Spread of software times: each step takes its cost, more or less by up to this share.', 50),
   costs,
 });

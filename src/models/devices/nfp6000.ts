@@ -31,7 +31,12 @@ export const nfp6000: Sheet = defineSheet({
       outstanding: assumed(32, 'DMAs', START),
       retire: assumed('in-order', '', 'descriptor ring of the pcie-bench firmware'),
       outstandingReadBytes: assumed(8, 'KiB', START),
-      readSlots: [{ size: spec(4096, 'B', 'one page'), slots: assumed(32, 'reads', START) }],
+      readSlots: [
+        { size: spec(64, 'B', PCIE_BENCH), slots: assumed(32, 'reads', START) },
+        { size: spec(128, 'B', PCIE_BENCH), slots: assumed(32, 'reads', START) },
+        { size: spec(256, 'B', PCIE_BENCH), slots: assumed(32, 'reads', START) },
+        { size: spec(512, 'B', PCIE_BENCH), slots: assumed(16, 'reads', START) },
+      ],
     },
   },
 });

@@ -1,7 +1,7 @@
 /** VT-d unit of Broadwell-EP (2016). */
 import { spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
-import { legacyUnit } from './vtd.js';
+import { e5Unit } from './vtd-e5.js';
 
 export const vtdBdwEp: Sheet = defineSheet({
   name: 'vtd-bdw-ep',
@@ -9,7 +9,7 @@ export const vtdBdwEp: Sheet = defineSheet({
   kind: 'iommu',
   description: 'Legacy mode, second-stage tables, coherent walker.',
   parameters: {
-    ...legacyUnit,
+    ...e5Unit,
     coherent: spec(true, '', 'ECAP f020df: C = 1'),
   },
 });

@@ -1,7 +1,7 @@
 /** VT-d unit of Ivy Bridge-EP (2013). */
 import { spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
-import { legacyUnit } from './vtd.js';
+import { e5Unit } from './vtd-e5.js';
 
 export const vtdIvbEp: Sheet = defineSheet({
   name: 'vtd-ivb-ep',
@@ -9,7 +9,7 @@ export const vtdIvbEp: Sheet = defineSheet({
   kind: 'iommu',
   description: 'Legacy mode, second-stage tables, walker not coherent with the CPU caches.',
   parameters: {
-    ...legacyUnit,
+    ...e5Unit,
     coherent: spec(false, '', 'ECAP f020de: C = 0'),
   },
 });

@@ -1,7 +1,8 @@
 /** VT-d unit of Sandy Bridge-EP (2012). The non-monotone bandwidth of this part is not modelled. */
 import { spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
-import { inheritedWalkers, legacyUnit } from './vtd.js';
+import { inheritedWalkers } from './vtd.js';
+import { e5Unit } from './vtd-e5.js';
 import { vtdIvbEp } from './vtd-ivb-ep.js';
 
 export const vtdSnbEp: Sheet = defineSheet({
@@ -11,7 +12,7 @@ export const vtdSnbEp: Sheet = defineSheet({
   description:
     'Legacy mode, second-stage tables, walker not coherent with the CPU caches. Walkers inherited from Ivy Bridge-EP.',
   parameters: {
-    ...legacyUnit,
+    ...e5Unit,
     coherent: spec(false, '', 'ECAP f020de: C = 0'),
     walkers: inheritedWalkers(vtdIvbEp),
   },

@@ -24,6 +24,7 @@ export const linux319: Sheet = defineSheet({
     superpages: spec(true, '', 'default; intel_iommu=sp_off clears it'),
     invalidationHint: spec(false, '', 'Linux before late 2025 did not pass the hint'),
     tick: assumed(4, 'ms', 'CONFIG_HZ=250'),
+    jitter: assumed(10, '%', 'not published; keeps threads from running in lockstep'),
     costs: {
       ...commonCosts,
       tableMapCall: measured(64.2, 'ns', `${GENERIC_PT}: replaced code, 66 ns a map of 4 KiB less one entry`),

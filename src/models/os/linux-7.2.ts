@@ -21,6 +21,7 @@ export const linux72: Sheet = defineSheet({
     superpages: spec(true, '', 'default; intel_iommu=sp_off clears it'),
     invalidationHint: spec(true, '', 'Linux drivers/iommu/intel/iommu.c: hint set when the freelist is empty'),
     tick: assumed(4, 'ms', 'CONFIG_HZ=250'),
+    jitter: assumed(10, '%', 'not published; keeps threads from running in lockstep'),
     costs: {
       ...commonCosts,
       tableMapCall: measured(51.7, 'ns', `${GENERIC_PT}: 53 ns a map of 4 KiB less one entry`),

@@ -98,7 +98,7 @@ export class MapBenchmark extends Driver {
       }
       const mapPs = thread.lastCallPs;
       if (transfer > 0) {
-        thread.charge(Turn.Transfer, transfer);
+        thread.chargeExactly(Turn.Transfer, transfer);
         yield Wait.Delay;
       }
       yield* dma.unmap(thread, domain, address, bytes);

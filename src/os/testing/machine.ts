@@ -117,6 +117,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       superpages: options.superpages ?? true,
       invalidationHint: options.invalidationHint ?? true,
       tick: MS,
+      jitter: 0,
       costs: testCosts(options.costs ?? {}),
     };
     this.os = new Os(

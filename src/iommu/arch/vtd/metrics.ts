@@ -7,7 +7,10 @@ const COMMANDS: readonly [name: string, what: string][] = [
   ['context', 'Context-cache invalidations executed.'],
   ['pasid', 'PASID-cache invalidations executed.'],
   ['iotlb_global', 'Global IOTLB invalidations executed.'],
-  ['iotlb_domain', 'Domain-selective IOTLB invalidations executed, and PASID-selective ones of the PASID-based command.'],
+  [
+    'iotlb_domain',
+    'Domain-selective IOTLB invalidations executed, and PASID-selective ones of the PASID-based command.',
+  ],
   ['iotlb_page', 'Page-selective IOTLB invalidations executed.'],
   ['wait', 'Invalidation wait descriptors executed.'],
 ];
@@ -28,7 +31,8 @@ export const VTD_METRICS: readonly MetricDef[] = [
   {
     name: 'iommu.invalidation.drain_time',
     unit: 'ns',
-    sentence: 'Mean time an invalidation waited for requests that still used old translations, over those that had to wait.',
+    sentence:
+      'Mean time an invalidation waited for requests that still used old translations, over those that had to wait.',
     formula: 'total drain time / drains',
   },
   {
