@@ -16,7 +16,9 @@ typedef int64_t i64;
 struct Event {
   i32 op = 0, unit = 0, id = 0, parent = 0, source = 0, opAfter = 0, delayAfter = 0;
   Event* next = nullptr;
-  i32 flags = 0, bytes = 0, addressLo = 0, addressHi = 0, outLo = 0, outHi = 0, context = -1, state = 0, level = 0, value = 0;
+  i32 flags = 0, bytes = 0;
+  uint64_t address = 0, out = 0;
+  i32 context = -1, state = 0, level = 0, value = 0;
 };
 
 static void append(i32* nodes, i32* heads, i32* tails, u32* bits, int index, i32 h) {

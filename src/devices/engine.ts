@@ -41,10 +41,12 @@ export class Engine {
   writeBytes = 0;
   faults = 0;
 
-  /** One event for the issue gate and open-loop arrivals, one for credit wake-ups. */
+  /** One event each for the issue gate, for open-loop arrivals and for credit wake-ups. */
   readonly gate = new Event();
+  readonly arrival = new Event();
   readonly credit = new Event();
   private gateScheduled = false;
+  private arrivalScheduled = false;
   private waitingForCredit = false;
   private sink: TlpSink | null = null;
   private client: DeviceClient | null = null;
@@ -74,6 +76,8 @@ export class Engine {
   private currentLo = 0;
   private currentLeft = 0;
   private currentContext = -1;
+  /** The current DMA counts as a read in flight. */
+  private admitted = false;
   private held: Event | null = null;
 
   private tagsFree: number;
@@ -106,6 +110,7 @@ export class Engine {
     this.readBytesFree = spec.outstandingReadBytes;
     this.inOrder = spec.retire === 'in-order';
     this.gate.unit = index;
+    this.arrival.unit = index;
     this.credit.unit = index;
   }
 
@@ -127,8 +132,9 @@ export class Engine {
   }
 
   /** Op.DeviceIssue. */
-  gateOpen(): void {
-    this.gateScheduled = false;
+  gateOpen(event: Event): void {
+    if (event === this.gate) this.gateScheduled = false;
+    else this.arrivalScheduled = false;
     this.pump();
   }
 
@@ -160,7 +166,10 @@ export class Engine {
       const source = this.sources[i]!;
       if (!source.ready(now)) continue;
       if (gateAt > now) {
-        this.wakeAt(gateAt);
+        if (!this.gateScheduled) {
+          this.gateScheduled = true;
+          this.kernel.after(gateAt - now, this.gate, Op.DeviceIssue);
+        }
         return null;
       }
       this.turn = i + 1 === n ? 0 : i + 1;
@@ -170,19 +179,17 @@ export class Engine {
     return null;
   }
 
+  /** Wakes at the first arrival of any source, one that is at its limit included: whatever frees it comes before the arrival then. */
   private awaitArrival(now: number): void {
+    if (this.arrivalScheduled) return;
     let at = -1;
     for (const source of this.sources) {
-      const t = source.nextArrival();
-      if (t >= 0 && source.inFlight < source.limit && (at < 0 || t < at)) at = t;
+      const t = source.nextArrival(now);
+      if (t >= 0 && (at < 0 || t < at)) at = t;
     }
-    if (at >= 0) this.wakeAt(at > now ? at : now);
-  }
-
-  private wakeAt(at: number): void {
-    if (this.gateScheduled) return;
-    this.gateScheduled = true;
-    this.kernel.after(at - this.kernel.clock[0]!, this.gate, Op.DeviceIssue);
+    if (at < 0) return;
+    this.arrivalScheduled = true;
+    this.kernel.after(at - now, this.arrival, Op.DeviceIssue);
   }
 
   private startDma(source: Source): void {
@@ -204,6 +211,7 @@ export class Engine {
     const rows = source.access === Access.Read ? this.spec.readInterval : this.spec.writeInterval;
     this.gateAt[0] = now + intervalFor(rows, source.bytes);
     this.current = slot;
+    this.admitted = source.access !== Access.Read;
     this.currentHi = source.addressHi;
     this.currentLo = source.addressLo;
     this.currentLeft = source.bytes;
@@ -214,9 +222,10 @@ export class Engine {
   private sendCurrent(): boolean {
     const slot = this.current;
     const write = this.access[slot] === Access.Write;
-    if (!write && this.currentLeft === this.size[slot] && this.held === null) {
+    if (!this.admitted) {
       if (this.readsInFlight >= slotsFor(this.spec.readSlots, this.currentLeft)) return false;
       this.readsInFlight++;
+      this.admitted = true;
     }
     while (this.currentLeft > 0) {
       let tlp = this.held;
@@ -267,17 +276,37 @@ export class Engine {
   /** Op.DeviceDone: a read's data are complete in the device, or a write is globally visible. */
   done(tlp: Event): void {
     const slot = tlp.parent;
+    if ((tlp.flags & TlpFlag.Settled) !== 0) {
+      this.complete(tlp, slot);
+      return;
+    }
     if ((tlp.flags & TlpFlag.Write) === 0) {
       this.tagsFree++;
       this.readBytesFree += tlp.bytes;
     }
     if ((tlp.flags & TlpFlag.Aborted) !== 0) this.status[slot] = DmaStatus.Fault;
     const last = --this.left[slot]! === 0 && slot !== this.current;
-    if (last && this.access[slot] === Access.Read) this.readsInFlight--;
     if (!last) {
       this.ledger.discard(tlp.id);
       this.pool.give(tlp);
-    } else if (this.inOrder) {
+      this.pump();
+      return;
+    }
+    if (this.access[slot] === Access.Read) this.readsInFlight--;
+    else if (this.spec.writeOverhead > 0) {
+      // The time of a read's end is part of its completion; a write is done a fixed time after it is visible.
+      tlp.flags |= TlpFlag.Settled;
+      this.ledger.chargeFor(tlp.id, Cause.Device, this.spec.writeOverhead);
+      this.kernel.after(this.spec.writeOverhead, tlp, Op.DeviceDone);
+      this.pump();
+      return;
+    }
+    this.complete(tlp, slot);
+  }
+
+  /** The DMA is complete; `tlp` was its last. */
+  private complete(tlp: Event, slot: number): void {
+    if (this.inOrder) {
       this.lastTlp[slot] = tlp;
       this.retire();
     } else this.finish(tlp, slot);

@@ -6,6 +6,9 @@
 import type { RandomStream } from '../kernel/random.js';
 import { Access } from '../protocol/access.js';
 
+/** RandomStream.below takes no more. */
+const DRAW_LIMIT = 2 ** 31;
+
 export interface WindowWork {
   readonly base: number;
   readonly window: number;
@@ -67,9 +70,11 @@ export class Source {
     }
   }
 
-  /** Time of the next arrival that nobody has seen yet, or -1 (closed loop, posted work). */
-  nextArrival(): number {
-    return this.arrivals.length === 0 ? -1 : this.clock[1]!;
+  /** Time of the first arrival after `now`, or -1 (closed loop, posted work). */
+  nextArrival(now: number): number {
+    if (this.arrivals.length === 0) return -1;
+    this.collect(now);
+    return this.clock[1]!;
   }
 
   /** Accounts arrivals up to `now`. A full backlog loses arrivals: see `lost`. */
@@ -115,6 +120,16 @@ export class Source {
     return this.arrivalCount > 0;
   }
 
+  /** Uniform among the blocks, also where there are more than one draw of 31 bits reaches. */
+  private randomBlock(): number {
+    const { blocks, random } = this;
+    if (blocks <= DRAW_LIMIT) return random.below(blocks);
+    const groups = Math.ceil(blocks / DRAW_LIMIT);
+    let block = blocks;
+    while (block >= blocks) block = random.below(groups) * DRAW_LIMIT + random.below(DRAW_LIMIT);
+    return block;
+  }
+
   /** Produces the next DMA into the fields of this object. Call only when `ready`. */
   next(now: number): void {
     const work = this.work;
@@ -134,7 +149,7 @@ export class Source {
     if (work.sequential) {
       block = this.position;
       this.position = block + 1 === this.blocks ? 0 : block + 1;
-    } else block = this.random.below(this.blocks);
+    } else block = this.randomBlock();
     const address = work.base + block * work.size;
     this.addressHi = (address / 4294967296) | 0;
     this.addressLo = address | 0;

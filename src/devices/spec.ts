@@ -3,6 +3,7 @@
 export interface EngineSpec {
   /** Fixed time between the decision to read and the request on the link plus from the last completion to done, ps; part of the latency the device sees. */
   readonly readOverhead: number;
+  /** The same for a write, whose last byte is globally visible so long before it is done, ps. */
   readonly writeOverhead: number;
   /** Smallest time between two DMAs, ps: a table by largest size, ascending; the first row whose `size` is at least the DMA's applies, the last row to all larger. */
   readonly readInterval: readonly IntervalRow[];

@@ -18,6 +18,8 @@ export class AddressSpace {
   levels = 0;
   rootHi = 0;
   rootLo = 0;
+  /** An entry on the way to it asks not to record qualified faults (FPD). */
+  suppressFaults = false;
 
   copy(from: AddressSpace): void {
     this.did = from.did;
@@ -26,5 +28,6 @@ export class AddressSpace {
     this.levels = from.levels;
     this.rootHi = from.rootHi;
     this.rootLo = from.rootLo;
+    this.suppressFaults = from.suppressFaults;
   }
 }

@@ -72,7 +72,7 @@ export class Translations {
     const s = SIZE_LG2[size]!;
     const k0 = (lo >>> s) | (hi << (32 - s));
     const k1 = ((hi >>> s) & 0xffff) | (space.did << 16);
-    return this.iotlb.touch(k0, k1, space.pasid | (size << 20) | (space.stage << 22));
+    return this.iotlb.touch(k0, k1, space.pasid | (size << 20) | (space.stage << 22) | ((hi >>> 28) << 24));
   }
 
   /** Caches a leaf: page address, size class (0 = 4 KiB) and the permissions a hit may use without a walk. */
@@ -91,7 +91,7 @@ export class Translations {
     const iotlb = this.iotlb;
     const victimsBefore = iotlb.evictions;
     const occupancyBefore = iotlb.occupancy;
-    const entry = iotlb.fill(k0, k1, space.pasid | (size << 20) | (space.stage << 22));
+    const entry = iotlb.fill(k0, k1, space.pasid | (size << 20) | (space.stage << 22) | ((hi >>> 28) << 24));
     if (entry < 0) return;
     if (iotlb.evictions !== victimsBefore) this.population[(iotlb.victimKey2 >>> 20) & 3]!--;
     if (iotlb.occupancy !== occupancyBefore || iotlb.evictions !== victimsBefore) this.population[size]!++;
@@ -172,7 +172,10 @@ export const Key = {
   pasid: (cache: SetAssociativeCache, entry: number): number => cache.k2[entry]! & 0xfffff,
   stage: (cache: SetAssociativeCache, entry: number): number => (cache.k2[entry]! >>> 22) & 3,
   size: (cache: SetAssociativeCache, entry: number): number => (cache.k2[entry]! >>> 20) & 3,
-  /** Region number, high and low: the input address shifted right by the entry's span. */
-  regionHi: (cache: SetAssociativeCache, entry: number): number => cache.k1[entry]! & 0xffff,
+  /** Region number, high and low: the input address shifted right by the entry's span. Of 4 KiB pages the top four bits are in k2. */
+  regionHi: (cache: SetAssociativeCache, entry: number): number => {
+    const k2 = cache.k2[entry]!;
+    return (cache.k1[entry]! & 0xffff) | (((k2 >>> 20) & 3) === 0 ? ((k2 >>> 24) & 0xf) << 16 : 0);
+  },
   regionLo: (cache: SetAssociativeCache, entry: number): number => cache.k0[entry]!,
 };

@@ -23,7 +23,7 @@ import { Stage } from './address-space.js';
 import type { Directory } from './arch/vtd/directory.js';
 import type { FaultLog } from './arch/vtd/fault-log.js';
 import { isQualified } from './arch/vtd/format.js';
-import { overlaps, type PageRange } from './arch/vtd/invalidation.js';
+import { containsPage, type PageRange } from './arch/vtd/invalidation.js';
 import { Miss, Phase } from './miss.js';
 import type { IommuSpec } from './spec.js';
 import { TransactionQueue } from './transaction-queue.js';
@@ -244,6 +244,7 @@ export class IommuUnit implements Translator {
     const known = this.directory.find(m.requester, m.pasid);
     if (known !== null) {
       m.space.copy(known);
+      m.suppressFaults = known.suppressFaults;
       m.located = true;
       this.beginTable(m, delayPs);
       return;
@@ -251,6 +252,11 @@ export class IommuUnit implements Translator {
     m.located = false;
     if (this.directory.start(m)) this.readDirectory(m, delayPs);
     else this.finish(m, delayPs);
+  }
+
+  private repeat(m: Miss): void {
+    this.counters.restarts++;
+    this.restart(m, 0);
   }
 
   private readDirectory(m: Miss, delayPs: number): void {
@@ -301,7 +307,7 @@ export class IommuUnit implements Translator {
   walkRead(event: Event): void {
     const m = this.misses[event.id]!;
     if (m.phase === Phase.Table) this.tableEntry(m);
-    else if (m.stale) this.restart(m, 0);
+    else if (m.stale) this.repeat(m);
     else if (!this.directory.step(m)) this.readDirectory(m, 0);
     else if (m.fault !== 0) this.finish(m, 0);
     else {
@@ -313,8 +319,7 @@ export class IommuUnit implements Translator {
   private tableEntry(m: Miss): void {
     const { walk, space } = m;
     if (m.stale) {
-      this.restart(m, 0);
-      this.counters.restarts++;
+      this.repeat(m);
       return;
     }
     const format = this.formats[space.stage]!;
@@ -373,6 +378,7 @@ export class IommuUnit implements Translator {
     if (!stale && fault === 0 && !passThrough) {
       this.translations.fill(m.space, walk.inputHi, inputLo, SIZE_CLASS(walk.sizeLg2), outHi, outLo, permissions);
     }
+    const first = waiters.peek();
     let tlp = waiters.pop();
     this.ledger.chargeFor(tlp!.id, Cause.Directory, m.directoryPs);
     this.ledger.charge(tlp!.id, Cause.Walk, now);
@@ -380,11 +386,15 @@ export class IommuUnit implements Translator {
     this.freeMisses[this.freeMissCount++] = m.event.id;
     // Requests parked below may take the record again: everything needed from it is in locals, and its list is emptied first.
     const again = this.retry;
+    if (stale) this.counters.restarts++;
     while (tlp !== null) {
       const following = waiters.pop();
       if (stale) again.push(tlp);
-      else if (fault !== 0) this.abort(tlp, fault, suppressFaults);
-      else if (!passThrough && (permissions & accessOf(tlp)) !== accessOf(tlp)) again.push(tlp);
+      else if (fault !== 0) {
+        // A fault answers the request that walked. One that joined may need less, or follow a map made since: it asks again.
+        if (tlp === first) this.abort(tlp, fault, suppressFaults);
+        else again.push(tlp);
+      } else if (!passThrough && (permissions & accessOf(tlp)) !== accessOf(tlp)) again.push(tlp);
       else {
         tlp.outHi = outHi;
         tlp.outLo = pageLo | (tlp.addressLo & 4095);
@@ -394,12 +404,12 @@ export class IommuUnit implements Translator {
       if (tlp !== null) this.ledger.charge(tlp.id, Cause.WalkMerged, now);
     }
     for (let r = again.pop(); r !== null; r = again.pop()) this.miss(r);
-    if (this.freeMissCount > 0) {
+    // A parked request may hit by now, or join a walk: then the record is still free for the next one.
+    while (this.freeMissCount > 0) {
       const parked = this.missQueue.pop();
-      if (parked !== null) {
-        this.ledger.charge(parked.id, Cause.WalkQueue, now);
-        this.lookup(parked);
-      }
+      if (parked === null) break;
+      this.ledger.charge(parked.id, Cause.WalkQueue, now);
+      this.lookup(parked);
     }
   }
   private readonly retry = new EventFifo();
@@ -416,13 +426,14 @@ export class IommuUnit implements Translator {
 
   /**
    * An invalidation overtakes walks under way: those of `did` (-1: of any domain) and those whose domain is not known yet are to be
-   * repeated; with `range`, only those of a page in it.
+   * repeated; with `range`, only those of a page in it. A walk that has found its leaf stands for the leaf's whole page.
    */
   overtake(did: number, range: PageRange | null): void {
     for (const m of this.misses) {
-      if (m.waiters.length === 0) continue;
+      if (m.phase === Phase.Idle || m.phase === Phase.Queued) continue;
       if (did >= 0 && m.located && m.space.did !== did) continue;
-      if (range === null || overlaps(m.pageHi, m.pageLo, 12, range)) m.stale = true;
+      const leaf = m.phase === Phase.Replay && m.fault === 0 && m.space.stage !== Stage.PassThrough;
+      if (range === null || containsPage(range, m.pageHi, m.pageLo, leaf ? m.walk.sizeLg2 : 12)) m.stale = true;
     }
   }
 

@@ -13,6 +13,8 @@ export const enum TlpFlag {
   Aborted = 2,
   /** Drain epoch of the IOMMU at translation time (invalidation with DR/DW waits for it). */
   EpochOdd = 4,
+  /** The device has counted its completion; what is left is the device's own time. */
+  Settled = 8,
 }
 
 /** Where a TLP waits or travels: the parts its latency is split into. One current cause at a time. */

@@ -30,7 +30,7 @@ function runWindow(machine: Machine, window: WindowSpec, steady: SteadyState | n
   let operations = 0;
   for (;;) {
     const wanted = window.operations === null ? 0 : window.operations - operations;
-    meter.start(steady === null ? wanted : steady.batchOperations);
+    meter.start(steady === null || (wanted > 0 && wanted < steady.batchOperations) ? wanted : steady.batchOperations);
     while (meter.open && dispatcher.alive) dispatcher.batch(BATCH);
     operations += meter.operations;
     const timeUp = window.time !== null && kernel.clock[0]! - start >= window.time;
@@ -68,8 +68,8 @@ function histograms(machine: Machine): HistogramResult[] {
   });
 }
 
-function steadyOf(stop: StopSpec): SteadyState | null {
-  return stop.steady === null ? null : new SteadyState(stop.steady);
+function steadyOf(stop: StopSpec, machine: Machine): SteadyState | null {
+  return stop.steady === null ? null : new SteadyState(stop.steady, machine.operationLatency());
 }
 
 /** Simulates one point. Throws for a specification that cannot be built (workload files are checked before). */
@@ -84,7 +84,7 @@ export function runPoint(spec: PointSpec, options: PointOptions): PointResult {
     warmup = registry.collect(kernel.clock[0]!);
     registry.reset(kernel.clock[0]!);
   }
-  const measured = runWindow(machine, spec.stop, steadyOf(spec.stop));
+  const measured = runWindow(machine, spec.stop, steadyOf(spec.stop, machine));
   const now = kernel.clock[0]!;
   const metrics = registry.collect(now);
   machine.close();

@@ -12,8 +12,14 @@ export class SteadyState {
   private count = 0;
   private sum = 0;
 
-  constructor(private readonly spec: SteadySpec) {
+  /** `start`: latency summed over the operations before the first batch. */
+  constructor(
+    private readonly spec: SteadySpec,
+    start: { readonly count: number; readonly sum: number },
+  ) {
     this.batchOperations = spec.batchOperations;
+    this.count = start.count;
+    this.sum = start.sum;
   }
 
   /** A batch has ended; `total` is the latency summed over all operations so far. True when the last batches agree. */

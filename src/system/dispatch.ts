@@ -64,7 +64,7 @@ export class Dispatcher {
           units[event.unit]!.walkReplay(event);
           break;
         case Op.DeviceIssue:
-          engines[event.unit]!.gateOpen();
+          engines[event.unit]!.gateOpen(event);
           break;
         case Op.DeviceCredit:
           links[event.unit]!.woken();

@@ -41,6 +41,9 @@ export interface MachineOptions {
 /** TLP records of a device beyond its tags: posted writes between the device and memory. */
 const POSTED_IN_FLIGHT = 256;
 
+/** A window is the beginning of a buffer of so many bytes, or a multiple: with superpages a small window lies in one large page. */
+const BUFFER_STEP = 2 ** 21;
+
 const entriesOf = <T>(record: Readonly<Record<string, T>>): [string, T][] =>
   Object.entries(record).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 
@@ -199,9 +202,10 @@ export class Machine implements DeviceQueue {
   private addWindow(name: string, job: DmaJobSpec, device: number): [number, number] {
     const frames = this.frames[this.memory.indexOf(job.memory)]!;
     const align = job.window >= 2 ** 30 ? 2 ** 30 : 2 ** 21;
-    const pa = frames.allocateContiguous(Math.ceil(job.window / 4096) * 4096, align);
+    const bytes = Math.ceil(job.window / BUFFER_STEP) * BUFFER_STEP;
+    const pa = frames.allocateContiguous(bytes, align);
     if (job.pasid >= 0) this.attachOnce(device, job.pasid);
-    const base = this.os.mapStatic(device, pa, job.window, job.pasid);
+    const base = this.os.mapStatic(device, pa, bytes, job.pasid);
     const { window, size, reads, outstanding, interarrival, pasid } = job;
     const sequential = job.pattern === 'sequential';
     const work = { base, window, size, reads, sequential, outstanding, interarrival, pasid };

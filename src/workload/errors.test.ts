@@ -264,8 +264,8 @@ describe('errors of settings and sweeps', () => {
     ],
     [['seeds=2', 'seeds=3'], '--set seeds=3: error E406: "seeds" is set twice'],
     [
-      ['machine.preset=skx'],
-      '--set machine.preset=skx: error E105: machine.preset: no preset of kind machine has this name; there are',
+      ['machine.preset=pdp11'],
+      '--set machine.preset=pdp11: error E105: machine.preset: no preset of kind machine has this name; there are',
     ],
     [
       ['machine.sockets.s0.cores=1'],

@@ -12,6 +12,8 @@ test('the nearest name is the closest, and none when all are far', () => {
   expect(nearest('thread', ['depth', 'threads', 'size'])).toBe('threads');
   expect(nearest('LAZY', ['strict', 'lazy'])).toBe('lazy');
   expect(nearest('banana', ['depth', 'threads'])).toBeNull();
+  expect(nearest('iotlb_hit', ['iommu.walks', 'iommu.iotlb.hit_rate'])).toBe('iommu.iotlb.hit_rate');
+  expect(nearest('skx', ['spr-8480', 'skx-8160-2s', 'skx-8160'])).toBe('skx-8160');
   expect(nearest('ab', ['cd'])).toBeNull();
 });
 

@@ -23,8 +23,30 @@ export function editDistance(a: string, b: string, limit: number): number {
   return Math.min(previous[b.length]!, limit + 1);
 }
 
-/** The candidate closest to `name`, or null when none is close. Ties go to the earlier candidate; case does not count. */
+/**
+ * The candidate closest to `name` by spelling, or else the shortest that contains its letters and digits in one piece (`iotlb_hit`
+ * finds `iommu.iotlb.hit_rate`); null when there is none. Ties go to the earlier candidate; case does not count.
+ */
 export function nearest(name: string, candidates: Iterable<string>): string | null {
+  const all = [...candidates];
+  return closest(name, all) ?? containing(name, all);
+}
+
+/** Shortest name that is worth looking for inside others. */
+const SHORTEST_PIECE = 3;
+
+function containing(name: string, candidates: readonly string[]): string | null {
+  const letters = (text: string): string => text.toLowerCase().replace(/[^a-z0-9]/g, '');
+  const wanted = letters(name.slice(0, 100));
+  if (wanted.length < SHORTEST_PIECE) return null;
+  let found: string | null = null;
+  for (const candidate of candidates) {
+    if ((found === null || candidate.length < found.length) && letters(candidate).includes(wanted)) found = candidate;
+  }
+  return found;
+}
+
+function closest(name: string, candidates: readonly string[]): string | null {
   const wanted = name.toLowerCase().slice(0, 100);
   let limit = Math.max(1, Math.min(4, Math.floor(wanted.length / 2.5)));
   let found: string | null = null;

@@ -33,7 +33,7 @@ export interface DmaJobSpec {
   readonly reads: number;
   /** Bytes per DMA. */
   readonly size: number;
-  /** Bytes of I/O address space touched. */
+  /** Bytes of I/O address space touched: the beginning of a buffer of whole 2 MiB that stays mapped. */
   readonly window: number;
   readonly pattern: 'random' | 'sequential';
   /** DMAs kept in flight; at most the engine's limit. Closed loop. */

@@ -77,6 +77,7 @@ export class Directory {
     if (cached >= 0) {
       const at = 3 * cached;
       const [d0, d1, d2] = [this.contextDwords[at]!, this.contextDwords[at + 1]!, this.contextDwords[at + 2]!];
+      m.suppressFaults = format.faultsSuppressed(d0);
       return !this.toDirectory(m, d0, d1, d2);
     }
     const mode = registers.scalable ? TableMode.Scalable : TableMode.Legacy;
@@ -130,6 +131,7 @@ export class Directory {
     const passThrough = format.translationType(d0) === TranslationType.PassThrough;
     const { space } = m;
     space.stage = passThrough ? Stage.PassThrough : Stage.Second;
+    space.suppressFaults = m.suppressFaults;
     space.did = format.contextDomain(d2);
     space.pasid = 0;
     space.levels = format.contextLevels(d2);
@@ -193,6 +195,7 @@ export class Directory {
     const { space } = m;
     const first = type === PasidType.FirstStage;
     space.stage = first ? Stage.First : type === PasidType.SecondStage ? Stage.Second : Stage.PassThrough;
+    space.suppressFaults = m.suppressFaults;
     space.did = format.pasidDomain(d2);
     space.pasid = first ? m.effectivePasid : 0;
     space.levels = first ? format.firstStageLevels(d4) : format.secondStageLevels(d0);

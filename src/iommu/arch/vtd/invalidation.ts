@@ -16,14 +16,24 @@ export interface PageRange {
   readonly addressMask: number;
 }
 
+/** Page number as a double: exact, it has at most 52 bits. */
+const number = (hi: number, lo: number): number => (hi >>> 0) * 4294967296 + (lo >>> 0);
+
+/** The range and the block of 2^spanLg2 bytes that contains page number `page` overlap: compared as numbers of the larger of the two. */
+function meets(range: PageRange, page: number, spanLg2: number): boolean {
+  const start = number(range.hi, range.lo) / 4096;
+  const unit = 2 ** (Math.max(spanLg2, 12 + range.addressMask) - 12);
+  return Math.floor(page / unit) === Math.floor(start / unit);
+}
+
 /** Region number hi:lo << spanLg2 lies in the range, or contains it. */
-export function overlaps(regionHi: number, regionLo: number, spanLg2: number, range: PageRange): boolean {
-  const rangeLg2 = 12 + range.addressMask;
-  // Compare both as numbers of the larger of the two spans: exact doubles, addresses have at most 57 bits, pages 45.
-  const region = ((regionHi >>> 0) * 4294967296 + (regionLo >>> 0)) * 2 ** (spanLg2 - 12);
-  const start = ((range.hi >>> 0) * 4294967296 + (range.lo >>> 0)) / 4096;
-  const unit = 2 ** (Math.max(spanLg2, rangeLg2) - 12);
-  return Math.floor(region / unit) === Math.floor(start / unit);
+function overlaps(regionHi: number, regionLo: number, spanLg2: number, range: PageRange): boolean {
+  return meets(range, number(regionHi, regionLo) * 2 ** (spanLg2 - 12), spanLg2);
+}
+
+/** The leaf of 2^sizeLg2 bytes that contains the 4 KiB page number pageHi:pageLo lies in the range, or contains it. */
+export function containsPage(range: PageRange, pageHi: number, pageLo: number, sizeLg2: number): boolean {
+  return meets(range, number(pageHi, pageLo), sizeLg2);
 }
 
 function dropStructure(
