@@ -47,11 +47,11 @@ function hold(kernel, n, first) {
   let c = first;
   for (let i = 0; i < n; i++) {
     const event = kernel.next();
-    hash = (Math.imul(hash, 31) + event.id) ^ (clock[0] | 0);
+    hash = (Math.imul(hash, 31) + event.id) | 0;
     kernel.after(delays[c & MASK], event, 1);
     c++;
   }
-  return hash;
+  return hash ^ (clock[0] | 0);
 }
 
 function fill(kernel, table) {
@@ -61,8 +61,8 @@ function fill(kernel, table) {
 function drain(kernel, n) {
   const clock = kernel.clock;
   let hash = 0;
-  for (let i = 0; i < n; i++) hash = (Math.imul(hash, 31) + kernel.next().id) ^ (clock[0] | 0);
-  return hash;
+  for (let i = 0; i < n; i++) hash = (Math.imul(hash, 31) + kernel.next().id) | 0;
+  return hash ^ (clock[0] | 0);
 }
 
 const events = Array.from({ length: pending }, (_, id) => Object.assign(new Event(), { id }));

@@ -499,7 +499,7 @@ struct Cache {
   int occupancy = 0;
   u32 victimKey2 = 0;
   Cache(int entries, int w) : table(entries), ways(w), mask(entries / w - 1) {}
-  Entry* set(u32 a, u32 b, u32 c) { return &table[((a ^ ((b ^ (u32)((i32)b >> 0 >> 0 ? b >> 16 : 0)) * 0x9e3779b1u) ^ (c * 0x85ebca6bu)) & mask) * ways]; }
+  Entry* set(u32 a, u32 b, u32 c) { return &table[((a ^ ((b ^ b >> 16) * 0x9e3779b1u) ^ (c * 0x85ebca6bu)) & mask) * ways]; }
   Entry* find(u32 a, u32 b, u32 c) {
     Entry* s = set(a, b, c);
     for (u32 i = 0; i < ways; i++)

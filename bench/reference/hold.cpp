@@ -61,7 +61,6 @@ static int run(const std::string& program, int pending, int ops, int repetitions
     events[i]->id = i;
   }
   u32 sum = 0, c = pending;
-  auto step = [&](u32 h, Event* e) { return (h * 31 + e->id) ^ (u32)queue.clock; };
   if (program == "hold")
     for (int i = 0; i < pending; i++) queue.push((i64)phases[i & 65535], events[i]);
   vector<double> cpu;
@@ -73,7 +72,7 @@ static int run(const std::string& program, int pending, int ops, int repetitions
       if (program == "hold") {
         for (int i = 0; i < n; i++) {
           Event* e = queue.pop();
-          h = step(h, e);
+          h = h * 31 + e->id;
           e->op = 1;
           queue.push((i64)delays[c++ & 65535], e);
         }
@@ -82,9 +81,9 @@ static int run(const std::string& program, int pending, int ops, int repetitions
           events[i]->op = 1;
           queue.push((i64)delays[i & 65535], events[i]);
         }
-        for (int i = 0; i < n; i++) h = step(h, queue.pop());
+        for (int i = 0; i < n; i++) h = h * 31 + queue.pop()->id;
       }
-      sum = sum * 17 + h;
+      sum = sum * 17 + (h ^ (u32)queue.clock);
       done += n;
     }
     if (r) cpu.push_back((cpuNs() - start) / ops);

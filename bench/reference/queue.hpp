@@ -158,8 +158,8 @@ struct FarWheel {
 struct Twin {
   static constexpr int HORIZON = 30, WINDOW = 16384, INSERT_LIMIT = 32, SORT_LIMIT = 256, MOST = 1 << 21, WARM_SIZE = 1 << 14, WARM = 8, DEPTH = 8;
   i64 clock = 0, windowStart = 0, popped = 0, shapedAt = std::numeric_limits<i64>::min() / 2;
-  int size = 0, free = 0, near = 0, bucket = 0, w = 10, buckets = 0, chunkLg2 = 0, untilTune = WINDOW, window = WINDOW, beyond = 0, skipped = 0, warmed = -1;
-  i32 time = 0, base = 0, limit = 0, current = 0, tail = 0;
+  int pushed = 0, free = 0, spare = 0, near = 0, w = 10, buckets = 0, chunkLg2 = 0, untilTune = WINDOW, window = WINDOW, beyond = 0, skipped = 0, warmed = -1;
+  i32 time = 0, base = 0, limit = 0, extendAt = 0, current = 0, tail = 0;
   u32 span = 0;
   vector<i32> nodes{0, 0}, heads;
   vector<u32> bits;
@@ -184,23 +184,28 @@ struct Twin {
     far.times.resize(length >> 1);
   }
   void push(i64 delay, Event* e) {
-    if (!free) grow();
-    i32 h = free, *m = nodes.data();
-    free = m[h + 1];
+    i32 h = spare;
+    if (h) {
+      spare = 0;
+    } else {
+      if (!free) grow();
+      h = free;
+      free = nodes[h + 1];
+    }
+    i32* m = nodes.data();
     events[h >> 1] = e;
-    size++;
+    pushed++;
     if (delay >> HORIZON) {
       m[h] = (i32)(clock + delay);
       far.push(m, h, clock + delay);
       return;
     }
     i32 t = (u32)time + (u32)delay;
-    u32 d = ((u32)t - (u32)base) >> w;
     m[h] = t;
-    if (!d) {
+    if (((u32)t - (u32)base) >> w == 0) {
       insert(t, h);
     } else if ((i32)((u32)t - (u32)limit) < 0) {
-      stack((bucket + d) & (buckets - 1), h);
+      stack(t, h);
     } else {
       beyond++;
       far.push(m, h, clock + delay);
@@ -213,13 +218,17 @@ struct Twin {
     current = nodes[h + 1];
     clock += (i32)((u32)t - (u32)time);
     time = t;
-    nodes[h + 1] = free;
-    free = h;
-    size--;
+    if (spare) {
+      nodes[spare + 1] = free;
+      free = spare;
+    }
+    spare = h;
     if (!--untilTune) tune();
     return events[h >> 1];
   }
-  void stack(int b, i32 h) {
+  int size() const { return pushed - window + untilTune; }
+  void stack(i32 t, i32 h) {
+    int b = (t >> w) & (buckets - 1);
     i32 head = heads[b];
     near++;
     nodes[h + 1] = head;
@@ -281,28 +290,29 @@ struct Twin {
       if (!far.length) return 0;
       jump();
     }
-    int mask = buckets - 1, from = (bucket + 1) & mask, word = from >> 5;
+    int mask = buckets - 1, from = ((base >> w) + 1) & mask, word = from >> 5;
     u32 x = bits[word] & (~0u << (from & 31));
-    while (!x) {
-      word = (word + 1) & (mask >> 5);
-      x = bits[word];
-      skipped++;
-    }
-    int d = 1 + (((word << 5) + std::countr_zero(x) - from) & mask);
-    bucket = (bucket + d) & mask;
-    base = (u32)base + ((u32)d << w);
-    if (skipped > (1 << 16)) {
-      skipped = 0;
-      if (untilTune > 1 && window - untilTune >= 64) {
-        window -= untilTune - 1;
-        untilTune = 1;
+    if (!x) {
+      do {
+        word = (word + 1) & (mask >> 5);
+        x = bits[word];
+        skipped++;
+      } while (!x);
+      if (skipped > (1 << 16)) {
+        skipped = 0;
+        if (untilTune > 1 && window - untilTune >= 64) {
+          window -= untilTune - 1;
+          untilTune = 1;
+        }
       }
     }
-    if (((u32)base + span - (u32)limit) >> chunkLg2) extend();
-    if (size > WARM_SIZE && bucket / WARM != warmed) warm();
-    return sort();
+    int bucket = (word << 5) + std::countr_zero(x);
+    base = (u32)base + (u32)((((bucket - from) & mask) + 1) << w);
+    if ((i32)((u32)base - (u32)extendAt) >= 0) extend();
+    if (size() > WARM_SIZE && bucket / WARM != warmed) warm(bucket);
+    return sort(bucket);
   }
-  void warm() {
+  void warm(int bucket) {
     int first = bucket & -WARM;
     warmed = bucket / WARM;
     i32 at[WARM], x = 0;
@@ -326,6 +336,7 @@ struct Twin {
   void extend() {
     int chunks = ((u32)base + span - (u32)limit) >> chunkLg2;
     limit = (u32)limit + ((u32)chunks << chunkLg2);
+    extendAt = (u32)limit - span + (1u << chunkLg2);
     for (int i = 0; i < chunks; i++) {
       if (!far.length) {
         far.chunk += chunks - i;
@@ -334,12 +345,12 @@ struct Twin {
       for (i32 h = far.take(nodes.data()); h;) {
         i32 next = nodes[h + 1];
         far.length--;
-        stack((bucket + (((u32)nodes[h] - (u32)base) >> w)) & (buckets - 1), h);
+        stack(nodes[h], h);
         h = next;
       }
     }
   }
-  i32 sort() {
+  i32 sort(int bucket) {
     i32 *m = nodes.data(), h = heads[bucket], list = h, last = h, next = m[h + 1];
     heads[bucket] = 0;
     bits[bucket >> 5] &= ~(1u << (bucket & 31));
@@ -388,6 +399,7 @@ struct Twin {
   void tune() {
     double width = 4.0 * (clock - windowStart) / window, missed = (double)beyond * WINDOW / window;
     popped += window;
+    pushed -= window;
     windowStart = clock;
     window = untilTune = WINDOW;
     beyond = skipped = 0;
@@ -395,7 +407,7 @@ struct Twin {
     while ((double)(1 << k) < width && k < 18) k++;
     if (missed > WINDOW / 16) {
       n *= 2;
-      while (n < size) n *= 2;
+      while (n < size()) n *= 2;
       n = std::min(n, MOST);
     }
     n = std::min(n, 1 << (HORIZON - k));
@@ -404,7 +416,7 @@ struct Twin {
       k = w;
       n = std::min(n, 1 << (HORIZON - k));
     }
-    if (popped - shapedAt < size + n) return;
+    if (popped - shapedAt < size() + n) return;
     shapedAt = popped;
     vector<i32> nearby, distant;
     i32 list = current;
@@ -413,7 +425,7 @@ struct Twin {
       list = fine.active ? fine.take(nodes.data()) : 0;
     } while (list);
     for (int i = 1; i < buckets; i++) {
-      int b = (bucket + i) & (buckets - 1);
+      int b = ((base >> w) + i) & (buckets - 1);
       size_t first = nearby.size();
       for (i32 h = heads[b]; h; h = nodes[h + 1]) nearby.push_back(h);
       std::reverse(nearby.begin() + first, nearby.end());
@@ -430,8 +442,7 @@ struct Twin {
       far.push(nodes.data(), h, at);
       return;
     }
-    u32 d = ((u32)nodes[h] - (u32)base) >> w;
-    if (d) stack(d, h);
+    if (((u32)nodes[h] - (u32)base) >> w) stack(nodes[h], h);
     else insert(nodes[h], h);
   }
   void shape(int n, int k) {
@@ -446,7 +457,8 @@ struct Twin {
     base = (time >> k) << k;
     i64 end = ((clock + (i32)((u32)base - (u32)time) + span) >> chunkLg2) << chunkLg2;
     limit = (i32)end;
+    extendAt = (u32)limit - span + (1u << chunkLg2);
     far.shape(chunkLg2, end);
-    bucket = near = current = 0;
+    near = current = 0;
   }
 };

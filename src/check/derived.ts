@@ -10,21 +10,38 @@ export const DERIVED_TESTS: ReadonlySet<string> = new Set(['MISS', 'NEFF', 'WALK
 /** Tolerance of a derived figure. */
 export const DERIVED_TOLERANCE = 0.1;
 
+/** A value of a host's curves that a derived figure is computed from. */
+export type DerivedInput = Pick<PublishedSeries, 'test' | 'hostCache' | 'iommu'> & { readonly window: string };
+
 const ALL_MISS = '65536KiB';
+const ALL_MISS_READS: DerivedInput = { test: 'BWrd64', hostCache: 'device-warm', iommu: '4KiB', window: ALL_MISS };
 
-/** Simulated value of a host's series at a window; NaN when it was not simulated. */
-export type Lookup = (test: string, hostCache: string, iommu: PublishedSeries['iommu'], window: string) => number;
+/** Cold latency with 4 KiB pages and without IOMMU. */
+function latencies(window: string): DerivedInput[] {
+  const at = (iommu: '4KiB' | 'off'): DerivedInput => ({ test: 'LAT64', hostCache: 'cold', iommu, window });
+  return [at('4KiB'), at('off')];
+}
 
-export function derivedValue(test: string, window: string, at: Lookup): number {
-  const added = (w: string): number => at('LAT64', 'cold', '4KiB', w) - at('LAT64', 'cold', 'off', w);
+/** What `derivedValue` needs, in its order. */
+export function derivedInputs(test: string, window: string): DerivedInput[] {
   switch (test) {
-    case 'MISS':
-      return added(ALL_MISS);
     case 'NEFF':
-      return (1 - added(window) / added(ALL_MISS)) * (windowKiB(window) / 4);
+      return [...latencies(ALL_MISS), ...latencies(window)];
+    case 'WALKPAR':
+      return [...latencies(ALL_MISS), ALL_MISS_READS];
+  }
+  return latencies(ALL_MISS);
+}
+
+export function derivedValue(test: string, window: string, inputs: readonly number[]): number {
+  const [on, off, third, fourth] = inputs as [number, number, number, number];
+  const miss = on - off;
+  switch (test) {
+    case 'NEFF':
+      return (1 - (third - fourth) / miss) * (windowKiB(window) / 4);
     case 'WALKPAR':
       // Gb/s over 512 bits is reads a nanosecond.
-      return (at('BWrd64', 'device-warm', '4KiB', ALL_MISS) / 512) * added(ALL_MISS);
+      return (third / 512) * miss;
   }
-  throw new RangeError(`${test} is not a derived figure`);
+  return miss;
 }

@@ -7,13 +7,15 @@ import { decodeResult } from '../run/encoding.js';
 import { PointError } from '../run/errors.js';
 import { computePoints, startPool } from '../run/pool.js';
 import { PointHasher } from '../workload/identity.js';
-import { type BenchPoint, type Measure, measured } from './pcie-bench.js';
+import { type BenchPoint, measured } from './pcie-bench.js';
 
 export interface EvaluatorOptions {
   readonly threads: number;
   readonly signal?: AbortSignal | undefined;
   /** Executes points in the calling thread. */
   readonly runner?: PointRunner | undefined;
+  /** Called for each point that has been computed. */
+  readonly onPoint?: (() => void) | undefined;
 }
 
 /** The computation was stopped from outside. */
@@ -93,13 +95,10 @@ export class Evaluator {
     const complete = await computePoints(specs, options, async (index, outcome) => {
       const { id, point } = jobs[index]!;
       if (outcome.text === null) throw new PointError(`a point failed: ${outcome.error}`, id, 1);
-      this.values.set(id, valueOf(outcome.text, point.measure));
+      this.values.set(id, measured(decodeResult(outcome.text), point.measure));
       this.computed++;
+      this.options.onPoint?.();
     });
     if (!complete) throw new Interrupted();
   }
-}
-
-function valueOf(text: string, measure: Measure): number {
-  return measured(decodeResult(text), measure);
 }

@@ -51,7 +51,11 @@ export class PcieBench {
         const unit = spec.machine.iommus[UNIT];
         const host = swept['machine.preset'];
         if (job?.kind !== 'dma' || unit === undefined || host === undefined || spec.devices[DEVICE] === undefined) {
-          throw inputError('E102', `needs the job ${JOB}, the device ${DEVICE}, the unit ${UNIT} and swept hosts`, file);
+          throw inputError(
+            'E102',
+            `needs the job ${JOB}, the device ${DEVICE}, the unit ${UNIT} and swept hosts`,
+            file,
+          );
         }
         const mode = unit.architecture === 'none' ? 'off' : spec.os.superpages ? '2MiB' : '4KiB';
         const point: BenchPoint = { spec, measure };

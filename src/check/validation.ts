@@ -2,10 +2,10 @@
  * Repeats the published pcie-bench measurements and scores them. Stage 1: IOMMU off, all hosts. Stage 2: IOMMU on, where rows
  * are tagged CAL, and the figures derived from them; hosts without such rows are predicted and printed unscored.
  */
-import { DERIVED_TESTS, DERIVED_TOLERANCE, derivedValue, type Lookup } from './derived.js';
+import { DERIVED_TESTS, DERIVED_TOLERANCE, derivedInputs, derivedValue } from './derived.js';
 import type { Evaluator } from './evaluator.js';
 import type { BenchPoint, PcieBench } from './pcie-bench.js';
-import type { PublishedSeries } from './published.js';
+import type { PublishedPoint, PublishedSeries } from './published.js';
 import { type ScoredSeries, scoreSeries } from './score.js';
 
 export const STAGES = [1, 2] as const;
@@ -25,7 +25,6 @@ export interface DerivedFigure {
 }
 
 export interface Validation {
-  readonly stages: readonly Stage[];
   readonly series: readonly ScoredSeries[];
   /** Series of hosts that are predicted, not fitted, with the IOMMU on. */
   readonly predicted: readonly ScoredSeries[];
@@ -48,7 +47,7 @@ export interface Summary {
 /** Share of points, and of knees, that must agree. */
 export const ACCEPTED_SHARE = 0.95;
 
-interface Plan {
+export interface ValidationPlan {
   readonly measured: readonly PublishedSeries[];
   readonly predicted: readonly PublishedSeries[];
   readonly derived: readonly PublishedSeries[];
@@ -59,7 +58,7 @@ export function planValidation(
   published: readonly PublishedSeries[],
   stages: readonly Stage[],
   matches: (row: string) => boolean,
-): Plan {
+): ValidationPlan {
   const curves = published.filter((s) => s.use === 'CAL' && !DERIVED_TESTS.has(s.test));
   const inStage = (s: PublishedSeries): boolean => stages.includes(s.iommu === 'off' ? 1 : 2) && matches(s.row);
   const second = stages.includes(2);
@@ -88,54 +87,41 @@ function predictions(published: readonly PublishedSeries[], curves: readonly Pub
     );
 }
 
-/** Every point of the plan, and the others that the derived figures need. */
-export function validationPoints(plan: Plan, bench: PcieBench): BenchPoint[] {
-  const figures = plan.derived.flatMap((series) => {
-    const windows: string[] = [];
-    for (const { window } of series.points) derivedValue(series.test, window, (...at) => (windows.push(at.join(' ')), 1));
-    return windows.map((at) => at.split(' ') as Parameters<Lookup>).map((at) => pointAt(bench, series.host, at));
-  });
-  return [...[...plan.measured, ...plan.predicted].flatMap((series) => bench.series(series)), ...figures];
+/** Every point of the plan, those that the derived figures need included. */
+export function validationPoints(plan: ValidationPlan, bench: PcieBench): BenchPoint[] {
+  const curves = [...plan.measured, ...plan.predicted].flatMap((series) => bench.series(series));
+  return [...curves, ...plan.derived.flatMap((s) => s.points.flatMap((p) => inputPoints(s, p.window, bench)))];
 }
 
-function pointAt(bench: PcieBench, host: string, [test, hostCache, iommu, window]: Parameters<Lookup>): BenchPoint {
-  return bench.series({ host, test, hostCache, iommu, points: [{ window, value: Number.NaN }] })[0]!;
+function inputPoints({ test, host }: PublishedSeries, window: string, bench: PcieBench): BenchPoint[] {
+  return derivedInputs(test, window).flatMap((input) =>
+    bench.series({ ...input, host, points: [{ window: input.window, value: Number.NaN }] }),
+  );
 }
 
-/** Runs a plan. `stages` are those it was made for. */
-export async function validate(
-  plan: Plan,
-  stages: readonly Stage[],
-  bench: PcieBench,
-  evaluator: Evaluator,
-): Promise<Validation> {
+/** Runs a plan; points that occur in several places are computed once. */
+export async function validate(plan: ValidationPlan, bench: PcieBench, evaluator: Evaluator): Promise<Validation> {
   await evaluator.evaluate(validationPoints(plan, bench));
   const score = async (series: PublishedSeries): Promise<ScoredSeries> =>
     scoreSeries(series, await evaluator.evaluate(bench.series(series)));
-  const derived = await Promise.all(plan.derived.map((series) => figures(series, bench, evaluator)));
+  const derived = plan.derived.flatMap((series) =>
+    series.points.map(async (point) => {
+      const inputs = await evaluator.evaluate(inputPoints(series, point.window, bench));
+      return figure(series, point, derivedValue(series.test, point.window, inputs));
+    }),
+  );
   return {
-    stages,
     series: await Promise.all(plan.measured.map(score)),
     predicted: await Promise.all(plan.predicted.map(score)),
-    derived: derived.flat(),
+    derived: await Promise.all(derived),
   };
 }
 
-/** All of these points have been computed before: the evaluator only looks them up. */
-async function figures(series: PublishedSeries, bench: PcieBench, evaluator: Evaluator): Promise<DerivedFigure[]> {
-  return Promise.all(
-    series.points.map(async ({ window, value: published }) => {
-      const wanted: Parameters<Lookup>[] = [];
-      derivedValue(series.test, window, (...at) => (wanted.push(at), 1));
-      const values = await evaluator.evaluate(wanted.map((at) => pointAt(bench, series.host, at)));
-      let next = 0;
-      const simulated = derivedValue(series.test, window, () => values[next++]!);
-      const error = (simulated - published) / published;
-      const ok = Math.abs(error) <= DERIVED_TOLERANCE;
-      const scored = series.use === 'CAL';
-      return { series, window, published, simulated, error, tolerance: DERIVED_TOLERANCE, scored, ok };
-    }),
-  );
+function figure(series: PublishedSeries, { window, value }: PublishedPoint, simulated: number): DerivedFigure {
+  const error = (simulated - value) / value;
+  const ok = Math.abs(error) <= DERIVED_TOLERANCE;
+  const scored = series.use === 'CAL';
+  return { series, window, published: value, simulated, error, tolerance: DERIVED_TOLERANCE, scored, ok };
 }
 
 export function summarise({ series, derived }: Validation): Summary {

@@ -5,9 +5,12 @@ import { inputError } from '../workload/errors.js';
 import { checkCommand } from './check.js';
 import { ExitCode, type Output, printError } from './errors.js';
 import { explainCommand } from './explain.js';
+import { figureCommand } from './figure.js';
+import { fitCommand } from './fit.js';
 import { modelsCommand } from './models.js';
 import { runCommand } from './run.js';
 import { schemaCommand } from './schema.js';
+import { validateCommand } from './validate.js';
 
 /** What a command does with its output and how it reports its exit status. */
 export interface Context {
@@ -17,7 +20,16 @@ export interface Context {
   exitCode: number;
 }
 
-const COMMANDS = [runCommand, checkCommand, modelsCommand, explainCommand, schemaCommand];
+const COMMANDS = [
+  runCommand,
+  checkCommand,
+  figureCommand,
+  modelsCommand,
+  explainCommand,
+  schemaCommand,
+  validateCommand,
+  fitCommand,
+];
 
 /** Runs one command line and returns the exit status: 0 done, 1 internal error, 2 bad input, 130 interrupted. */
 export async function runProgram(argv: readonly string[], output: Output): Promise<number> {

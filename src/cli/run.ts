@@ -1,5 +1,4 @@
 /** `iommusim run`: expands a workload, runs its points on all cores, writes the results folder, prints the main figures. */
-import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { RunFiles } from '../report/files.js';
 import { formatTable } from '../report/table.js';
@@ -7,10 +6,10 @@ import { executeRun, type RunSummary } from '../run/execute.js';
 import { defaultFolder } from '../run/identity.js';
 import { catchInterrupt } from '../run/interrupt.js';
 import { allMetrics } from '../system/metrics.js';
-import { inputError } from '../workload/errors.js';
 import { ExitCode } from './errors.js';
 import { collect, loadWorkload, type WorkloadOptions } from './load.js';
 import type { Context } from './program.js';
+import { readThreads } from './threads.js';
 
 interface Options extends WorkloadOptions {
   readonly out?: string;
@@ -75,15 +74,4 @@ function finish(summary: RunSummary, report: RunFiles, options: Options, context
     output.err(`the audit saw ${violations} violations:\n${lines.map((line) => `  ${line}\n`).join('')}`);
     context.exitCode = ExitCode.Internal;
   }
-}
-
-function readThreads(text: string | undefined): number {
-  if (text === undefined) {
-    return availableParallelism();
-  }
-  const threads = Number(text);
-  if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
-    throw inputError('E503', `--threads expects a whole number from 1 to 1024, got "${text}"`);
-  }
-  return threads;
 }

@@ -14,7 +14,8 @@ export const DEVICE_METRICS: readonly MetricDef[] = [
   {
     name: 'dma.write.latency',
     unit: 'ns',
-    sentence: 'Time of a DMA write from its start in the device until its last byte is globally visible and the device is done with it.',
+    sentence:
+      'Time of a DMA write from its start in the device until its last byte is globally visible and the device is done with it.',
     formula: 'one sample per DMA write',
   },
   {

@@ -38,7 +38,7 @@ export class Miss {
   located = false;
   /** Outcome: 0 = translated, else the architecture's fault code. */
   fault = 0;
-  /** Absolute time the directory phases ended relative to the start of the walk, ps; for the latency breakdown. */
+  /** Time spent in the directory phases, ps; for the latency breakdown. */
   directoryPs = 0;
   readonly space: AddressSpace = new AddressSpace();
   readonly walk: Walk = new Walk();

@@ -59,8 +59,8 @@ export class IommuUnit implements Translator {
   private readonly walkQueue = new EventFifo();
   /** Requests that found every miss record taken. */
   private readonly missQueue = new EventFifo();
-  /** When the walk of a miss began. */
-  private readonly begunAt: Float64Array;
+  /** When the search of a miss for its address space began, or began again. */
+  private readonly searchingSince: Float64Array;
   /** Translated requests not yet served by memory, by drain epoch. */
   private readonly inFlight = new Int32Array(2);
   private epoch = 0;
@@ -101,7 +101,7 @@ export class IommuUnit implements Translator {
     this.freeMisses = Int32Array.from({ length: outstanding }, (_, i) => outstanding - 1 - i);
     this.freeMissCount = outstanding;
     this.freeWalkers = count;
-    this.begunAt = new Float64Array(outstanding);
+    this.searchingSince = new Float64Array(outstanding);
   }
 
   /** Who takes translated requests and which requester id they carry, both by device number. */
@@ -229,7 +229,7 @@ export class IommuUnit implements Translator {
     this.freeWalkers--;
     this.walkersBusy.add(now, 1);
     this.counters.walks++;
-    this.begunAt[m.event.id] = now;
+    m.directoryPs = 0;
     this.ledger.charge(m.waiters.peek()!.id, Cause.WalkQueue, now);
     this.restart(m, this.spec.walkers.overhead);
   }
@@ -238,7 +238,7 @@ export class IommuUnit implements Translator {
   private restart(m: Miss, delayPs: number): void {
     m.stale = false;
     m.fault = 0;
-    m.directoryPs = 0;
+    this.searchingSince[m.event.id] = this.kernel.clock[0]!;
     const tlp = m.waiters.peek()!;
     m.walk.access = this.directory.requiredAccess(accessOf(tlp));
     const known = this.directory.find(m.requester, m.pasid);
@@ -273,7 +273,7 @@ export class IommuUnit implements Translator {
 
   private beginTable(m: Miss, delayPs: number): void {
     const { space, walk } = m;
-    m.directoryPs = this.kernel.clock[0]! - this.begunAt[m.event.id]!;
+    this.directoryDone(m);
     m.phase = Phase.Table;
     if (space.stage === Stage.PassThrough) {
       walk.outHi = walk.inputHi;
@@ -307,13 +307,22 @@ export class IommuUnit implements Translator {
   walkRead(event: Event): void {
     const m = this.misses[event.id]!;
     if (m.phase === Phase.Table) this.tableEntry(m);
-    else if (m.stale) this.repeat(m);
-    else if (!this.directory.step(m)) this.readDirectory(m, 0);
-    else if (m.fault !== 0) this.finish(m, 0);
-    else {
+    else if (m.stale) {
+      this.directoryDone(m);
+      this.repeat(m);
+    } else if (!this.directory.step(m)) this.readDirectory(m, 0);
+    else if (m.fault !== 0) {
+      this.directoryDone(m);
+      this.finish(m, 0);
+    } else {
       m.located = true;
       this.beginTable(m, 0);
     }
+  }
+
+  /** The address space is known, known not to exist, or to be searched for again. */
+  private directoryDone(m: Miss): void {
+    m.directoryPs += this.kernel.clock[0]! - this.searchingSince[m.event.id]!;
   }
 
   private tableEntry(m: Miss): void {

@@ -37,25 +37,26 @@ const NOBODY = new Event();
 export class EventQueue {
   /** [0] = now, absolute ps: the time of the event returned last. */
   readonly clock: Float64Array = new Float64Array(1);
-  /** Number of events pending. */
-  size = 0;
 
   /** Node h (even, from 2; 0 = none): [h] = tick, [h + 1] = next node. Unused nodes form a list from `free`. */
   private nodes = new Int32Array(2);
   private readonly events: Event[] = [NOBODY];
   private free = 0;
+  /** The node given back last, not yet in that list: what is popped is usually pushed again at once. */
+  private spare = 0;
 
   private time = 0;
-  /** First tick of the current bucket, its place in the ring, log2 of its width. */
+  /** First tick of the current bucket, log2 of its width. Tick t belongs in bucket (t >> widthLg2) of the ring. */
   private base = 0;
-  private bucket = 0;
   private widthLg2 = 10;
   private buckets = 0;
   private heads = new Int32Array(0);
   private bits = new Int32Array(0);
-  /** Ticks from `base` to the end of the last bucket; the ring has been filled up to tick `limit`, in chunks. */
+  /** Ticks from `base` to the end of the last bucket; the ring takes ticks up to `limit`, which grows in chunks. */
   private span = 0;
   private limit = 0;
+  /** Value of `base` from which the ring can take another chunk. */
+  private extendAt = 0;
   private chunkLg2 = 0;
   /** Events in the ring, without the current bucket. */
   private near = 0;
@@ -69,6 +70,8 @@ export class EventQueue {
   /** Keeps loads alive whose only purpose is to be early. */
   protected seen = 0;
 
+  /** Events pending at the start of the window plus those added since. */
+  private pushed = 0;
   private untilTune = WINDOW;
   private window = WINDOW;
   private beyond = 0;
@@ -86,30 +89,28 @@ export class EventQueue {
     return this.totals[0]! + this.window - this.untilTune;
   }
 
+  /** Number of events pending. */
+  get size(): number {
+    return this.pushed - this.window + this.untilTune;
+  }
+
   /** Makes `event` due `delayPs` (an integer, zero or more) after now. An event may be pending once only. */
   push(delayPs: number, event: Event): void {
-    if (this.free === 0) this.grow();
-    const h = this.free;
-    const nodes = this.nodes;
     const delay = delayPs | 0;
     if (delay !== delayPs || delay >>> HORIZON_LG2 !== 0) {
       this.pushFar(delayPs, event);
       return;
     }
-    this.free = nodes[h + 1]!;
-    // A node is most often reused for the same event: comparing saves the write barrier.
-    if (this.events[h >> 1] !== event) this.events[h >> 1] = event;
-    this.size++;
+    const h = this.nodeFor(event);
     const t = (this.time + delay) | 0;
-    const d = ((t - this.base) | 0) >>> this.widthLg2;
-    nodes[h] = t;
-    if (d === 0) {
+    this.nodes[h] = t;
+    if (((t - this.base) | 0) >>> this.widthLg2 === 0) {
       this.insert(t, h);
     } else if (((t - this.limit) | 0) < 0) {
-      this.stack((this.bucket + d) & (this.buckets - 1), h);
+      this.stack(t, h);
     } else {
       this.beyond++;
-      this.far.push(nodes, h, this.clock[0]! + delay);
+      this.far.push(this.nodes, h, this.clock[0]! + delay);
     }
   }
 
@@ -125,9 +126,12 @@ export class EventQueue {
     this.current = nodes[h + 1]!;
     this.clock[0]! += (t - this.time) | 0;
     this.time = t;
-    nodes[h + 1] = this.free;
-    this.free = h;
-    this.size--;
+    const spare = this.spare;
+    if (spare !== 0) {
+      nodes[spare + 1] = this.free;
+      this.free = spare;
+    }
+    this.spare = h;
     if (--this.untilTune === 0) this.tune();
     return this.events[h >> 1]!;
   }
@@ -137,16 +141,29 @@ export class EventQueue {
     if (!(delayPs >= 0 && Number.isSafeInteger(delayPs) && Number.isSafeInteger(at))) {
       throw new RangeError(`delay must be an integer number of picoseconds, zero or more: ${delayPs}`);
     }
-    const h = this.free;
-    this.free = this.nodes[h + 1]!;
-    // A node is most often reused for the same event: comparing saves the write barrier.
-    if (this.events[h >> 1] !== event) this.events[h >> 1] = event;
+    const h = this.nodeFor(event);
     this.nodes[h] = at | 0;
-    this.size++;
     this.far.push(this.nodes, h, at);
   }
 
-  private stack(bucket: number, h: number): void {
+  private nodeFor(event: Event): number {
+    let h = this.spare;
+    if (h !== 0) {
+      this.spare = 0;
+    } else {
+      if (this.free === 0) this.grow();
+      h = this.free;
+      this.free = this.nodes[h + 1]!;
+    }
+    // A node is most often reused for the same event: comparing saves the write barrier.
+    if (this.events[h >> 1] !== event) this.events[h >> 1] = event;
+    this.pushed++;
+    return h;
+  }
+
+  /** Adds to a bucket of the ring other than the current one. */
+  private stack(t: number, h: number): void {
+    const bucket = (t >> this.widthLg2) & (this.buckets - 1);
     const heads = this.heads;
     const head = heads[bucket]!;
     this.near++;
@@ -223,32 +240,33 @@ export class EventQueue {
     }
     const bits = this.bits;
     const mask = this.buckets - 1;
-    const from = (this.bucket + 1) & mask;
+    const from = ((this.base >> this.widthLg2) + 1) & mask;
     let word = from >> 5;
     let x = bits[word]! & (-1 << (from & 31));
-    while (x === 0) {
-      word = (word + 1) & (mask >> 5);
-      x = bits[word]!;
-      this.skipped++;
+    if (x === 0) {
+      do {
+        word = (word + 1) & (mask >> 5);
+        x = bits[word]!;
+        this.skipped++;
+      } while (x === 0);
+      if (this.skipped > SKIP_LIMIT) this.cutWindow();
     }
-    const d = 1 + (((word << 5) + 31 - Math.clz32(x & -x) - from) & mask);
-    this.bucket = (this.bucket + d) & mask;
-    this.base = (this.base + (d << this.widthLg2)) | 0;
-    if (this.skipped > SKIP_LIMIT) this.cutWindow();
-    if (((((this.base + this.span) | 0) - this.limit) | 0) >>> this.chunkLg2 !== 0) this.extend();
-    if (this.size > WARM_SIZE && this.bucket >> WARM_BUCKETS_LG2 !== this.warmed) this.warm();
-    return this.sort();
+    const bucket = (word << 5) + 31 - Math.clz32(x & -x);
+    this.base = (this.base + ((((bucket - from) & mask) + 1) << this.widthLg2)) | 0;
+    if (((this.base - this.extendAt) | 0) >= 0) this.extend();
+    if (this.size > WARM_SIZE && bucket >> WARM_BUCKETS_LG2 !== this.warmed) this.warm(bucket);
+    return this.sort(bucket);
   }
 
   /**
    * Loads nodes and events of the next few buckets side by side. Lists are chains of dependent loads, and with a million events
    * pending each misses the caches; eight chains at once, without a branch, overlap their misses.
    */
-  private warm(): void {
+  private warm(bucket: number): void {
     const nodes = this.nodes;
     const events = this.events;
     const at = this.warming;
-    const first = this.bucket & -WARM_BUCKETS;
+    const first = bucket & -WARM_BUCKETS;
     this.warmed = first >> WARM_BUCKETS_LG2;
     for (let i = 0; i < WARM_BUCKETS; i++) at[i] = this.heads[first + i]!;
     let seen = 0;
@@ -283,6 +301,7 @@ export class EventQueue {
     const far = this.far;
     const chunks = ((((this.base + this.span) | 0) - this.limit) | 0) >>> this.chunkLg2;
     this.limit = (this.limit + (chunks << this.chunkLg2)) | 0;
+    this.extendAt = (((this.limit - this.span) | 0) + (1 << this.chunkLg2)) | 0;
     for (let i = 0; i < chunks; i++) {
       if (far.length === 0) {
         far.skip(chunks - i);
@@ -291,18 +310,16 @@ export class EventQueue {
       let h = far.take(nodes);
       while (h !== 0) {
         const next = nodes[h + 1]!;
-        const d = ((nodes[h]! - this.base) | 0) >>> this.widthLg2;
         far.length--;
-        this.stack((this.bucket + d) & (this.buckets - 1), h);
+        this.stack(nodes[h]!, h);
         h = next;
       }
     }
   }
 
   /** Turns the stack of the current bucket into a list in order of time; equal ticks come out in order of scheduling. */
-  private sort(): number {
+  private sort(bucket: number): number {
     const nodes = this.nodes;
-    const bucket = this.bucket;
     let h = this.heads[bucket]!;
     this.heads[bucket] = 0;
     this.bits[bucket >> 5]! &= ~(1 << (bucket & 31));
@@ -376,6 +393,7 @@ export class EventQueue {
     const width = (BUCKET_GAPS * (this.clock[0]! - this.totals[1]!)) / this.window;
     const beyond = (this.beyond * WINDOW) / this.window;
     this.totals[0]! += this.window;
+    this.pushed -= this.window;
     this.totals[1] = this.clock[0]!;
     this.window = WINDOW;
     this.untilTune = WINDOW;
@@ -417,8 +435,8 @@ export class EventQueue {
     const chunkPs = 1 << this.chunkLg2;
     const limitPs = Math.floor((basePs + this.span) / chunkPs) * chunkPs;
     this.limit = limitPs | 0;
+    this.extendAt = (((this.limit - this.span) | 0) + chunkPs) | 0;
     this.far.shape(this.chunkLg2, limitPs);
-    this.bucket = 0;
     this.near = 0;
     this.current = 0;
   }
@@ -444,9 +462,8 @@ export class EventQueue {
       this.far.push(this.nodes, h, timePs);
       return;
     }
-    const d = ((t - this.base) | 0) >>> this.widthLg2;
-    if (d === 0) this.insert(t, h);
-    else this.stack(d, h);
+    if (((t - this.base) | 0) >>> this.widthLg2 === 0) this.insert(t, h);
+    else this.stack(t, h);
   }
 
   /** Empties the current bucket and the ring; events of equal time keep their order of scheduling. */
@@ -460,7 +477,7 @@ export class EventQueue {
       list = this.fine.active ? this.fine.take(nodes) : 0;
     } while (list !== 0);
     for (let k = 1; k < this.buckets; k++) {
-      const bucket = (this.bucket + k) & (this.buckets - 1);
+      const bucket = ((this.base >> this.widthLg2) + k) & (this.buckets - 1);
       const first = n;
       for (let h = this.heads[bucket]!; h !== 0; h = nodes[h + 1]!) all[n++] = h;
       if (n - first > 1) all.subarray(first, n).reverse();

@@ -169,7 +169,7 @@ export class DmaApi {
     this.tablesFreed += work.tablesFreed;
     if (cleared !== bytes)
       throw new Error(`domain ${domain.id}: unmap of 0x${iova.toString(16)} cleared ${cleared} of ${bytes} bytes`);
-    this.observer?.unmapping(domain.id, iova, bytes);
+    this.observer?.unmapping(domain.id, iova, bytes, this.scheduler.now());
     thread.charge(Step.Table, work.leaves * this.costs.tableUnmapEntry + work.levels * this.costs.tableLevel);
     if (!coherent) thread.charge(Step.CacheFlush, work.lines * this.costs.cacheLineFlush);
   }

@@ -11,10 +11,10 @@ export interface Observer {
   iovaAllocated(domain: number, iova: number, bytes: number): void;
   mapped(domain: number, iova: number, pa: number, bytes: number, access: Access): void;
   /** Table entries are cleared; the unmap call has not returned. */
-  unmapping(domain: number, iova: number, bytes: number): void;
+  unmapping(domain: number, iova: number, bytes: number, now: number): void;
   /** The unmap call has returned. Strict: nothing may be translated by it from now on. Lazy: stale until `flushed`. */
   unmapped(domain: number, iova: number, bytes: number, strict: boolean, now: number): void;
-  /** A flush of the whole domain that started after all unmaps reported up to `startedAt` has completed. */
+  /** A flush of the whole domain that started at `startedAt` has completed: it covers all entries cleared before. */
   flushed(domain: number, startedAt: number, now: number): void;
   iovaFreed(domain: number, iova: number, bytes: number, now: number): void;
   /** A transaction leaves the IOMMU for memory with this translation. */

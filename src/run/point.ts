@@ -5,6 +5,7 @@
 import { Event } from '../kernel/event.js';
 import { Op } from '../protocol/op.js';
 import type { MetricValue } from '../stats/registry.js';
+import { WindowEnd } from '../system/dispatch.js';
 import { Machine } from '../system/machine.js';
 import type { PointSpec, StopSpec, WindowSpec } from '../workload/spec.js';
 import type { HistogramResult, PointOptions, PointResult } from './result.js';
@@ -37,10 +38,10 @@ function runWindow(machine: Machine, window: WindowSpec, steady: SteadyState | n
     const full = window.operations !== null && operations >= window.operations;
     const agreed = steady?.batchDone(machine.operationLatency()) ?? false;
     if (!dispatcher.alive || timeUp || full || agreed) {
+      end.state = WindowEnd.Void;
       const stoppedBy: Stop = !dispatcher.alive ? 'idle' : timeUp ? 'time' : full ? 'operations' : 'steady';
       return { ps: kernel.clock[0]! - start, operations, stoppedBy };
     }
-    // The end event of the window before this one has closed the meter: go on.
   }
 }
 

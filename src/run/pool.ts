@@ -118,8 +118,9 @@ export async function computePoints(
     return !stopped;
   } finally {
     options.signal?.removeEventListener('abort', stop);
-    pool?.off('error', onError);
+    // A pool of our own keeps its listener: the other workers may fail to start after the first has.
     if (options.pool === undefined) await pool?.destroy();
+    else options.pool.off('error', onError);
   }
 }
 

@@ -22,7 +22,8 @@ function fill(values: readonly number[]): Histogram {
 function image(histogram: Histogram): unknown {
   const buckets: number[][] = [];
   histogram.forEachBucket((low, high, count) => buckets.push([low, high, count]));
-  return { ...histogram, buckets, sum: histogram.sum, count: histogram.count, counts: 0, min: histogram.min };
+  const { sum, count, min, max } = histogram;
+  return { buckets, sum, count, min, max };
 }
 
 describe('histogram', () => {

@@ -12,18 +12,64 @@ import type { MetricDef, Registry } from '../stats/registry.js';
 
 const PAGE = 4096;
 const KEPT = 100;
+/** Mappings from this size on are kept whole: a window of a terabyte has 2^28 pages. */
+const LARGE = 2 ** 24;
 
 interface Shadow {
-  pa: number;
-  access: Access;
+  readonly iova: number;
+  readonly pa: number;
+  readonly bytes: number;
+  readonly access: Access;
   /** Unmapped but not flushed since this time, or -1. */
   staleSince: number;
 }
 
-interface DomainShadow {
-  readonly pages: Map<number, Shadow>;
-  /** Unmapped ranges waiting for a flush, in order of unmap. */
-  stale: { iova: number; bytes: number; at: number }[];
+/** A range whose table entries are gone. */
+interface Cleared {
+  readonly iova: number;
+  readonly bytes: number;
+  readonly at: number;
+  /** When the unmap returned, or -1: it has not. */
+  unmappedAt: number;
+  flushed: boolean;
+}
+
+class DomainShadow {
+  /** Small mappings, page by page. */
+  readonly pages: Map<number, Shadow> = new Map();
+  large: Shadow[] = [];
+  /** Ranges that a device may still reach through caches, or whose unmap has not returned; in order of clearing. */
+  cleared: Cleared[] = [];
+
+  /** The mapping of a page. */
+  find(page: number): Shadow | undefined {
+    return this.pages.get(page) ?? this.large.find(({ iova, bytes }) => page >= iova && page < iova + bytes);
+  }
+
+  add(shadow: Shadow): void {
+    const { iova, pa, bytes, access } = shadow;
+    if (bytes >= LARGE) this.large.push(shadow);
+    else {
+      for (let offset = 0; offset < bytes; offset += PAGE) {
+        const page = { iova: iova + offset, pa: pa + offset, bytes: PAGE, access, staleSince: -1 };
+        this.pages.set(page.iova, page);
+      }
+    }
+  }
+
+  /** Nobody may reach the range any more. */
+  forget({ iova, bytes }: Cleared): void {
+    for (const page of pagesOf(iova, bytes)) this.pages.delete(page);
+    if (bytes >= LARGE) this.large = this.large.filter((shadow) => shadow.iova !== iova);
+  }
+}
+
+/** The pages of a range; of a large one the first and the last, since it is mapped and unmapped as a whole. */
+function pagesOf(iova: number, bytes: number): number[] {
+  const first = iova - (iova % PAGE);
+  const count = Math.ceil((iova + bytes - first) / PAGE);
+  if (bytes >= LARGE) return [first, first + (count - 1) * PAGE];
+  return Array.from({ length: count }, (_, i) => first + i * PAGE);
 }
 
 export const AUDIT_METRICS: readonly MetricDef[] = [
@@ -72,7 +118,7 @@ export class Audit implements Observer {
   private domain(number: number): DomainShadow {
     let d = this.domains.get(number);
     if (d === undefined) {
-      d = { pages: new Map(), stale: [] };
+      d = new DomainShadow();
       this.domains.set(number, d);
     }
     return d;
@@ -97,9 +143,9 @@ export class Audit implements Observer {
   }
 
   iovaAllocated(domain: number, iova: number, bytes: number): void {
-    const { pages } = this.domain(domain);
-    for (let at = iova - (iova % PAGE); at < iova + bytes; at += PAGE) {
-      const page = pages.get(at);
+    const d = this.domain(domain);
+    for (const at of pagesOf(iova, bytes)) {
+      const page = d.find(at);
       if (page === undefined) continue;
       this.violate(
         page.staleSince < 0
@@ -110,50 +156,60 @@ export class Audit implements Observer {
   }
 
   mapped(domain: number, iova: number, pa: number, bytes: number, access: Access): void {
-    const { pages } = this.domain(domain);
-    for (let offset = 0; offset < bytes; offset += PAGE) {
-      if (pages.has(iova + offset)) this.violate(`IOVA ${hex(iova + offset)} of domain ${domain} mapped twice`);
-      pages.set(iova + offset, { pa: pa + offset, access, staleSince: -1 });
+    const d = this.domain(domain);
+    for (const at of pagesOf(iova, bytes)) {
+      if (d.find(at) !== undefined) this.violate(`IOVA ${hex(at)} of domain ${domain} mapped twice`);
     }
+    d.add({ iova, pa, bytes, access, staleSince: -1 });
   }
 
-  unmapping(domain: number, iova: number, bytes: number): void {
-    const { pages } = this.domain(domain);
-    for (let at = iova; at < iova + bytes; at += PAGE) {
-      if (!pages.has(at)) this.violate(`IOVA ${hex(at)} of domain ${domain} unmapped but not mapped`);
+  unmapping(domain: number, iova: number, bytes: number, now: number): void {
+    const d = this.domain(domain);
+    for (const at of pagesOf(iova, bytes)) {
+      if (d.find(at) === undefined) this.violate(`IOVA ${hex(at)} of domain ${domain} unmapped but not mapped`);
     }
+    d.cleared.push({ iova, bytes, at: now, unmappedAt: -1, flushed: false });
   }
 
   unmapped(domain: number, iova: number, bytes: number, strict: boolean, now: number): void {
     const d = this.domain(domain);
-    for (let at = iova; at < iova + bytes; at += PAGE) {
-      if (strict) d.pages.delete(at);
-      else {
-        const page = d.pages.get(at);
+    const index = d.cleared.findIndex((c) => c.iova === iova && c.bytes === bytes && c.unmappedAt < 0);
+    const range = d.cleared[index];
+    if (range === undefined) {
+      this.violate(`unmap of IOVA ${hex(iova)} of domain ${domain} returned, but its entries were never cleared`);
+      return;
+    }
+    range.unmappedAt = now;
+    if (strict) d.forget(range);
+    else if (range.flushed) this.exposure.add(0);
+    else {
+      for (const at of pagesOf(iova, bytes)) {
+        const page = d.find(at);
         if (page !== undefined) page.staleSince = now;
       }
     }
-    if (!strict) d.stale.push({ iova, bytes, at: now });
+    if (strict || range.flushed) d.cleared.splice(index, 1);
   }
 
   flushed(domain: number, startedAt: number, now: number): void {
     const d = this.domain(domain);
-    const later: DomainShadow['stale'] = [];
-    for (const range of d.stale) {
-      if (range.at > startedAt) {
-        later.push(range);
-        continue;
+    const later: Cleared[] = [];
+    for (const range of d.cleared) {
+      if (range.at <= startedAt && !range.flushed) {
+        d.forget(range);
+        range.flushed = true;
+        if (range.unmappedAt >= 0) this.exposure.add(now - range.unmappedAt);
       }
-      for (let at = range.iova; at < range.iova + range.bytes; at += PAGE) d.pages.delete(at);
-      this.exposure.add(now - range.at);
+      if (!range.flushed || range.unmappedAt < 0) later.push(range);
     }
-    d.stale = later;
+    d.cleared = later;
   }
 
   iovaFreed(domain: number, iova: number, bytes: number): void {
-    const { pages } = this.domain(domain);
-    for (let at = iova - (iova % PAGE); at < iova + bytes; at += PAGE) {
-      if (pages.has(at)) this.violate(`IOVA ${hex(at)} of domain ${domain} freed while a device can still reach it`);
+    const d = this.domain(domain);
+    for (const at of pagesOf(iova, bytes)) {
+      if (d.find(at) !== undefined)
+        this.violate(`IOVA ${hex(at)} of domain ${domain} freed while a device can still reach it`);
     }
   }
 
@@ -177,12 +233,12 @@ export class Audit implements Observer {
       if (output !== iova) this.violate(`pass-through turned ${hex(iova)} into ${hex(output)}`);
       return;
     }
-    const offset = iova % PAGE;
-    const page = this.domain(owner.domain).pages.get(iova - offset);
+    const page = this.domain(owner.domain).find(iova - (iova % PAGE));
     if (page === undefined) {
       this.violate(`${now} ps: IOVA ${hex(iova)} of domain ${owner.domain} translated after its unmap had returned`);
-    } else if (page.pa + offset !== output) {
-      this.violate(`${now} ps: IOVA ${hex(iova)} translated to ${hex(output)}, mapped to ${hex(page.pa + offset)}`);
+    } else if (page.pa + (iova - page.iova) !== output) {
+      const mapped = page.pa + (iova - page.iova);
+      this.violate(`${now} ps: IOVA ${hex(iova)} translated to ${hex(output)}, mapped to ${hex(mapped)}`);
     } else if ((page.access & access) !== access) {
       this.violate(`${now} ps: IOVA ${hex(iova)} used for access ${access}, granted ${page.access}`);
     } else if (page.staleSince >= 0) {

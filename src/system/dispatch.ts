@@ -14,6 +14,13 @@ import type { Link } from '../pcie/link.js';
 import type { RootPort } from '../pcie/root-port.js';
 import { Op } from '../protocol/op.js';
 
+/** `state` of an Op.WindowEnd event. */
+export const enum WindowEnd {
+  Armed = 0,
+  /** Its window ended for another reason. */
+  Void = 1,
+}
+
 /** What the dispatcher drives; index = unit number. Links, ports and engines are numbered by device. */
 export interface Parts {
   readonly kernel: Kernel;
@@ -86,7 +93,7 @@ export class Dispatcher {
           kernel.relayed(event);
           break;
         case Op.WindowEnd:
-          meter.close();
+          if (event.state !== WindowEnd.Void) meter.close();
           break;
       }
     }

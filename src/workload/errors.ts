@@ -43,6 +43,12 @@ export const ERROR_CODES = {
   E503: 'wrong arguments of a command',
   E504: 'unknown metric',
   E505: 'unknown model',
+  E601: 'not the results folder of a finished run',
+  E602: 'a figure without anything to show',
+  E603: 'several designs on one point of a figure',
+  E604: 'too many series for one figure',
+  E605: 'values that a logarithmic axis cannot show',
+  E606: 'a figure cannot be written',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -25,20 +25,16 @@ describe('model sheets', () => {
   });
 
   test('fitted values replace starting values, with their own source and confidence', () => {
-    const row = sheetRows(findSheet('vtd-bdw-ep')!).find(({ path }) => path === 'walkers.count')!;
+    const row = sheetRows(findSheet('vtd-bdw-ep')!).find(({ path }) => path === 'walkers.replay')!;
     expect(row.confidence).toBe('fitted');
-    expect(row.source).toContain('pcie-bench');
+    expect(row.source).toContain('PCIB-BDW');
   });
 
   test('a fitted value for a path that does not exist or of another unit is a defect', () => {
     const sheet = findSheet('vtd-bdw-ep')!;
     expect(() => defineSheet({ ...sheet, parameters: {} })).toThrow('does not exist');
-    const walkers = {
-      count: assumed(4, 'ns', 'wrong'),
-      overhead: assumed(1, 'ns', 'x'),
-      replay: assumed(1, 'ns', 'x'),
-    };
-    expect(() => defineSheet({ ...sheet, parameters: { walkers } })).toThrow('another unit');
+    const iotlb = { entries: assumed(4, 'ns', 'a time, not a number of entries') };
+    expect(() => defineSheet({ ...sheet, parameters: { iotlb } })).toThrow('another unit');
   });
 
   test('the preset of a unit replaces what the machine says about it, and overrides apply on top', () => {

@@ -20,7 +20,11 @@ export const e5Unit: Parameters = {
     replacement: assumed('random', '', NOT_VISIBLE),
   },
   walkers: {
-    count: assumed(4, 'walks', 'only the ratio of walkers to occupancy is visible; 4 is the largest number whose occupancy fits the miss latency'),
+    count: assumed(
+      4,
+      'walks',
+      'only the ratio of walkers to occupancy is visible; 4 is the largest number whose occupancy fits the miss latency',
+    ),
     overhead: assumed(100, 'ns', 'start value of the fit'),
     replay: assumed(50, 'ns', 'start value of the fit'),
     readHold: assumed(0, 'ns', 'start value of the fit'),

@@ -28,6 +28,8 @@ export class Directory {
   private readonly untranslated = new AddressSpace();
   private readonly above: number;
   private readonly sagaw: number;
+  /** Highest table: first-stage tables of five levels need CAP.FS5LP. */
+  private readonly levels: number;
 
   constructor(
     spec: IommuSpec,
@@ -46,6 +48,7 @@ export class Directory {
     let sagaw = 0;
     for (let levels = 3; levels <= spec.levels; levels++) sagaw |= 1 << (levels - 2);
     this.sagaw = sagaw;
+    this.levels = spec.levels;
   }
 
   /** The address space of a request (`pasid` -1: without PASID) if the caches know it. Hot path. */
@@ -162,7 +165,9 @@ export class Directory {
   private toDirectory(m: Miss, d0: number, d1: number, d2: number): boolean {
     if (m.pasid >= 0 && !format.pasidEnabled(d0)) m.fault = FaultReason.PasidDisabled;
     const pasid = m.pasid >= 0 ? m.pasid : format.requesterPasid(d2);
-    if (m.fault === 0 && pasid >= format.pasidLimit(d0)) m.fault = FaultReason.PasidTooLarge;
+    if (m.fault === 0 && pasid >= format.pasidLimit(d0)) {
+      m.fault = m.pasid >= 0 ? FaultReason.PasidTooLarge : FaultReason.RequesterPasid;
+    }
     if (m.fault !== 0) return true;
     m.effectivePasid = pasid;
     m.phase = Phase.PasidDirectory;
@@ -190,7 +195,8 @@ export class Directory {
     m.suppressFaults ||= format.faultsSuppressed(d0);
     m.fault = format.checkPasidEntry(d0, d1, d4, this.above, this.sagaw);
     const type = format.pasidType(d0);
-    if (m.fault === FaultReason.None && type === PasidType.Nested) m.fault = FaultReason.PasidInvalid;
+    const tooHigh = type === PasidType.FirstStage && format.firstStageLevels(d4) > this.levels;
+    if (m.fault === FaultReason.None && (tooHigh || type === PasidType.Nested)) m.fault = FaultReason.PasidInvalid;
     if (m.fault !== FaultReason.None) return true;
     const { space } = m;
     const first = type === PasidType.FirstStage;

@@ -19,7 +19,6 @@ export class Registers {
   /** Descriptor numbers. */
   head = 0;
   tail = 0;
-  /** FSTS_REG: bit 4 IQE (invalidation queue error), bit 0 PFO (fault overflow). */
+  /** FSTS_REG bit 4, IQE: invalidation queue error. */
   queueError = false;
-  faultOverflow = false;
 }

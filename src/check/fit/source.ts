@@ -1,0 +1,36 @@
+/** Fitted values as the source text of src/models/fitted/pcie-bench.ts, formatted as the project formats its sources. */
+import { fittedTables, type Values } from './parameters.js';
+
+/** `command`: the command line that found the values. */
+export function fittedSource(values: Values, command: string): string {
+  const tables = Object.entries(fittedTables(values)).map(([sheet, table]) => {
+    const lines = Object.entries(table).map(([path, { value, unit, rows, confidence }]) => {
+      const extra = confidence === undefined ? '' : `, confidence: '${confidence}'`;
+      return entryText(path, `value: ${value}, unit: '${unit}', rows: '${rows}'${extra}`);
+    });
+    return `  ${key(sheet)}: {\n${lines.join('')}  },\n`;
+  });
+  return `/**
+ * Parameters decided by the published pcie-bench measurements (github.com/pcie-bench/data @ b2abf2f, Neugebauer et al.,
+ * SIGCOMM 2018): sheet name, dotted path, value. Written by \`${command}\`; do not edit.
+ */
+import type { FittedTable } from '../sheet.js';
+
+export const PCIE_BENCH_FIT: Readonly<Record<string, FittedTable>> = {
+${tables.join('')}};
+`;
+}
+
+const LINE_WIDTH = 120;
+
+function entryText(path: string, fields: string): string {
+  const line = `    '${path}': { ${fields} },\n`;
+  if (line.length <= LINE_WIDTH + 1) return line;
+  const spread = fields.split(/, (?=unit:|rows:|confidence:)/).map((field) => `      ${field},\n`);
+  return `    '${path}': {\n${spread.join('')}    },\n`;
+}
+
+/** Quotes only what must be quoted. */
+function key(text: string): string {
+  return /^[a-z][a-z0-9]*$/i.test(text) ? text : `'${text}'`;
+}

@@ -1,0 +1,96 @@
+/** `iommusim fit`: finds the parameters of the pcie-bench hosts and their device, from the sheets' starting values, with a seed. */
+import { resolve } from 'node:path';
+import { Command } from 'commander';
+import { Evaluator, Interrupted } from '../check/evaluator.js';
+import { fitPcieBench } from '../check/fit/fit.js';
+import { type Host, HOSTS, shippedValues, startValues } from '../check/fit/parameters.js';
+import { fittedSource } from '../check/fit/source.js';
+import { PcieBench } from '../check/pcie-bench.js';
+import { publishedPcieBench } from '../check/published.js';
+import { catchInterrupt } from '../run/interrupt.js';
+import { inputError } from '../workload/errors.js';
+import { nearest } from '../workload/nearest.js';
+import { ExitCode } from './errors.js';
+import type { Context } from './program.js';
+import { readThreads } from './threads.js';
+import { writeAtomically } from './write.js';
+
+interface Options {
+  readonly host?: string;
+  readonly seed: string;
+  readonly out?: string;
+  readonly threads?: string;
+}
+
+const TARGET = 'src/models/fitted/pcie-bench.ts';
+
+export function fitCommand(context: Context): Command {
+  return new Command('fit')
+    .description('fit the pcie-bench hosts to the published rows tagged CAL; takes minutes')
+    .option('--host <name>', 'fit this machine only; the device and the other hosts keep their shipped values')
+    .option('--seed <n>', 'order of the search and random numbers of the points', '1')
+    .option('--out <file>', `write the values as the source text of ${TARGET}`)
+    .option('--threads <n>', 'worker threads (default: one a core)')
+    .action((options: Options) => run(options, context));
+}
+
+async function run(options: Options, context: Context): Promise<void> {
+  const { output } = context;
+  const threads = readThreads(options.threads);
+  const seed = readSeed(options.seed);
+  const host = readHost(options.host);
+  const begin = performance.now();
+  const interrupt = catchInterrupt();
+  const evaluator = new Evaluator({ threads, signal: interrupt.signal });
+  try {
+    const values = await fitPcieBench({
+      published: publishedPcieBench(),
+      bench: new PcieBench(),
+      evaluator,
+      seed,
+      effort: 1,
+      host,
+      values: host === null ? startValues() : shippedValues(),
+      log: (line) => output.err(`${line}\n`),
+    });
+    const command = `iommusim fit${host === null ? '' : ` --host ${host.machine}`} --seed ${seed}`;
+    finish(fittedSource(values, command), options.out, context);
+    const seconds = Math.round((performance.now() - begin) / 1000);
+    output.err(`${evaluator.computed} points in ${seconds} s\n`);
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    output.err('interrupted\n');
+    context.exitCode = ExitCode.Interrupted;
+  } finally {
+    await evaluator.close();
+    interrupt.dispose();
+  }
+}
+
+function finish(source: string, out: string | undefined, { output }: Context): void {
+  if (out === undefined) {
+    output.out(source);
+    output.err(`to use these values: --out ${TARGET}, then build\n`);
+    return;
+  }
+  writeAtomically(resolve(out), source);
+  output.err(`written to ${out}\n`);
+}
+
+function readSeed(text: string): number {
+  const seed = Number(text);
+  if (!Number.isSafeInteger(seed) || seed < 0 || text.trim() === '') {
+    throw inputError('E503', `--seed expects a whole number from 0 on, got "${text}"`);
+  }
+  return seed;
+}
+
+function readHost(name: string | undefined): Host | null {
+  if (name === undefined) return null;
+  const host = HOSTS.find(({ machine }) => machine === name);
+  if (host === undefined) {
+    const names = HOSTS.map(({ machine }) => machine);
+    throw inputError('E503', `--host expects one of ${names.join(', ')}, got "${name}"`, '', nearest(name, names));
+  }
+  return host;
+}

@@ -1,0 +1,55 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runProgram } from './program.js';
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'iommusim-validate-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = await runProgram(argv, { out: (text) => out.push(text), err: (text) => err.push(text) });
+  return { code, out: out.join(''), err: err.join('') };
+}
+
+describe('validate', () => {
+  test('repeats one row, writes CSV, and accepts it', async () => {
+    const csv = join(folder, 'table.csv');
+    const { code, out } = await run('validate', '--row', 'hswb-BWwr64*off', '--csv', csv, '--threads', '2', '--quiet');
+    expect(out).toMatch(/13 of 13 \(100\.0 %\)/);
+    expect(out).toContain('accepted: ');
+    expect(code).toBe(0);
+    expect(readFileSync(csv, 'utf8').split('\r\n')).toHaveLength(15);
+    expect(readdirSync(folder)).toEqual(['table.csv']);
+  });
+
+  test('an unknown stage names those that exist', async () => {
+    const { code, err } = await run('validate', '--stage', '3');
+    expect(code).toBe(2);
+    expect(err).toBe('error E503: there is no stage "3"; stages are 1 (IOMMU off) and 2 (IOMMU on)\n');
+  });
+
+  test('a pattern without rows, a bad number of threads, a file that cannot be written', async () => {
+    expect((await run('validate', '--row', 'nothing')).err).toContain('no published row of stage 1 and 2 matches');
+    expect((await run('validate', '--threads', '0')).code).toBe(2);
+    const csv = join(folder, 'missing', 'table.csv');
+    const { code, err } = await run('validate', '--row', 'HSWB-BWwr64', '--csv', csv, '--quiet');
+    expect(code).toBe(2);
+    expect(err).toContain('error E007');
+    expect(existsSync(csv)).toBe(false);
+  });
+});
+
+describe('fit', () => {
+  test('refuses a host that was not measured and a seed that is no number', async () => {
+    const host = await run('fit', '--host', 'bdw-e5-2630');
+    expect(host.code).toBe(2);
+    expect(host.err).toContain('did you mean "bdw-e5-2630v4"?');
+    expect((await run('fit', '--seed', 'x')).code).toBe(2);
+  });
+});
