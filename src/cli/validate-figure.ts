@@ -44,14 +44,13 @@ function bandwidthChart(validation: Validation, host: string): LineChart | null 
   };
 }
 
-/** Writes SVG, CSV and Vega-Lite files for every host of the validation that has such curves; returns the names of the pictures. */
-export function writeFigures(validation: Validation, folder: string): string[] {
-  const hosts = [...new Set(validation.series.map(({ series }) => series.host))];
-  return hosts.flatMap((host) => {
+/** Writes SVG, CSV and Vega-Lite files for every host of the validation that has such curves. Throws OutputError. */
+export function writeFigures(validation: Validation, folder: string): void {
+  for (const host of new Set(validation.series.map(({ series }) => series.host))) {
     const chart = bandwidthChart(validation, host);
-    if (chart === null) return [];
-    const stem = `pcie-bench-${host}`;
-    for (const file of figureFiles(chart, stem)) writeAtomically(join(folder, file.name), [...file.chunks].join(''));
-    return [join(folder, `${stem}.svg`)];
-  });
+    if (chart === null) continue;
+    for (const file of figureFiles(chart, `pcie-bench-${host}`)) {
+      writeAtomically(join(folder, file.name), file.chunks.join(''));
+    }
+  }
 }

@@ -14,12 +14,14 @@ import { inputError } from '../workload/errors.js';
 import { ExitCode } from './errors.js';
 import type { Context } from './program.js';
 import { readThreads } from './threads.js';
+import { writeFigures } from './validate-figure.js';
 import { writeAtomically } from './write.js';
 
 interface Options {
   readonly stage?: string;
   readonly threads?: string;
   readonly csv?: string;
+  readonly figures?: string;
   readonly row?: string;
   readonly quiet: boolean;
 }
@@ -30,6 +32,7 @@ export function validateCommand(context: Context): Command {
     .option('--stage <n>', '1: IOMMU off, 2: IOMMU on (default: both)')
     .option('--row <pattern>', 'only rows whose name contains the text; * stands for anything')
     .option('--csv <file>', 'write the comparison as tidy CSV')
+    .option('--figures <dir>', 'write a figure of the bandwidth curves of each host into an existing folder')
     .option('--threads <n>', 'worker threads (default: one a core)')
     .option('--quiet', 'no progress, and of the result only the summary', false)
     .action((options: Options) => run(options, context));
@@ -53,6 +56,7 @@ async function run(options: Options, context: Context): Promise<void> {
     if (options.csv !== undefined) {
       writeAtomically(options.csv, csvText(validationRecords(validation, formatNumber)));
     }
+    if (options.figures !== undefined) writeFigures(validation, options.figures);
     if (!options.quiet) context.output.out(`${formatValidation(validation)}\n`);
     context.output.out(formatSummary(validation, summary, stages));
     context.exitCode = summary.accepted ? ExitCode.Ok : ExitCode.Internal;

@@ -127,7 +127,7 @@ export class IommuUnit implements Translator {
 
   /** Op.IommuLookup. */
   lookup(tlp: Event): void {
-    const space = this.directory.find(this.requesters[tlp.source]!, tlp.context);
+    const space = this.directory.find(this.requesters[tlp.source]!, tlp.context, true);
     if (space === null) {
       this.miss(tlp);
       return;
@@ -241,7 +241,7 @@ export class IommuUnit implements Translator {
     this.searchingSince[m.event.id] = this.kernel.clock[0]!;
     const tlp = m.waiters.peek()!;
     m.walk.access = this.directory.requiredAccess(accessOf(tlp));
-    const known = this.directory.find(m.requester, m.pasid);
+    const known = this.directory.find(m.requester, m.pasid, false);
     if (known !== null) {
       m.space.copy(known);
       m.suppressFaults = known.suppressFaults;

@@ -80,8 +80,11 @@ function quantity(dimension: Dimension, range: QuantityRange, description: strin
 }
 
 /** Picoseconds. */
+/** At most this long, ps: an hour. Simulated time ends at 2^53 ps (2.5 hours). */
+const LONGEST = 3600e12;
+
 export function time(description: string, range: QuantityRange = {}) {
-  return quantity('time', range, description);
+  return quantity('time', { max: LONGEST, ...range }, description);
 }
 
 /** Bytes; at least one unless the range says otherwise. */

@@ -51,20 +51,23 @@ export class Directory {
     this.levels = spec.levels;
   }
 
-  /** The address space of a request (`pasid` -1: without PASID) if the caches know it. Hot path. */
-  find(requester: number, pasid: number): AddressSpace | null {
-    const { registers } = this;
+  /**
+   * The address space of a request (`pasid` -1: without PASID) if the caches know it. `count`: as a lookup of a request; a walk
+   * that asks again does not count. Hot path.
+   */
+  find(requester: number, pasid: number, count: boolean): AddressSpace | null {
+    const { registers, contextCache, pasidCache } = this;
     if (!registers.translation) return this.untranslated;
     if (!registers.scalable) {
       if (pasid >= 0) return null;
-      const entry = this.contextCache.lookup(requester, 0, 0);
+      const entry = count ? contextCache.lookup(requester, 0, 0) : contextCache.touch(requester, 0, 0);
       return entry < 0 ? null : this.contextSpace[entry]!;
     }
-    const context = this.contextCache.lookup(requester, 0, 0);
+    const context = count ? contextCache.lookup(requester, 0, 0) : contextCache.touch(requester, 0, 0);
     if (context < 0) return null;
     const effective = pasid >= 0 ? pasid : format.requesterPasid(this.contextDwords[3 * context + 2]!);
     if (pasid >= 0 && !format.pasidEnabled(this.contextDwords[3 * context]!)) return null;
-    const entry = this.pasidCache.lookup(effective, requester, 0);
+    const entry = count ? pasidCache.lookup(effective, requester, 0) : pasidCache.touch(effective, requester, 0);
     return entry < 0 ? null : this.pasidSpace[entry]!;
   }
 
