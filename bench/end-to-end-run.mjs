@@ -65,13 +65,7 @@ async function measure(warmup, operations, repetitions, mode) {
     trace: trace >>> 0,
     histograms: [hashOf(engine.readLatency), hashOf(engine.writeLatency)],
     parts: machine.ledger.causes.map((_, cause) => machine.ledger.totalPs(cause)),
-    counters: [
-      counters.requests,
-      translations.iotlb.hits,
-      counters.walks,
-      counters.tableReads,
-      counters.merged,
-    ],
+    counters: [counters.requests, translations.iotlb.hits, counters.walks, counters.tableReads, counters.merged],
     collections: scavenges,
     rss,
   };
