@@ -6,6 +6,8 @@ const BATCH = 4096;
 export class Drive {
   constructor(spec, options = { everyEvent: false, audit: false }) {
     this.machine = new Machine(spec, options);
+    /** Events of the boot (register writes under way). */
+    this.bootEvents = this.machine.kernel.pending;
     this.machine.start();
   }
 

@@ -135,6 +135,12 @@ function point(workload, overrides = {}) {
   };
 }
 
+/** A point of a sweep: hits, run for about 20 ms. */
+export function sweepPoint(seed) {
+  const stop = { time: null, operations: 50_000, steady: null };
+  return point({ job: job(64 * 4 * KIB, 50, 64) }, { stop, seed });
+}
+
 /** Random 64-byte DMAs, half reads and half writes, over a window of 4 KiB pages that stays mapped; 256 in flight. */
 export const SCENARIOS = {
   /** 64 pages: every access hits the IOTLB. */
@@ -143,4 +149,6 @@ export const SCENARIOS = {
   reference: point({ job: job(4096 * 4 * KIB, 50, 64) }),
   /** 65,536 pages: practically every access walks. */
   walks: point({ job: job(65_536 * 4 * KIB, 50, 64) }),
+  /** Open loop, one DMA in five simulated minutes on average: all that happens is that time passes. */
+  idle: point({ job: { ...job(64 * 4 * KIB, 50, 64), interarrival: 3e14 } }),
 };

@@ -235,29 +235,23 @@ struct Bank {
   }
 };
 
-// Tags of a set side by side, then last uses and the set's use counter.
+// Tags of a set side by side; last uses in a table of their own.
 struct Llc {
   static constexpr u64 VALID = 1ull << 63, DIRTY = 1ull << 62;
   int ways, ddioWays, sets;
   vector<u64> tags;
   vector<u32> uses;
+  u32 clock = 0;
   bool evictedDirty = false;
   u64 evicted = 0;
-  Llc(int w, int d, i64 size) : ways(w), ddioWays(d), sets(size / (w * 64)), tags((size_t)sets * w), uses((size_t)sets * (w + 1)) {}
+  Llc(int w, int d, i64 size) : ways(w), ddioWays(d), sets(size / (w * 64)), tags((size_t)sets * w), uses((size_t)sets * w) {}
   int wayOf(int set, u64 line) const {
     const u64* t = &tags[(size_t)set * ways];
-    for (int way = 0; way < ways; way++)
-      if ((t[way] & ~DIRTY) == (line | VALID)) return way;
-    return -1;
+    int way = ways - 1;
+    while (way >= 0 && (t[way] & ~DIRTY) != (line | VALID)) way--;
+    return way;
   }
-  void stamp(int set, int way) {
-    u32* u = &uses[(size_t)set * (ways + 1)];
-    u[way] = ++u[ways];
-  }
-  void touch(int set, int way) {
-    u32* u = &uses[(size_t)set * (ways + 1)];
-    if (u[way] != u[ways]) u[way] = ++u[ways];
-  }
+  void touch(int set, int way) { uses[(size_t)set * ways + way] = ++clock; }
   bool read(u64 address) {
     u64 line = address >> 6;
     int set = line % sets, way = wayOf(set, line);
@@ -275,21 +269,21 @@ struct Llc {
       touch(set, way);
       return true;
     }
-    u32* u = &uses[(size_t)set * (ways + 1)];
+    const u32* u = &uses[(size_t)set * ways];
     int victim = allowed - 1;
     for (way = allowed - 1; way >= 0; way--) {
       if (!t[way]) {
         victim = way;
         break;
       }
-      if ((i32)(u[way] - u[victim]) < 0) victim = way;
+      if (clock - u[way] > clock - u[victim]) victim = way;
     }
     if (t[victim] & DIRTY) {
       evictedDirty = true;
       evicted = (t[victim] & ~(VALID | DIRTY)) << 6;
     }
     t[victim] = line | VALID | dirty;
-    stamp(set, victim);
+    touch(set, victim);
     return false;
   }
 };
@@ -535,10 +529,12 @@ struct Cache {
     return e - table.data();
   }
   Entry* victim(Entry* s) {
+    if (occupancy < (int)table.size())
+      for (u32 i = 0; i < ways; i++)
+        if (!s[i].valid) return s + i;
     u32 age = 0;
     Entry* oldest = s;
     for (u32 i = 0; i < ways; i++) {
-      if (!s[i].valid) return s + i;
       if (clock - s[i].stamp > age) {
         age = clock - s[i].stamp;
         oldest = s + i;
@@ -707,7 +703,7 @@ struct TransactionQueue {
   }
 };
 
-enum Phase { Idle, Queued, Root, Context, Table };
+enum Phase { Idle, Queued, Root, Context, Table, Replay };
 
 struct Miss {
   Phase phase = Idle;
@@ -721,6 +717,7 @@ struct Miss {
 };
 
 struct IommuUnit {
+  static constexpr int PAGE_CLASSES = 1024;
   Kernel& kernel;
   Ledger& ledger;
   MemorySystem& memory;
@@ -739,7 +736,7 @@ struct IommuUnit {
   i64 requests = 0, walks = 0, tableReads = 0, directoryReads = 0, merged = 0, missStalls = 0;
   i64 interval, lookupPs, structurePs, overhead, replayPs, root, inFlight[2] = {};
   u64 above;
-  int freeWalkers, epoch = 0;
+  int freeWalkers, epoch = 0, mergeable[PAGE_CLASSES] = {};
   IommuUnit(Kernel& k, Ledger& l, MemorySystem& m, Physical& p, const Image& i)
       : kernel(k), ledger(l), memory(m), physical(p), queue{TransactionQueue::Lane(i["nonPostedDepth"]), TransactionQueue::Lane(i["postedDepth"]), {}}, translations(i),
         contexts(i["contextEntries"], i["contextWays"]), spaces(i["contextEntries"]) {
@@ -799,12 +796,13 @@ struct IommuUnit {
   void miss(Event* tlp) {
     int requester = requesters[tlp->source];
     u64 page = tlp->address >> 12;
-    for (auto& m : misses)
-      if (m->phase != Idle && m->page == page && m->requester == requester && m->pasid == tlp->context) {
-        merged++;
-        m->waiters.push(tlp);
-        return;
-      }
+    if (mergeable[page % PAGE_CLASSES])
+      for (auto& m : misses)
+        if (m->phase != Idle && m->page == page && m->requester == requester && m->pasid == tlp->context) {
+          merged++;
+          m->waiters.push(tlp);
+          return;
+        }
     if (freeMisses.empty()) {
       missStalls++;
       missQueue.push(tlp);
@@ -818,6 +816,7 @@ struct IommuUnit {
     m.walk.input = tlp->address;
     m.waiters.push(tlp);
     m.phase = Queued;
+    mergeable[page % PAGE_CLASSES]++;
     if (freeWalkers) begin(m);
     else walkQueue.push(&m.event);
   }
@@ -885,7 +884,7 @@ struct IommuUnit {
     follow(m, 0);
   }
   void finish(Miss& m, i64 delay) {
-    m.phase = Idle;
+    m.phase = Replay;
     kernel.after(delay, &m.event, WalkReplay);
   }
   void walkReplay(Event* event) {
@@ -910,6 +909,8 @@ struct IommuUnit {
     Event* tlp = m.waiters.pop();
     ledger.chargeFor(tlp->id, Directory, m.directoryPs);
     ledger.charge(tlp->id, Walk, now);
+    m.phase = Idle;
+    mergeable[m.page % PAGE_CLASSES]--;
     freeMisses.push_back(m.event.id);
     while (tlp) {
       Event* following = m.waiters.pop();
@@ -919,11 +920,12 @@ struct IommuUnit {
       tlp = following;
       if (tlp) ledger.charge(tlp->id, WalkMerged, now);
     }
-    if (!freeMisses.empty())
-      if (Event* parked = missQueue.pop()) {
-        ledger.charge(parked->id, WalkQueue, now);
-        lookup(parked);
-      }
+    while (!freeMisses.empty()) {
+      Event* parked = missQueue.pop();
+      if (!parked) break;
+      ledger.charge(parked->id, WalkQueue, now);
+      lookup(parked);
+    }
   }
 };
 

@@ -34,6 +34,18 @@ function slotsFor(rows: readonly SlotRow[], bytes: number): number {
   return rows.length === 0 ? 0x7fffffff : rows[rows.length - 1]!.slots;
 }
 
+/** A DMA in flight; its index is the slot. */
+class Dma {
+  /** TLPs not yet complete. */
+  left = 0;
+  bytes = 0;
+  access: Access = Access.Read;
+  status: DmaStatus = DmaStatus.Ok;
+  tag = -1;
+  /** Number of the source. */
+  source = 0;
+}
+
 export class Engine {
   readonly readLatency = new Histogram();
   readonly writeLatency = new Histogram();
@@ -54,14 +66,9 @@ export class Engine {
   private turn = 0;
   private readonly gateAt = new Float64Array(1);
 
-  // DMA slots
+  private readonly dmas: readonly Dma[];
+  /** Start of each DMA, absolute ps. */
   private readonly start: Float64Array;
-  private readonly left: Int32Array; // TLPs not yet complete
-  private readonly size: Int32Array;
-  private readonly tag: Int32Array;
-  private readonly status: Int32Array;
-  private readonly access: Int32Array;
-  private readonly sourceOf: Int32Array;
   private readonly freeSlots: Int32Array;
   private freeCount: number;
   // slots in order of issue, and the last TLP of those that are complete but not retired
@@ -96,12 +103,7 @@ export class Engine {
   ) {
     const slots = spec.outstanding;
     this.start = new Float64Array(slots);
-    this.left = new Int32Array(slots);
-    this.size = new Int32Array(slots);
-    this.tag = new Int32Array(slots);
-    this.status = new Int32Array(slots);
-    this.access = new Int32Array(slots);
-    this.sourceOf = new Int32Array(slots);
+    this.dmas = Array.from({ length: slots }, () => new Dma());
     this.freeSlots = Int32Array.from({ length: slots }, (_, i) => slots - 1 - i);
     this.freeCount = slots;
     this.order = new Int32Array(slots);
@@ -175,13 +177,14 @@ export class Engine {
       this.turn = i + 1 === n ? 0 : i + 1;
       return source;
     }
-    this.awaitArrival(now);
+    this.awaitArrival();
     return null;
   }
 
   /** Wakes at the first arrival of any source, one that is at its limit included: whatever frees it comes before the arrival then. */
-  private awaitArrival(now: number): void {
-    if (this.arrivalScheduled) return;
+  private awaitArrival(): void {
+    if (this.arrivalScheduled === true) return;
+    const now = this.kernel.clock[0]!;
     let at = -1;
     for (const source of this.sources) {
       const t = source.nextArrival(now);
@@ -194,20 +197,22 @@ export class Engine {
 
   private startDma(source: Source): void {
     const now = this.kernel.clock[0]!;
-    source.next(now);
+    source.clock[0] = now;
+    source.next();
     source.inFlight++;
     const slot = this.freeSlots[--this.freeCount]!;
-    if (this.inOrder) {
+    if (this.inOrder === true) {
       this.order[(this.orderHead + this.orderCount) % this.order.length] = slot;
       this.orderCount++;
     }
     this.start[slot] = source.clock[0]!;
-    this.size[slot] = source.bytes;
-    this.left[slot] = 0;
-    this.tag[slot] = source.tag;
-    this.status[slot] = DmaStatus.Ok;
-    this.access[slot] = source.access;
-    this.sourceOf[slot] = source.index;
+    const dma = this.dmas[slot]!;
+    dma.left = 0;
+    dma.bytes = source.bytes;
+    dma.access = source.access;
+    dma.status = DmaStatus.Ok;
+    dma.tag = source.tag;
+    dma.source = source.index;
     const rows = source.access === Access.Read ? this.spec.readInterval : this.spec.writeInterval;
     this.gateAt[0] = now + intervalFor(rows, source.bytes);
     this.current = slot;
@@ -221,8 +226,9 @@ export class Engine {
   /** Sends TLPs of the current DMA; false when it has to wait. */
   private sendCurrent(): boolean {
     const slot = this.current;
-    const write = this.access[slot] === Access.Write;
-    if (!this.admitted) {
+    const dma = this.dmas[slot]!;
+    const write = dma.access === Access.Write;
+    if (this.admitted === false) {
       if (this.readsInFlight >= slotsFor(this.spec.readSlots, this.currentLeft)) return false;
       this.readsInFlight++;
       this.admitted = true;
@@ -239,7 +245,7 @@ export class Engine {
         if (tlp === null) return false;
         this.fill(tlp, slot, bytes, write);
       }
-      if (this.waitingForCredit) return false;
+      if (this.waitingForCredit === true) return false;
       const now = this.kernel.clock[0]!;
       this.ledger.charge(tlp.id, this.held === null ? Cause.Device : Cause.Credits, now);
       if (!this.sink!.send(tlp)) {
@@ -252,7 +258,7 @@ export class Engine {
         this.tagsFree--;
         this.readBytesFree -= tlp.bytes;
       }
-      this.left[slot]!++;
+      dma.left++;
       this.currentLeft -= tlp.bytes;
       const lo = this.currentLo;
       this.currentLo = (lo + tlp.bytes) | 0;
@@ -284,15 +290,16 @@ export class Engine {
       this.tagsFree++;
       this.readBytesFree += tlp.bytes;
     }
-    if ((tlp.flags & TlpFlag.Aborted) !== 0) this.status[slot] = DmaStatus.Fault;
-    const last = --this.left[slot]! === 0 && slot !== this.current;
+    const dma = this.dmas[slot]!;
+    if ((tlp.flags & TlpFlag.Aborted) !== 0) dma.status = DmaStatus.Fault;
+    const last = --dma.left === 0 && slot !== this.current;
     if (!last) {
       this.ledger.discard(tlp.id);
       this.pool.give(tlp);
       this.pump();
       return;
     }
-    if (this.access[slot] === Access.Read) this.readsInFlight--;
+    if (dma.access === Access.Read) this.readsInFlight--;
     else if (this.spec.writeOverhead > 0) {
       // The time of a read's end is part of its completion; a write is done a fixed time after it is visible.
       tlp.flags |= TlpFlag.Settled;
@@ -306,7 +313,7 @@ export class Engine {
 
   /** The DMA is complete; `tlp` was its last. */
   private complete(tlp: Event, slot: number): void {
-    if (this.inOrder) {
+    if (this.inOrder === true) {
       this.lastTlp[slot] = tlp;
       this.retire();
     } else this.finish(tlp, slot);
@@ -331,19 +338,20 @@ export class Engine {
   private finish(tlp: Event, slot: number): void {
     const latency = this.ledger.finish(tlp.id, this.kernel.clock[0]!, this.index);
     this.pool.give(tlp);
-    const source = this.sources[this.sourceOf[slot]!]!;
+    const dma = this.dmas[slot]!;
+    const source = this.sources[dma.source]!;
     source.inFlight--;
     this.freeSlots[this.freeCount++] = slot;
-    if (this.access[slot] === Access.Read) {
-      this.readBytes += this.size[slot]!;
+    if (dma.access === Access.Read) {
+      this.readBytes += dma.bytes;
       this.readLatency.add(latency);
     } else {
-      this.writeBytes += this.size[slot]!;
+      this.writeBytes += dma.bytes;
       this.writeLatency.add(latency);
     }
-    const status = this.status[slot]!;
+    const { status } = dma;
     if (status !== DmaStatus.Ok) this.faults++;
-    if (source.posted) this.client!.completed(this.index, this.tag[slot]!, status);
+    if (source.posted === true) this.client!.completed(this.index, dma.tag, status);
     else this.meter.count();
   }
 

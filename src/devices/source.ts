@@ -130,10 +130,9 @@ export class Source {
     return block;
   }
 
-  /** Produces the next DMA into the fields of this object. Call only when `ready`. */
-  next(now: number): void {
+  /** Produces the next DMA into the fields of this object; the caller has put its start into clock[0]. Call only when `ready`. */
+  next(): void {
     const work = this.work;
-    this.clock[0] = now;
     if (work === null) {
       const at = this.head * 5;
       this.addressHi = this.ring[at]!;

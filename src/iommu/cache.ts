@@ -9,6 +9,16 @@ import type { StructureSpec } from './spec.js';
 
 const SCAN_WAYS = 16;
 
+/** Replacement as a number: a comparison of strings costs a call. */
+const enum Policy {
+  Lru,
+  Plru,
+  Fifo,
+  Random,
+}
+
+const POLICIES = { lru: Policy.Lru, plru: Policy.Plru, fifo: Policy.Fifo, random: Policy.Random } as const;
+
 export class SetAssociativeCache {
   readonly entries: number;
   readonly enabled: boolean;
@@ -25,7 +35,7 @@ export class SetAssociativeCache {
 
   private readonly ways: number;
   private readonly setMask: number;
-  private readonly replacement: StructureSpec['replacement'];
+  private readonly policy: Policy;
   /** Key words; `valid` is the entry's generation bit. */
   readonly k0: Int32Array;
   readonly k1: Int32Array;
@@ -53,7 +63,7 @@ export class SetAssociativeCache {
     this.latency = spec.latency;
     this.ways = spec.ways;
     this.setMask = sets - 1;
-    this.replacement = spec.replacement;
+    this.policy = POLICIES[spec.replacement];
     this.k0 = new Int32Array(spec.entries);
     this.k1 = new Int32Array(spec.entries);
     this.k2 = new Int32Array(spec.entries);
@@ -85,7 +95,7 @@ export class SetAssociativeCache {
 
   /** Entry number or -1. Counts, and touches the entry for the replacement policy. */
   lookup(a: number, b: number, c: number): number {
-    if (!this.enabled) return -1;
+    if (this.enabled === false) return -1;
     this.lookups++;
     const entry = this.touch(a, b, c);
     if (entry >= 0) this.hits++;
@@ -96,8 +106,8 @@ export class SetAssociativeCache {
   touch(a: number, b: number, c: number): number {
     const entry = this.find(a, b, c);
     if (entry >= 0) {
-      if (this.replacement === 'lru') this.stamp[entry] = this.clock = (this.clock + 1) | 0;
-      else if (this.replacement === 'plru') this.touchTree(entry);
+      if (this.policy === Policy.Lru) this.stamp[entry] = this.clock = (this.clock + 1) | 0;
+      else if (this.policy === Policy.Plru) this.touchTree(entry);
     }
     return entry;
   }
@@ -122,7 +132,7 @@ export class SetAssociativeCache {
 
   /** Makes room for a key and returns its entry number; the owner stores the value there. -1 when the structure is absent. */
   fill(a: number, b: number, c: number): number {
-    if (!this.enabled) return -1;
+    if (this.enabled === false) return -1;
     let entry = this.find(a, b, c);
     if (entry < 0) {
       entry = this.victim(this.setOf(a, b, c));
@@ -139,7 +149,7 @@ export class SetAssociativeCache {
       if (this.index !== null) this.enter(entry);
     }
     this.fills++;
-    if (this.replacement === 'plru') this.touchTree(entry);
+    if (this.policy === Policy.Plru) this.touchTree(entry);
     else this.stamp[entry] = this.clock = (this.clock + 1) | 0;
     return entry;
   }
@@ -168,9 +178,11 @@ export class SetAssociativeCache {
     const base = set * this.ways;
     const end = base + this.ways;
     const valid = this.valid;
-    for (let i = base; i < end; i++) if (valid[i] === 0) return i;
+    if (this.occupancy < this.entries) {
+      for (let i = base; i < end; i++) if (valid[i] === 0) return i;
+    }
     if (this.random !== null) return base + this.random.below(this.ways);
-    if (this.replacement === 'plru') return base + this.treeVictim(set);
+    if (this.policy === Policy.Plru) return base + this.treeVictim(set);
     const stamp = this.stamp;
     const clock = this.clock;
     let oldest = base;

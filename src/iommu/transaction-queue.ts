@@ -90,14 +90,14 @@ export class TransactionQueue {
     lane.count++;
     this.occupancy.add(now, 1);
     tlp.state = Progress.Pending;
-    if (lane.ordered) lane.append(tlp);
+    if (lane.ordered === true) lane.append(tlp);
   }
 
   /** Marks `tlp` translated and returns the request that may leave now, or null. Call `next` for those behind it. */
   translated(tlp: Event): Event | null {
     tlp.state = Progress.Translated;
     const lane = this.lane(tlp);
-    return lane.ordered ? lane.ready() : tlp;
+    return lane.ordered === true ? lane.ready() : tlp;
   }
 
   /** `tlp`, as returned by `translated` or `next`, leaves the queue. Returns the next one that may leave, or null. */
@@ -105,7 +105,7 @@ export class TransactionQueue {
     const lane = this.lane(tlp);
     lane.count--;
     this.occupancy.add(now, -1);
-    if (!lane.ordered) return null;
+    if (lane.ordered === false) return null;
     lane.removeHead();
     return lane.ready();
   }

@@ -52,7 +52,7 @@ export class Translations {
    */
   lookup(space: AddressSpace, hi: number, lo: number, access: number): boolean {
     const iotlb = this.iotlb;
-    if (!iotlb.enabled) return false;
+    if (iotlb.enabled === false) return false;
     iotlb.lookups++;
     for (let size = 0; size < 3; size++) {
       if (this.population[size] === 0) continue;

@@ -41,6 +41,8 @@ export class UnitCounters {
   missStalls = 0;
 }
 
+const PAGE_CLASSES = 1024;
+
 const SIZE_CLASS = (sizeLg2: number): number => (sizeLg2 >= 30 ? 2 : sizeLg2 >= 21 ? 1 : 0);
 
 export class IommuUnit implements Translator {
@@ -54,6 +56,8 @@ export class IommuUnit implements Translator {
   private readonly misses: Miss[] = [];
   private readonly freeMisses: Int32Array;
   private freeMissCount: number;
+  /** Misses under way that others may join, by the low bits of their page number: most requests need not search. */
+  private readonly mergeable = new Int32Array(PAGE_CLASSES);
   private freeWalkers: number;
   /** Misses waiting for a walker, oldest first. */
   private readonly walkQueue = new EventFifo();
@@ -194,7 +198,7 @@ export class IommuUnit implements Translator {
     const requester = this.requesters[tlp.source]!;
     const pageLo = (tlp.addressLo >>> 12) | (tlp.addressHi << 20);
     const pageHi = tlp.addressHi >>> 12;
-    if (this.spec.walkers.merge) {
+    if (this.mergeable[pageLo & (PAGE_CLASSES - 1)] !== 0) {
       for (const m of this.misses) {
         if (m.phase !== Phase.Idle && m.pageLo === pageLo && m.pageHi === pageHi && m.requester === requester) {
           if (m.pasid !== tlp.context || m.stale) continue;
@@ -219,6 +223,7 @@ export class IommuUnit implements Translator {
     m.walk.inputLo = tlp.addressLo;
     m.waiters.push(tlp);
     m.phase = Phase.Queued;
+    if (this.spec.walkers.merge === true) this.mergeable[pageLo & (PAGE_CLASSES - 1)]!++;
     if (this.freeWalkers > 0) this.begin(m);
     else this.walkQueue.push(m.event);
   }
@@ -327,7 +332,7 @@ export class IommuUnit implements Translator {
 
   private tableEntry(m: Miss): void {
     const { walk, space } = m;
-    if (m.stale) {
+    if (m.stale === true) {
       this.repeat(m);
       return;
     }
@@ -363,13 +368,12 @@ export class IommuUnit implements Translator {
   /** Op.WalkReplay: first the walker is released; `replay` after the end of the walk its transactions go on. */
   walkReplay(event: Event): void {
     const m = this.misses[event.id]!;
-    const now = this.kernel.clock[0]!;
     if (event.state === 1) {
       event.state = 0;
-      this.replay(m, now);
+      this.replay(m);
       return;
     }
-    this.walkersBusy.add(now, -1);
+    this.walkersBusy.add(this.kernel.clock[0]!, -1);
     this.freeWalkers++;
     const next = this.walkQueue.pop();
     if (next !== null) this.begin(this.misses[next.id]!);
@@ -379,7 +383,8 @@ export class IommuUnit implements Translator {
     this.kernel.after(replay - (read ? readHold : 0), event, Op.WalkReplay);
   }
 
-  private replay(m: Miss, now: number): void {
+  private replay(m: Miss): void {
+    const now = this.kernel.clock[0]!;
     const { walk, waiters, fault, stale, suppressFaults } = m;
     const { permissions, inputLo, outHi, outLo } = walk;
     const pageLo = outLo - (inputLo & 4095);
@@ -392,6 +397,7 @@ export class IommuUnit implements Translator {
     this.ledger.chargeFor(tlp!.id, Cause.Directory, m.directoryPs);
     this.ledger.charge(tlp!.id, Cause.Walk, now);
     m.phase = Phase.Idle;
+    if (this.spec.walkers.merge === true) this.mergeable[m.pageLo & (PAGE_CLASSES - 1)]!--;
     this.freeMisses[this.freeMissCount++] = m.event.id;
     // Requests parked below may take the record again: everything needed from it is in locals, and its list is emptied first.
     const again = this.retry;

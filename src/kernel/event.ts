@@ -15,10 +15,6 @@ export class Event {
   parent = 0;
   /** Index of the issuer (device, CPU). */
   source = 0;
-  /** Second step of `Kernel.relay`: its stage and its delay, picoseconds below 2^31. */
-  opAfter = 0;
-  delayAfter = 0;
-
   /** Intrusive list while parked (FIFO, waiter list). Owned by whoever parked the event. */
   next: Event | null = null;
 
@@ -38,4 +34,8 @@ export class Event {
   state = 0;
   level = 0;
   value = 0;
+
+  /** Second step of `Kernel.relay`: its stage and its delay, picoseconds below 2^31. */
+  opAfter = 0;
+  delayAfter = 0;
 }

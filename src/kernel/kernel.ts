@@ -47,7 +47,7 @@ export class Kernel {
    */
   relay(serviceEndPs: number, latencyPs: number, event: Event, op: number): void {
     if (!(latencyPs <= LONGEST_RELAY_PS)) throw new RangeError(`latency of a relay is 2^31 ps or more: ${latencyPs}`);
-    if (this.everyEvent) {
+    if (this.everyEvent === true) {
       event.opAfter = op;
       event.delayAfter = latencyPs;
       this.after(serviceEndPs, event, this.relayOp);

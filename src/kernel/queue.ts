@@ -176,7 +176,7 @@ export class EventQueue {
   private insert(t: number, h: number): void {
     const nodes = this.nodes;
     const current = this.current;
-    if (this.fine.active) {
+    if (this.fine.active === true) {
       if (current !== 0 && nodes[current] === t) this.append(h);
       else this.fine.add(nodes, h);
       return;
@@ -229,7 +229,7 @@ export class EventQueue {
 
   /** The current bucket is used up: makes the next one current and returns its first node, or 0. */
   private advance(): number {
-    if (this.fine.active) {
+    if (this.fine.active === true) {
       const h = this.fine.take(this.nodes);
       this.tail = this.fine.tail;
       if (h !== 0) return h;

@@ -11,7 +11,8 @@ const VALID = 1 << 31;
 const DIRTY = 1 << 30;
 
 /**
- * One Int32Array; a set is [line address 31:0 of each way][VALID | DIRTY | line address 63:32 of each way][last use of each way][use counter].
+ * One Int32Array; a set is [line address 31:0, VALID | DIRTY | line address 63:32 of each way][last use of each way]. Uses are numbered
+ * modulo 2^32 over the whole cache.
  * Untouched parts cost no host memory until they are written.
  */
 export class Llc {
@@ -24,6 +25,7 @@ export class Llc {
   private readonly ddioWays: number;
   private readonly stride: number;
   private readonly state: Int32Array;
+  private uses = 0;
   private readonly reciprocal: number;
   /** Lines whose hash, as 31 bits, is below this are scattered. */
   private readonly scattered: number;
@@ -39,7 +41,7 @@ export class Llc {
     }
     this.ways = spec.ways;
     this.ddioWays = spec.ddioWays;
-    this.stride = 3 * spec.ways + 1;
+    this.stride = 3 * spec.ways;
     this.state = new Int32Array(this.sets * this.stride);
     this.reciprocal = 1 / this.sets;
     this.scattered = Math.floor((spec.scatter / 1e6) * 2 ** 31);
@@ -77,7 +79,7 @@ export class Llc {
     const base = this.setOf(hi, lo);
     const way = this.wayOf(base, hi, lo);
     if (way < 0) return false;
-    const at = base + this.ways + way;
+    const at = base + 2 * way + 1;
     const dirty = (this.state[at]! & DIRTY) !== 0;
     this.state[at] = 0;
     return dirty;
@@ -99,22 +101,22 @@ export class Llc {
     this.evictedDirty = false;
     let way = this.wayOf(base, hi, lo);
     if (way >= 0) {
-      state[base + this.ways + way] = state[base + this.ways + way]! | dirty;
+      state[base + 2 * way + 1]! |= dirty;
       this.touch(base, way);
       return true;
     }
     way = this.victim(base, allowed);
-    const at = base + this.ways + way;
-    const old = state[at]!;
+    const at = base + 2 * way;
+    const old = state[at + 1]!;
     if ((old & DIRTY) !== 0) {
-      const line = state[base + way]!;
+      const line = state[at]!;
       this.evictedDirty = true;
       this.evictedHi = ((old & ~(VALID | DIRTY)) << 6) | (line >>> 26);
       this.evictedLo = line << 6;
     }
-    state[base + way] = (hi << 26) | (lo >>> 6);
-    state[at] = VALID | dirty | (hi >>> 6);
-    this.stamp(base, way);
+    state[at] = (hi << 26) | (lo >>> 6);
+    state[at + 1] = VALID | dirty | (hi >>> 6);
+    this.touch(base, way);
     return false;
   }
 
@@ -130,40 +132,36 @@ export class Llc {
     return (set * this.stride) | 0;
   }
 
+  /** Lines sit in the highest ways first: see `victim`. */
   private wayOf(base: number, hi: number, lo: number): number {
     const state = this.state;
-    const ways = this.ways;
     const line = (hi << 26) | (lo >>> 6);
     const top = VALID | (hi >>> 6);
-    for (let way = 0; way < ways; way++) {
-      if (state[base + way] === line && (state[base + ways + way]! & ~DIRTY) === top) return way;
-    }
-    return -1;
+    let way = this.ways - 1;
+    while (way >= 0 && (state[base + 2 * way] !== line || (state[base + 2 * way + 1]! & ~DIRTY) !== top)) way--;
+    return way;
   }
 
   /** A free way if there is one, the highest first (so that CPU lines fill the DDIO ways last), else the least recently used of the first `allowed`. */
   private victim(base: number, allowed: number): number {
-    const state = this.state;
-    const flags = base + this.ways;
-    const uses = flags + this.ways;
+    const { state, uses } = this;
+    const lastUse = base + 2 * this.ways;
     let oldest = allowed - 1;
+    let age = 0;
     for (let way = allowed - 1; way >= 0; way--) {
-      if (state[flags + way] === 0) return way;
-      if (((state[uses + way]! - state[uses + oldest]!) | 0) < 0) oldest = way;
+      if (state[base + 2 * way + 1] === 0) return way;
+      const unused = (uses - state[lastUse + way]!) >>> 0;
+      if (unused > age) {
+        age = unused;
+        oldest = way;
+      }
     }
     return oldest;
   }
 
-  /** Marks a hit; the most recent line of a set stays the most recent without a store. */
   private touch(base: number, way: number): void {
-    if (this.state[base + 2 * this.ways + way] !== this.state[base + 3 * this.ways]) this.stamp(base, way);
-  }
-
-  private stamp(base: number, way: number): void {
-    const counter = base + 3 * this.ways;
-    const use = (this.state[counter]! + 1) | 0;
-    this.state[counter] = use;
-    this.state[base + 2 * this.ways + way] = use;
+    this.uses = (this.uses + 1) | 0;
+    this.state[base + 2 * this.ways + way] = this.uses;
   }
 }
 

@@ -73,8 +73,8 @@ export class MemoryNode {
       this.lookups[Kind.DeviceWrite] = this.lookups[Kind.DeviceWrite]! + 1;
       if (this.llc.deviceWrite(lineHi, lineLo)) this.hits[Kind.DeviceWrite] = this.hits[Kind.DeviceWrite]! + 1;
       let visible = offset + this.latencyPs;
-      if (!this.posted) visible += this.dram.write(offset, lineHi, lineLo);
-      else if (this.llc.evictedDirty) visible = this.writeBack(offset);
+      if (this.posted === false) visible += this.dram.write(offset, lineHi, lineLo);
+      else if (this.llc.evictedDirty === true) visible = this.writeBack(offset);
       last = Math.max(last, visible);
     }
     return last;
@@ -89,7 +89,7 @@ export class MemoryNode {
         this.hits[Kind.Walker] = this.hits[Kind.Walker]! + 1;
         return offset + this.latencyPs;
       }
-      if (this.llc.evictedDirty) this.writeBack(offset);
+      if (this.llc.evictedDirty === true) this.writeBack(offset);
     }
     return offset + this.latencyPs + this.dram.read(offset, hi, lo) + this.dram.latencyPs;
   }

@@ -92,7 +92,7 @@ export class MemorySystem {
 
   /** Whether some socket owns the 64-byte line of the address. */
   owns(hi: number, lo: number): boolean {
-    const line = (hi >>> 0) * 4294967296 + (lo >>> 0) - ((lo >>> 0) % LINE_BYTES);
+    const line = (hi >>> 0) * 4294967296 + ((lo & -LINE_BYTES) >>> 0);
     const ranges = this.ranges;
     for (let i = 0; i < ranges.length; i += 2) {
       if (line >= ranges[i]! && line + LINE_BYTES <= ranges[i + 1]!) return true;

@@ -7,9 +7,8 @@ export class CreditPool {
   private headers: number;
   private data: number;
   private readonly returnPs: number;
-  /** Ring of returns under way: time, headers, data. */
+  /** Ring of returns under way, one header each: time, data. */
   private due: Float64Array = new Float64Array(64);
-  private dueHeaders: Int32Array = new Int32Array(64);
   private dueData: Int32Array = new Int32Array(64);
   private head = 0;
   private length = 0;
@@ -34,7 +33,6 @@ export class CreditPool {
     if (this.length === this.due.length) this.grow();
     const i = (this.head + this.length) & (this.due.length - 1);
     this.due[i] = now + this.returnPs;
-    this.dueHeaders[i] = 1;
     this.dueData[i] = dataUnits;
     this.length++;
   }
@@ -45,28 +43,29 @@ export class CreditPool {
   }
 
   private collect(now: number): void {
-    const mask = this.due.length - 1;
-    while (this.length > 0 && this.due[this.head]! <= now) {
-      this.headers += this.dueHeaders[this.head]!;
-      this.data += this.dueData[this.head]!;
-      this.head = (this.head + 1) & mask;
-      this.length--;
-    }
+    const { due, dueData } = this;
+    const mask = due.length - 1;
+    const last = this.head + this.length;
+    let i = this.head;
+    let data = this.data;
+    while (i !== last && due[i & mask]! <= now) data += dueData[i++ & mask]!;
+    const returned = i - this.head;
+    this.data = data;
+    this.headers += returned;
+    this.length -= returned;
+    this.head = i & mask;
   }
 
   private grow(): void {
     const size = this.due.length;
     const due = new Float64Array(2 * size);
-    const headers = new Int32Array(2 * size);
     const data = new Int32Array(2 * size);
     for (let k = 0; k < this.length; k++) {
       const i = (this.head + k) & (size - 1);
       due[k] = this.due[i]!;
-      headers[k] = this.dueHeaders[i]!;
       data[k] = this.dueData[i]!;
     }
     this.due = due;
-    this.dueHeaders = headers;
     this.dueData = data;
     this.head = 0;
   }

@@ -32,6 +32,9 @@ export function femtosecondsPerByte(spec: LinkSpec): number {
   return Math.round((8e15 / bits) * (1e6 / (1e6 - spec.dllpShare)));
 }
 
+/** No request or completion carries more. */
+const LARGEST_REQUEST = 4096;
+
 export const LINK_METRICS: readonly MetricDef[] = [
   {
     name: 'link.up.utilisation',
@@ -70,7 +73,9 @@ export class Link implements TlpSink, CreditReturn {
   private readonly down = new FifoServer();
   private readonly posted: CreditPool;
   private readonly nonPosted: CreditPool;
-  private readonly femto: number;
+  /** Transmission time by bytes on the wire, ps, and bytes on the wire by payload of a completion. */
+  private readonly transmission: Int32Array;
+  private readonly completion: Int32Array;
   private blocked = 0; // 0 no, 1 waiting for any return, 2 wake-up event under way
   private readonly totals = new Float64Array(4); // up bytes, down bytes, stalls, window start
 
@@ -82,14 +87,16 @@ export class Link implements TlpSink, CreditReturn {
     private readonly ledger: LatencyLedger,
     private readonly wake: Event,
   ) {
-    this.femto = femtosecondsPerByte(spec);
+    const { maxPayload, requestOverhead, completionOverhead } = spec;
+    this.completion = Int32Array.from(
+      { length: LARGEST_REQUEST + 1 },
+      (_, bytes) => Math.max(1, Math.ceil(bytes / maxPayload)) * completionOverhead + bytes,
+    );
+    const most = Math.max(this.completion[LARGEST_REQUEST]!, requestOverhead + LARGEST_REQUEST);
+    const femto = femtosecondsPerByte(spec);
+    this.transmission = Int32Array.from({ length: most + 1 }, (_, bytes) => Math.floor((bytes * femto + 500) / 1000));
     this.posted = new CreditPool(port.postedHeaders, port.postedData, port.creditReturn);
     this.nonPosted = new CreditPool(port.nonPostedHeaders, 1 << 30, port.creditReturn);
-  }
-
-  /** Transmission time of `bytes`, ps. */
-  private serialise(bytes: number): number {
-    return Math.floor((bytes * this.femto + 500) / 1000);
   }
 
   send(tlp: Event): boolean {
@@ -99,11 +106,11 @@ export class Link implements TlpSink, CreditReturn {
     const pool = write !== 0 ? this.posted : this.nonPosted;
     if (!pool.take(now, units)) {
       this.totals[2]!++;
-      this.awaitCredit(pool, now);
+      this.awaitCredit(pool);
       return false;
     }
     const bytes = this.spec.requestOverhead + (write !== 0 ? tlp.bytes : 0);
-    const service = this.serialise(bytes);
+    const service = this.transmission[bytes]!;
     const end = this.up.book(now, service) + service;
     this.totals[0]! += bytes;
     this.ledger.chargeFor(tlp.id, Cause.LinkUp, end + this.spec.latency);
@@ -118,7 +125,7 @@ export class Link implements TlpSink, CreditReturn {
     const write = tlp.flags & TlpFlag.Write;
     const pool = write !== 0 ? this.posted : this.nonPosted;
     pool.give(now, write !== 0 ? (tlp.bytes + 15) >> 4 : 0);
-    if (this.blocked === 1) this.awaitCredit(pool, now);
+    if (this.blocked === 1) this.awaitCredit(pool);
   }
 
   /**
@@ -127,9 +134,8 @@ export class Link implements TlpSink, CreditReturn {
    */
   complete(tlp: Event, overheadPs: number): void {
     const now = this.kernel.clock[0]!;
-    const chunks = (tlp.flags & TlpFlag.Aborted) !== 0 ? 0 : Math.floor((tlp.bytes - 1) / this.spec.maxPayload) + 1;
-    const bytes = chunks === 0 ? this.spec.completionOverhead : chunks * this.spec.completionOverhead + tlp.bytes;
-    const service = this.serialise(bytes);
+    const bytes = this.completion[(tlp.flags & TlpFlag.Aborted) !== 0 ? 0 : tlp.bytes]!;
+    const service = this.transmission[bytes]!;
     const end = this.down.book(now, service) + service;
     this.totals[1]! += bytes;
     this.ledger.chargeFor(tlp.id, Cause.LinkDown, end + this.spec.latency);
@@ -142,8 +148,9 @@ export class Link implements TlpSink, CreditReturn {
     this.blocked = 0;
   }
 
-  private awaitCredit(pool: CreditPool, now: number): void {
+  private awaitCredit(pool: CreditPool): void {
     if (this.blocked === 2) return;
+    const now = this.kernel.clock[0]!;
     const due = pool.nextDue();
     if (due < 0) {
       this.blocked = 1;

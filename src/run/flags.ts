@@ -8,6 +8,8 @@ for (const flag of [
   '--no-use-osr',
   '--max-inlined-bytecode-size=1000',
   '--max-inlined-bytecode-size-cumulative=4000',
+  '--max-inlined-bytecode-size-small=150',
+  '--max-inlined-bytecode-size-absolute=10000',
 ]) {
   setFlagsFromString(flag);
 }

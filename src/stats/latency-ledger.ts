@@ -3,11 +3,15 @@
  * instant `since`; time up to it has been charged to some cause, time after it has not.
  * Hot path: end-to-end benchmarks.
  */
+/** A row per slot: the instant up to which it is charged, its start, then the parts by cause. All ps. */
+const SINCE = 0;
+const START = 1;
+const PARTS = 2;
+
 export class LatencyLedger {
-  private readonly startedAt: Float64Array;
-  private readonly since: Float64Array;
-  /** parts[slot * causes + cause], ps. */
-  private readonly parts: Float64Array;
+  private readonly rows: Float64Array;
+  /** Row of slot i begins at i << strideLg2. */
+  private readonly strideLg2: number;
   private readonly totals: Float64Array;
   private readonly width: number;
   private readonly finished: Int32Array;
@@ -25,11 +29,11 @@ export class LatencyLedger {
       throw new RangeError(`causes must be distinct: ${causes.join(', ')}`);
     }
     this.width = causes.length;
-    this.startedAt = new Float64Array(slots).fill(Number.NaN);
-    this.since = new Float64Array(slots).fill(Number.NaN);
-    this.parts = new Float64Array(slots * this.width);
+    this.strideLg2 = 32 - Math.clz32(PARTS + this.width - 1);
+    this.rows = new Float64Array(slots << this.strideLg2);
     this.totals = new Float64Array(this.width * groups);
     this.finished = new Int32Array(groups);
+    for (let slot = 0; slot < slots; slot++) this.discard(slot);
   }
 
   /** Requests of a group finished since the last reset. */
@@ -38,25 +42,28 @@ export class LatencyLedger {
   }
 
   start(slot: number, now: number): void {
-    this.startedAt[slot] = now;
-    this.since[slot] = now;
-    const end = (slot + 1) * this.width;
-    for (let i = slot * this.width; i < end; i++) this.parts[i] = 0;
+    const row = slot << this.strideLg2;
+    this.rows[row + SINCE] = now;
+    this.rows[row + START] = now;
   }
 
   /** Charges the time since the last charge to `cause`. Throws if that time was charged ahead beyond `now`. */
   charge(slot: number, cause: number, now: number): void {
-    const elapsed = now - this.since[slot]!;
+    const rows = this.rows;
+    const row = slot << this.strideLg2;
+    const elapsed = now - rows[row]!;
     if (!(elapsed >= 0)) this.refuse(slot, cause, now);
-    this.parts[slot * this.width + cause]! += elapsed;
-    this.since[slot] = now;
+    rows[row] = now;
+    rows[row + PARTS + cause]! += elapsed;
   }
 
   /** Charges the next `ps` picoseconds to `cause`; they may lie in the future. */
   chargeFor(slot: number, cause: number, ps: number): void {
     if (!(ps >= 0)) this.refuse(slot, cause, ps);
-    this.parts[slot * this.width + cause]! += ps;
-    this.since[slot]! += ps;
+    const rows = this.rows;
+    const row = slot << this.strideLg2;
+    rows[row]! += ps;
+    rows[row + PARTS + cause]! += ps;
   }
 
   /**
@@ -64,23 +71,34 @@ export class LatencyLedger {
    * and the last charge ends at `now`.
    */
   finish(slot: number, now: number, group = 0): number {
-    const latency = now - this.startedAt[slot]!;
-    const parts = this.parts;
-    const first = slot * this.width;
-    let sum = 0;
-    for (let cause = 0; cause < this.width; cause++) sum += parts[first + cause]!;
-    if (sum !== latency || this.since[slot] !== now) this.mismatch(slot, now, sum);
-    const total = group * this.width;
-    for (let cause = 0; cause < this.width; cause++) this.totals[total + cause]! += parts[first + cause]!;
+    const rows = this.rows;
+    const row = slot << this.strideLg2;
+    const latency = now - rows[row + START]!;
+    if (rows[row] !== now || this.settle(row + PARTS, group * this.width) !== latency) this.mismatch(slot, now);
+    rows[row] = Number.NaN;
     this.finished[group]!++;
-    this.discard(slot);
     return latency;
+  }
+
+  /** Moves the parts of a request to the totals; returns their sum. */
+  private settle(part: number, total: number): number {
+    const { rows, totals, width } = this;
+    let sum = 0;
+    for (let cause = 0; cause < width; cause++) {
+      const ps = rows[part + cause]!;
+      sum += ps;
+      totals[total + cause]! += ps;
+      rows[part + cause] = 0;
+    }
+    return sum;
   }
 
   /** Forgets a request that does not count. */
   discard(slot: number): void {
-    this.startedAt[slot] = Number.NaN;
-    this.since[slot] = Number.NaN;
+    const row = slot << this.strideLg2;
+    this.rows.fill(0, row + PARTS, row + PARTS + this.width);
+    this.rows[row + SINCE] = Number.NaN;
+    this.rows[row + START] = Number.NaN;
   }
 
   /** Time of one cause summed over all finished requests of a group, ps; exact below 2^53 (2.5 hours). */
@@ -95,17 +113,21 @@ export class LatencyLedger {
   }
 
   private refuse(slot: number, cause: number, value: number): never {
+    const since = this.rows[(slot << this.strideLg2) + SINCE];
     throw new Error(
-      `ledger slot ${slot}: cannot charge '${this.causes[cause]}' at or for ${value} ps, charged up to ${this.since[slot]} ps`,
+      `ledger slot ${slot}: cannot charge '${this.causes[cause]}' at or for ${value} ps, charged up to ${since} ps`,
     );
   }
 
-  private mismatch(slot: number, now: number, sum: number): never {
-    const first = slot * this.width;
-    const parts = this.causes.map((name, cause) => `${name} ${this.parts[first + cause]}`).join(', ');
+  private mismatch(slot: number, now: number): never {
+    const row = slot << this.strideLg2;
+    const [since, start] = [this.rows[row + SINCE]!, this.rows[row + START]!];
+    const amounts = this.rows.subarray(row + PARTS, row + PARTS + this.width);
+    const sum = amounts.reduce((a, b) => a + b, 0);
+    const parts = this.causes.map((name, cause) => `${name} ${amounts[cause]}`).join(', ');
     throw new Error(
-      `ledger slot ${slot}: parts add up to ${sum} ps, latency is ${now - this.startedAt[slot]!} ps, ` +
-        `charged up to ${this.since[slot]} of ${now} ps (${parts})`,
+      `ledger slot ${slot}: parts add up to ${sum} ps, latency is ${now - start} ps, ` +
+        `charged up to ${since} of ${now} ps (${parts})`,
     );
   }
 }

@@ -44,7 +44,7 @@ export class Dispatcher {
   batch(limit: number): number {
     const { kernel, meter, engines, links, ports, units, hardware, invalidation, os } = this.parts;
     let n = 0;
-    while (n < limit && meter.open) {
+    while (n < limit && meter.open === true) {
       const event = kernel.next();
       if (event === null) {
         this.alive = false;

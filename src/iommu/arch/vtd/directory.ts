@@ -57,8 +57,8 @@ export class Directory {
    */
   find(requester: number, pasid: number, count: boolean): AddressSpace | null {
     const { registers, contextCache, pasidCache } = this;
-    if (!registers.translation) return this.untranslated;
-    if (!registers.scalable) {
+    if (registers.translation === false) return this.untranslated;
+    if (registers.scalable === false) {
       if (pasid >= 0) return null;
       const entry = count ? contextCache.lookup(requester, 0, 0) : contextCache.touch(requester, 0, 0);
       return entry < 0 ? null : this.contextSpace[entry]!;
