@@ -9,6 +9,8 @@ import { isLatency, kneeDepth, kneeIndex, tolerances } from '../score.js';
 const STRAIGHT = 2;
 /** An error of more than this share of its tolerance is charged extra. */
 const CLOSE = 0.8;
+/** Tolerance of a latency in ns, with the IOMMU on too: published latencies repeat to a nanosecond and pin what bandwidths leave open. */
+const LATENCY = 10;
 /** Depth, relative to the 256 KiB value, by which a knee should be clear of its threshold, and the charge for missing it. */
 const KNEE_MARGIN = 0.008;
 const KNEE_SCALE = 0.01;
@@ -41,7 +43,7 @@ const CACHED = new Set([
 const WALKED = new Set(['16KiB', '256KiB', '512KiB', '1024KiB', '2048KiB', '4096KiB', '8192KiB', '65536KiB']);
 
 export function seriesCost(series: PublishedSeries, simulated: readonly number[]): number {
-  const allowed = tolerances(series);
+  const allowed = isLatency(series) ? series.points.map(({ value }) => LATENCY / value) : tolerances(series);
   const points = series.points.reduce((sum, { value }, i) => {
     const error = Math.abs(simulated[i]! - value) / value / allowed[i]!;
     const squared = error < STRAIGHT ? error * error : STRAIGHT * (2 * error - STRAIGHT);

@@ -1,8 +1,8 @@
 /**
  * The fit of pcie-bench: staged pattern searches from the sheets' starting values, on rows tagged CAL only. First memory and
  * device on rows without walks, in turn; then, with those fixed, IOTLB entries and the time of a miss on latency rows with 4 KiB
- * pages; then, with those fixed, what a walk occupies and the device's reads in flight on bandwidth rows. Problems of a stage
- * are independent and run side by side.
+ * pages; then what a walk occupies, and the device's 256 B reads in flight, on all rows with 4 KiB pages. Problems of a stage are
+ * independent and run side by side.
  */
 import { RandomStream } from '../../kernel/random.js';
 import type { Evaluator } from '../evaluator.js';
@@ -14,12 +14,12 @@ import { fitPoint } from './points.js';
 import { predictedValues } from './predicted.js';
 import {
   deviceProblems,
-  loadProblem,
   memoryProblem,
   missProblem,
   type Pass,
   type Problem,
   slotProblem,
+  walkProblem,
 } from './problems.js';
 import { patternSearch } from './search.js';
 
@@ -64,8 +64,8 @@ export async function fitPcieBench(options: FitOptions): Promise<Values> {
   );
   for (const pass of ['first', 'later'] satisfies Pass[]) {
     await stage(
-      `misses at full load, 4 KiB pages, ${pass} pass`,
-      walked.map((h) => loadProblem(h, published, pass, values)),
+      `walks, 4 KiB pages, ${pass} pass`,
+      walked.map((h) => walkProblem(h, published, pass, values)),
     );
     if (host === null) await stage(`device, 4 KiB pages, ${pass} pass`, [slotProblem(published, pass, values)]);
   }

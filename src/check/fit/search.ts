@@ -1,7 +1,7 @@
 /**
  * Pattern search on a grid (Hooke and Jeeves, 1961): a round tries one step up and down in each dimension, in a seeded order,
  * keeps what is better, and then goes as far again in the direction of the whole round. A round that brings nothing halves the
- * steps; the search ends when no step of one grid unit helps.
+ * steps down to one grid unit; then it begins again with wide steps, and ends when such a repetition has found nothing better.
  * Coordinates are integers (multiples of the dimension's quantum), so that a repeated search visits exactly the same points.
  */
 import type { RandomStream } from '../../kernel/random.js';
@@ -44,7 +44,7 @@ export interface SearchResult {
 /** Costs of several candidates at once. */
 export type Cost = (candidates: readonly (readonly number[])[]) => Promise<number[]>;
 
-const MAX_ROUNDS = 60;
+const MAX_ROUNDS = 100;
 
 export async function patternSearch(
   dimensions: readonly Dimension[],
@@ -65,13 +65,17 @@ export async function patternSearch(
     best = lowest;
     position = candidates[costs.indexOf(lowest)]!;
   };
+  let restarted = startCost;
   for (; rounds < MAX_ROUNDS; rounds++) {
     const before = position;
     random.shuffle(order);
     for (const i of order) await move(neighbours(position, i, steps[i]!, dimensions[i]!));
     if (position !== before) await move([ahead(before, position, dimensions)]);
-    else if (steps.every((step) => step === 1)) break;
-    else steps = steps.map((step) => Math.ceil(step / 2));
+    else if (steps.some((step) => step > 1)) steps = steps.map((step) => Math.ceil(step / 2));
+    else if (best < restarted) {
+      restarted = best;
+      steps = dimensions.map((d) => d.step);
+    } else break;
   }
   return { values: valuesAt(dimensions, position), cost: best, startCost, rounds };
 }
