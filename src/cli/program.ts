@@ -2,15 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../run/identity.js';
 import { inputError } from '../workload/errors.js';
-import { checkCommand } from './check.js';
 import { ExitCode, type Output, printError } from './errors.js';
-import { explainCommand } from './explain.js';
-import { figureCommand } from './figure.js';
-import { fitCommand } from './fit.js';
-import { modelsCommand } from './models.js';
-import { runCommand } from './run.js';
-import { schemaCommand } from './schema.js';
-import { validateCommand } from './validate.js';
 
 /** What a command does with its output and how it reports its exit status. */
 export interface Context {
@@ -20,16 +12,26 @@ export interface Context {
   exitCode: number;
 }
 
-const COMMANDS = [
-  runCommand,
-  checkCommand,
-  figureCommand,
-  modelsCommand,
-  explainCommand,
-  schemaCommand,
-  validateCommand,
-  fitCommand,
-];
+type CommandFactory = (context: Context) => Command;
+
+/** Each command is loaded when it is asked for: what one needs (figures, worker pool, fit) is no start-up time of the others. */
+const COMMANDS: Readonly<Record<string, () => Promise<CommandFactory>>> = {
+  run: async () => (await import('./run.js')).runCommand,
+  check: async () => (await import('./check.js')).checkCommand,
+  models: async () => (await import('./models.js')).modelsCommand,
+  explain: async () => (await import('./explain.js')).explainCommand,
+  schema: async () => (await import('./schema.js')).schemaCommand,
+  figure: async () => (await import('./figure.js')).figureCommand,
+  validate: async () => (await import('./validate.js')).validateCommand,
+  fit: async () => (await import('./fit.js')).fitCommand,
+};
+
+/** The command that the arguments name; all of them when they name none, for help and suggestions. */
+async function commandsFor(argv: readonly string[]): Promise<readonly CommandFactory[]> {
+  const name = argv[0] ?? '';
+  const loaders = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : Object.values(COMMANDS);
+  return Promise.all(loaders.map((load) => load()));
+}
 
 /** Runs one command line and returns the exit status: 0 done, 1 internal error, 2 bad input, 130 interrupted. */
 export async function runProgram(argv: readonly string[], output: Output): Promise<number> {
@@ -37,7 +39,7 @@ export async function runProgram(argv: readonly string[], output: Output): Promi
   const program = new Command('iommusim')
     .description('A deterministic performance simulator of IOMMUs.')
     .version(packageVersion());
-  for (const command of COMMANDS) program.addCommand(command(context));
+  for (const command of await commandsFor(argv)) program.addCommand(command(context));
   program.addHelpText('after', '\nStart with: iommusim run workloads/quickstart.yaml');
   silence(program, output);
   try {
