@@ -42,7 +42,9 @@ function print(rows) {
   for (const { bench, variant, n, value, unit, ratioTo, ratio } of rows) {
     const figure = `${round(value).toLocaleString('en')} ${unit}`;
     const comparison = ratio === undefined ? '' : `   ${round(ratio)} x ${ratioTo}`;
-    console.log(`${bench.padEnd(26)} ${variant.padEnd(42)} ${String(n).padStart(9)}  ${figure.padStart(28)}${comparison}`);
+    console.log(
+      `${bench.padEnd(26)} ${variant.padEnd(42)} ${String(n).padStart(9)}  ${figure.padStart(28)}${comparison}`,
+    );
   }
 }
 
