@@ -11,7 +11,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { FifoServer } from '../kernel/server.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { MemorySystem } from '../memory/system.js';
-import { type Format, Row } from '../pagetable/format.js';
+import type { Format } from '../pagetable/format.js';
 import { refuseWalk, resumeWalk, Step, startWalk, stepWalk } from '../pagetable/walk.js';
 import { Access } from '../protocol/access.js';
 import type { Observer } from '../protocol/observer.js';
@@ -290,7 +290,7 @@ export class IommuUnit implements Translator {
     const t = this.translations;
     const step = t.resume(space, walk.inputHi, walk.inputLo)
       ? resumeWalk(format, walk, t.outHi, t.outLo, t.level, t.permissions)
-      : startWalk(format, walk, space.rootHi, space.rootLo, space.levels);
+      : startWalk(format, walk, space.rootHi, space.rootLo, space.levels, format.inputWidth(space.levels));
     this.follow(m, step, delayPs + t.structureLatency);
   }
 
@@ -349,11 +349,9 @@ export class IommuUnit implements Translator {
     if (step === Step.Read) {
       const { consumedLevel, tableHi, tableLo, permissions } = walk;
       this.translations.fillStructure(space, walk.inputHi, walk.inputLo, consumedLevel, tableHi, tableLo, permissions);
-    } else if (step === Step.Done) {
+    } else if (walk.clean === 1) {
       // A page whose dirty bit is still clear may be cached, but not for writes: the first write must walk and set it.
-      const row = format.classify(walk.consumedLevel, wordHi, wordLo);
-      const clean = (format.rows[row + Row.WrittenHi]! & ~wordHi) | (format.rows[row + Row.WrittenLo]! & ~wordLo);
-      if (clean !== 0 && (walk.access & Access.Write) === 0) walk.permissions &= ~Access.Write;
+      walk.permissions &= ~Access.Write;
     }
     this.follow(m, step, delay);
   }
