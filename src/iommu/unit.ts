@@ -349,7 +349,7 @@ export class IommuUnit implements Translator {
     if (step === Step.Read) {
       const { consumedLevel, tableHi, tableLo, permissions } = walk;
       this.translations.fillStructure(space, walk.inputHi, walk.inputLo, consumedLevel, tableHi, tableLo, permissions);
-    } else if (walk.clean === 1) {
+    } else if (step === Step.Done && walk.clean === 1) {
       // A page whose dirty bit is still clear may be cached, but not for writes: the first write must walk and set it.
       walk.permissions &= ~Access.Write;
     }

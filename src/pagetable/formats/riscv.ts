@@ -34,7 +34,7 @@ export function riscv(options: RiscvOptions): FormatDescription {
     ...{ read: 'always', write: 'always', execute: 'always', user: 'always' },
     ...{ supervisor: 'always', supervisorExecute: 'always' },
   };
-  const common = { grants: unrestricted, preset: {}, presetIfWritable: {}, setWhenUsed: {}, setWhenWritten: {} };
+  const common = { grants: unrestricted, preset: {}, presetIfWritable: {}, setWhenUsed: {}, dirty: {} };
   const upper: BitRange[] = pageTypes ? [[60, 54]] : [[62, 54]];
   const leaf = (level: number, when: FieldValues): EntryRule => ({
     kind: 'leaf',
@@ -46,7 +46,7 @@ export function riscv(options: RiscvOptions): FormatDescription {
     preset: { A: 1 },
     presetIfWritable: { R: 1, D: 1 },
     setWhenUsed: { A: 1 },
-    setWhenWritten: { D: 1 },
+    dirty: { D: 1 },
   });
   const leaves = (level: number): EntryRule[] => [leaf(level, { R: 1 }), leaf(level, { X: 1 })];
   const coded = (rule: EntryRule): EntryRule => ({

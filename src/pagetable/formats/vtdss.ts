@@ -39,7 +39,7 @@ export function vtdSecondStage(options: VtdSecondStageOptions): FormatDescriptio
     preset: {},
     presetIfWritable: {},
     setWhenUsed: accessedDirty ? { A: 1 } : {},
-    setWhenWritten: {},
+    dirty: {},
   } as const;
   const leaf = (
     level: number,
@@ -51,7 +51,7 @@ export function vtdSecondStage(options: VtdSecondStageOptions): FormatDescriptio
     levels: [level, level],
     when,
     reserved: [...low, [62, 62], ...(scalable || snoopControl ? [] : [[11, 11] as const])],
-    setWhenWritten: accessedDirty ? { D: 1 } : {},
+    dirty: accessedDirty ? { D: 1 } : {},
   });
   const table = (low: number, high: number): EntryRule => ({
     ...common,

@@ -34,7 +34,7 @@ export function x86FirstStage(options: X86FirstStageOptions): FormatDescription 
     preset: {},
     presetIfWritable: {},
     setWhenUsed: { A: 1 },
-    setWhenWritten: {},
+    dirty: {},
   } as const;
   const noExecuteDisable = executeDisable ? [] : [[63, 63] as const];
   const leaf = (
@@ -49,7 +49,7 @@ export function x86FirstStage(options: X86FirstStageOptions): FormatDescription 
     reserved: [...low, ...noExecuteDisable],
     preset: { P: 1, A: 1 },
     presetIfWritable: { D: 1 },
-    setWhenWritten: { D: 1 },
+    dirty: { D: 1 },
   });
   const table = (low: number, high: number, reserved: readonly [number, number][]): EntryRule => ({
     ...common,
