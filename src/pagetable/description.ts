@@ -23,6 +23,16 @@ export interface Grants {
   readonly supervisorExecute: Grant;
 }
 
+/** Everything is permitted: what most formats' table entries, and what entries without permissions, grant. */
+export const UNRESTRICTED: Grants = {
+  read: 'always',
+  write: 'always',
+  execute: 'always',
+  user: 'always',
+  supervisor: 'always',
+  supervisorExecute: 'always',
+};
+
 /** Page size in the address field itself, identical in every entry that the page covers. */
 export interface SizeCode {
   /** `ones`: n low ones below a zero mean granule * 2^(n+1) (AMD-Vi). `napot`: n low zeros below a one do (RISC-V Svnapot). */
