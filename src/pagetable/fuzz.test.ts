@@ -19,7 +19,7 @@ import {
   naiveX86,
 } from './testing/naive-formats.js';
 
-const RUNS = 400;
+const RUNS = 250;
 
 function check(description: FormatDescription, naive: NaiveFormat, options: object): void {
   checkAgainstNaive(`${description.name} ${JSON.stringify(options)}`, compileFormat(description), naive, RUNS);
