@@ -12,6 +12,7 @@ export const enum Permission {
   Write = 2,
   Execute = 4,
   User = 8,
+  Supervisor = 16,
   All = 15,
 }
 

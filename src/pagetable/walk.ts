@@ -15,6 +15,7 @@ export const enum Step {
   Done,
   /** Nothing: see `fault`. */
   Fault,
+  Translate,
 }
 
 /** Why a walk ended without a translation; an architecture maps it to its codes. */
@@ -73,6 +74,8 @@ export class Walk {
   outLo = 0;
   sizeLg2 = 0;
   fault: Fault = Fault.None;
+  clean = 0;
+  global = 0;
 }
 
 /** Points the cursor at the entry for the input address in the table of the cursor. */
@@ -86,7 +89,14 @@ function aim(format: Format, walk: Walk, mask: number): void {
 /**
  * Starts a walk at a root table of `height` levels. Returns Step.Read, or Step.Fault if the input address is not legal.
  */
-export function startWalk(format: Format, walk: Walk, rootHi: number, rootLo: number, height: number): Step {
+export function startWalk(
+  format: Format,
+  walk: Walk,
+  rootHi: number,
+  rootLo: number,
+  height: number,
+  _inputLg2: number,
+): Step {
   walk.reads = 0;
   walk.update = 0;
   walk.fault = Fault.None;
@@ -182,6 +192,7 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
     const offsetLo = sizeLg2 < 32 ? (1 << sizeLg2) - 1 : -1;
     const offsetHi = sizeLg2 < 32 ? 0 : (1 << (sizeLg2 - 32)) - 1;
     walk.sizeLg2 = sizeLg2;
+    walk.clean = ((rows[row + Row.WrittenHi]! & ~hi) | (rows[row + Row.WrittenLo]! & ~lo)) !== 0 ? 1 : 0;
     walk.outHi = (addressHi & ~offsetHi) | (walk.inputHi & offsetHi);
     walk.outLo = (addressLo & ~offsetLo) | (walk.inputLo & offsetLo);
     return Step.Done;
@@ -207,7 +218,7 @@ export function runWalk(
   rootLo: number,
   height: number,
 ): Step {
-  let step = startWalk(format, walk, rootHi, rootLo, height);
+  let step = startWalk(format, walk, rootHi, rootLo, height, 0);
   while (step === Step.Read) {
     memory.read(walk.entryHi, walk.entryLo);
     step = stepWalk(format, walk, memory.wordHi, memory.wordLo);

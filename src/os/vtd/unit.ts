@@ -5,7 +5,8 @@
 import { encodeQueueAddress, encodeRootTableAddress, GlobalBit, Register } from '../../iommu/arch/vtd/format.js';
 import type { FrameAllocator } from '../../memory/frames.js';
 import type { UnitSpec } from '../spec.js';
-import { InvalidationQueue, type QueueEnvironment } from './queue.js';
+import { InvalidationQueue } from './queue.js';
+import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { VtdTables } from './tables.js';
 
 /** 0 is reserved, 1 stands for identity (FLPT_DEFAULT_DID). */
@@ -24,7 +25,7 @@ export class VtdUnit {
     readonly id: number,
     readonly spec: UnitSpec,
     frames: FrameAllocator,
-    environment: QueueEnvironment,
+    environment: UnitDriverEnvironment,
   ) {
     this.tables = new VtdTables(spec, environment.memory, frames);
     const scalable = spec.mode === 'scalable';

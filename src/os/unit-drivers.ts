@@ -1,0 +1,17 @@
+/** The driver of each IOMMU architecture. */
+import type { IommuDriver } from './iommu-driver.js';
+import type { UnitSpec } from './spec.js';
+import type { UnitDriverEnvironment } from './unit-environment.js';
+import { VtdDriver } from './vtd/driver.js';
+
+export type DriverName = Exclude<UnitSpec['architecture'], 'none'>;
+
+const DRIVERS: Readonly<Partial<Record<DriverName, new (environment: UnitDriverEnvironment) => IommuDriver>>> = {
+  vtd: VtdDriver,
+};
+
+export function makeDriver(architecture: DriverName, environment: UnitDriverEnvironment): IommuDriver {
+  const Driver = DRIVERS[architecture];
+  if (Driver === undefined) throw new RangeError(`no driver for ${architecture}`);
+  return new Driver(environment);
+}
