@@ -1,7 +1,7 @@
 /** Puts entries into translation caches as a walk would, for tests of what removes them. */
 import type { Format } from '../../pagetable/format.js';
 import { Walk } from '../../pagetable/walk.js';
-import { type AddressSpace, Stage } from '../address-space.js';
+import type { AddressSpace, Stage } from '../address-space.js';
 import { Miss } from '../miss.js';
 import type { Translations } from '../translations.js';
 
