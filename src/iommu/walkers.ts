@@ -11,7 +11,6 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { MemorySystem } from '../memory/system.js';
 import {
-  Consumed,
   refuseTwoStage,
   resumeSecond,
   resumeTwoStage,
@@ -23,7 +22,7 @@ import {
   translatedTwoStage,
   translateOnly,
 } from '../pagetable/two-stage.js';
-import { refuseWalk, resumeWalk, Step, startWalk, stepWalk } from '../pagetable/walk.js';
+import { refuseWalk, resumeWalk, Step, startWalk, stepWalk, type Walk } from '../pagetable/walk.js';
 import { Access } from '../protocol/access.js';
 import { Op } from '../protocol/op.js';
 import { Cause, TlpFlag } from '../protocol/tlp.js';
@@ -260,10 +259,7 @@ export class Walkers {
     const physical = this.physical;
     physical.read(walk.entryHi, walk.entryLo);
     const step = stepWalk(format, walk, physical.wordHi, physical.wordLo);
-    let delay = 0;
-    if (walk.update === 1) {
-      delay = this.update(walk.updateHi, walk.updateLo, walk.updateWordHi, walk.updateWordLo);
-    }
+    const delay = this.updateOf(walk);
     if (step === Step.Read) this.translations.fillStructure(space, space.stage, format, walk);
     else if (step === Step.Done) withhold(m);
     this.follow(m, step, delay);
@@ -309,7 +305,7 @@ export class Walkers {
     const second = formats[space.secondFormat]!;
     const { guestHi, guestLo } = two;
     if (t.lookupSecond(space, guestHi, guestLo, two.guestAccess)) {
-      return translatedTwoStage(two, formats[space.format]!, t.outHi, t.outLo, t.outSizeLg2, t.permissions);
+      return translatedTwoStage(two, t.outHi, t.outLo, t.outSizeLg2, t.permissions);
     }
     const { secondLevels } = space;
     return t.resume(space, Stage.Second, second, secondLevels, guestHi, guestLo)
@@ -322,20 +318,29 @@ export class Walkers {
     const { formats } = this.architecture;
     const first = formats[space.format]!;
     const second = formats[space.secondFormat]!;
-    const physical = this.physical;
+    const { physical, translations: t } = this;
+    const { stage } = two;
     physical.read(two.entryHi, two.entryLo);
     const step = stepTwoStage(two, first, second, physical.wordHi, physical.wordLo);
-    let delay = 0;
-    if (two.update === 1) delay = this.update(two.updateHi, two.updateLo, two.updateWordHi, two.updateWordLo);
-    const t = this.translations;
-    if (two.consumed === Consumed.FirstTable) t.fillStructure(space, Stage.Nested, first, two.first);
-    else if (two.consumed === Consumed.SecondTable) t.fillStructure(space, Stage.Second, second, two.second);
-    else if (two.consumed === Consumed.SecondLeaf && two.target !== Target.Final) t.fillSecond(space, two.second);
+    let delay = this.updateOf(two.second);
+    if (two.update === 1) delay += this.store(two.updateHi, two.updateLo, two.updateWordHi, two.updateWordLo);
+    const cursor = stage === 1 ? two.first : two.second;
+    if (two.secondDone === 1) {
+      if (two.target !== Target.Final) t.fillSecond(space, two.second);
+    } else if (step !== Step.Fault && cursor.level !== cursor.consumedLevel) {
+      if (stage === 1) t.fillStructure(space, Stage.Nested, first, cursor);
+      else t.fillStructure(space, Stage.Second, second, cursor);
+    }
     this.followTwo(m, step, delay);
   }
 
+  /** Time of the update that a walk asks for. */
+  private updateOf(walk: Walk): number {
+    return walk.update === 1 ? this.store(walk.updateHi, walk.updateLo, walk.updateWordHi, walk.updateWordLo) : 0;
+  }
+
   /** Hardware sets accessed or dirty bits; returns the time. */
-  private update(hi: number, lo: number, wordHi: number, wordLo: number): number {
+  private store(hi: number, lo: number, wordHi: number, wordLo: number): number {
     const delay = this.memory.hardwareWrite(this.kernel.clock[0]!, this.socket, hi, lo, 8);
     this.physical.write(hi, lo, wordHi, wordLo);
     return delay;

@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { Access } from '../protocol/access.js';
 import { compileFormat, EntryKind, Permission, Row } from './format.js';
 import { vtdSecondStage } from './formats/vtdss.js';
+import { riscv } from './formats/riscv.js';
 import { x86FirstStage } from './formats/x86_64.js';
-import { riscv } from './testing/riscv.js';
 
+const sv = { hostAddressWidth: 50, hardwareUpdates: true, napot: false, pageTypes: false };
 const second = vtdSecondStage({
   ...{ hostAddressWidth: 46, guestAddressWidth: 48, largestPageLg2: 30 },
   ...{ scalable: false, snoopControl: false, accessedDirty: true },
@@ -40,22 +41,23 @@ describe('compileFormat', () => {
   it('knows what a permission set becomes', () => {
     const format = compileFormat(second);
     expect(format.permissionsFor(Access.None)).toBe(-1);
-    expect(format.granted[format.permissionsFor(Access.Write)]).toBe(
-      Permission.Write | Permission.Execute | Permission.User,
-    );
+    expect(format.templates.granted[format.permissionsFor(Access.Write)]).toBe(Permission.All & ~Permission.Read);
     const first = compileFormat(x86FirstStage({ hostAddressWidth: 46, largestPageLg2: 30, executeDisable: true }));
-    expect(first.granted[first.permissionsFor(Access.Write)]).toBe(
+    expect(first.templates.granted[first.permissionsFor(Access.Write)]).toBe(
+      Permission.All & ~(Permission.Execute | Permission.SupervisorExecute),
+    );
+    const leafOnly = compileFormat(riscv({ ...sv, secondStage: false }));
+    expect(leafOnly.permissionsFor(Access.None)).toBe(-1);
+    expect(leafOnly.templates.granted[leafOnly.permissionsFor(Access.Write)]).toBe(
       Permission.Read | Permission.Write | Permission.User,
     );
-    const leafOnly = compileFormat(riscv(3, 50, false));
-    expect(leafOnly.permissionsFor(Access.Write)).toBe(-1);
   });
 
   it('takes root tables of more than one page and canonical widths from the numbers', () => {
-    const format = compileFormat(riscv(3, 50, true));
-    expect([format.rootBytes, format.tableBytes, format.inputWidth(3)]).toEqual([16384, 4096, 41]);
-    expect(compileFormat(riscv(3, 50, false)).mappableBytes(3)).toBe(2 ** 38);
-    expect(format.leafSizes).toEqual([30, 21, 12]);
+    const format = compileFormat(riscv({ ...sv, secondStage: true }));
+    expect([format.rootBytes(3, 41), format.tableBytes, format.inputWidth(3)]).toEqual([16384, 4096, 41]);
+    expect(compileFormat(riscv({ ...sv, secondStage: false })).mappableBytes(39)).toBe(2 ** 38);
+    expect(format.templates.leafSizes).toEqual([48, 39, 30, 21, 12]);
   });
 
   it('says which field or level a description forgot', () => {

@@ -1,32 +1,73 @@
-import type { Format } from './format.js';
-import { Fault, Step, Walk } from './walk.js';
+/**
+ * A two-stage walk: every table address of the first stage, and what it translates to, is a guest address that the second stage
+ * translates. One step function over a record with two cursors; no recursion. A step that returns Step.Translate wants the host
+ * address of guestHi:guestLo. The caller answers with `translatedTwoStage` (it knew it), or begins a second-stage walk with
+ * `startSecond` or `resumeSecond`; that walk's end answers by itself, and the record goes on where it was.
+ * Not modelled: a second stage that is itself nested.
+ */
+import type { PhysicalMemory } from '../memory/physical.js';
+import { type Format, Permission } from './format.js';
+import { denied, Fault, resumeWalk, Step, startWalk, stepWalk, Walk } from './walk.js';
+
+/** What the guest address that is being translated is: faults report it. */
 export const enum Target {
+  /** A directory or its entry; the caller asked for it with `translateOnly`. */
   Directory,
+  /** An entry of a first-stage table. */
   Table,
+  /** The address that the first stage translated to. */
   Final,
 }
-export const enum Consumed {
-  None,
-  FirstTable,
-  FirstLeaf,
-  SecondTable,
-  SecondLeaf,
+
+/** What happens once the guest address is translated. */
+const enum Purpose {
+  /** Nothing further: the host address is the result. */
+  Finish,
+  /** The first-stage entry there is read. */
+  ReadEntry,
+  /** The first-stage entry there is updated; then the walk goes on. */
+  UpdateEntry,
+  /** It is combined with the first stage's result. */
+  Combine,
 }
+
+/** What the second stage is asked for: it has no privilege of its own, but formats that ask for User pages must grant it. */
+const SECOND_STAGE = Permission.Read | Permission.Write | Permission.Execute | Permission.SupervisorExecute;
+
 export class TwoStageWalk {
-  first = new Walk();
-  second = new Walk();
+  /** The caller sets `first.inputHi`, `first.inputLo` and `first.access` before the start; entry addresses in it are guest addresses. */
+  readonly first: Walk = new Walk();
+  /** After its end, what a second-stage TLB keeps: inputHi:inputLo, outHi:outLo, sizeLg2, permissions, clean. */
+  readonly second: Walk = new Walk();
+  /** Stage whose entry is to be read next, or was read last. */
+  stage = 1;
+  /** 1 if the last step ended a second-stage walk with a translation. */
+  secondDone = 0;
   target: Target = Target.Final;
-  consumed: Consumed = Consumed.None;
+  /** The guest address to translate, and the permissions it needs. */
   guestHi = 0;
   guestLo = 0;
   guestAccess = 0;
+  private purpose: Purpose = Purpose.Finish;
+  /** What the first stage said before its update had to wait for a translation. */
+  private held: Step = Step.Done;
+
+  /** Host address of the entry to read. */
   entryHi = 0;
   entryLo = 0;
+  /** Entries of both stages consumed since start or resume. */
+  reads = 0;
+  /**
+   * 1 if hardware must update a first-stage entry: a locked read-modify-write of this word, at a host address. An update of a
+   * second-stage entry is in `second` (`second.update` and its address and word); one step can ask for both, the second's first.
+   */
   update = 0;
   updateHi = 0;
   updateLo = 0;
   updateWordHi = 0;
   updateWordLo = 0;
+
+  /** When done: host address, the smaller page size, permissions that both stages grant, and the leaf marks of both. */
   outHi = 0;
   outLo = 0;
   sizeLg2 = 0;
@@ -34,29 +75,244 @@ export class TwoStageWalk {
   clean = 0;
   global = 0;
   fault: Fault = Fault.None;
-  faultStage = 1;
+  /** Stage that the fault is of. */
+  faultStage = 0;
+
+  /** Wants `hi:lo` translated. */
+  ask(target: Target, hi: number, lo: number, access: number, purpose: Purpose): Step {
+    this.target = target;
+    this.guestHi = hi;
+    this.guestLo = lo;
+    this.guestAccess = access;
+    this.purpose = purpose;
+    return Step.Translate;
+  }
+
+  begin(): void {
+    this.reads = 0;
+    this.settle();
+    this.clean = 0;
+    this.global = 0;
+    this.fault = Fault.None;
+    this.faultStage = 0;
+  }
+
+  /** What the last step asked for has been done. */
+  settle(): void {
+    this.update = 0;
+    this.second.update = 0;
+    this.secondDone = 0;
+  }
+
+  fail(stage: number, fault: Fault): Step {
+    this.fault = fault;
+    this.faultStage = stage;
+    return Step.Fault;
+  }
+
+  /** The first stage said `step`: its next entry, or its result, needs the second stage. */
+  proceed(step: Step): Step {
+    const { first } = this;
+    if (step === Step.Fault) return this.fail(1, first.fault);
+    if (step === Step.Read) {
+      return this.ask(Target.Table, first.entryHi, first.entryLo, Permission.Read | Permission.User, Purpose.ReadEntry);
+    }
+    const access = first.access === 0 ? 0 : (first.access & SECOND_STAGE) | Permission.User;
+    return this.ask(Target.Final, first.outHi, first.outLo, access, Purpose.Combine);
+  }
+
+  /** The first stage consumed an entry; an update of it needs permission to write there. */
+  consumed(step: Step): Step {
+    const { first } = this;
+    if (first.update === 0) return this.proceed(step);
+    this.held = step;
+    const access = Permission.Read | Permission.Write | Permission.User;
+    return this.ask(Target.Table, first.updateHi, first.updateLo, access, Purpose.UpdateEntry);
+  }
+
+  /** guestHi:guestLo is at hi:lo. */
+  arrive(hi: number, lo: number, sizeLg2: number, permissions: number, clean: number): Step {
+    const { first } = this;
+    if (this.purpose === Purpose.ReadEntry) {
+      this.stage = 1;
+      this.entryHi = hi;
+      this.entryLo = lo;
+      return Step.Read;
+    }
+    if (this.purpose === Purpose.UpdateEntry) {
+      this.updateHi = hi;
+      this.updateLo = lo;
+      this.updateWordHi = first.updateWordHi;
+      this.updateWordLo = first.updateWordLo;
+      this.update = 1;
+      return this.proceed(this.held);
+    }
+    const combine = this.purpose === Purpose.Combine;
+    this.outHi = hi;
+    this.outLo = lo;
+    this.sizeLg2 = combine ? Math.min(first.sizeLg2, sizeLg2) : sizeLg2;
+    this.permissions = combine ? first.permissions & permissions : permissions;
+    this.clean = combine ? first.clean | clean : clean;
+    this.global = combine ? first.global : 0;
+    return Step.Done;
+  }
 }
-export function startTwoStage(_r: TwoStageWalk, _f: Format, _rh: number, _rl: number, _h: number, _i: number): Step {
-  return Step.Fault;
+
+/** Starts at a root table whose address is a guest address. Returns Step.Translate, or Step.Fault for an illegal input address. */
+export function startTwoStage(
+  record: TwoStageWalk,
+  firstFormat: Format,
+  rootHi: number,
+  rootLo: number,
+  height: number,
+  inputLg2: number,
+): Step {
+  record.begin();
+  return record.proceed(startWalk(firstFormat, record.first, rootHi, rootLo, height, inputLg2));
 }
-export function resumeTwoStage(_r: TwoStageWalk, _f: Format, _rh: number, _rl: number, _l: number, _p: number): Step {
-  return Step.Fault;
+
+/** Continues from a first-stage table (guest address) that a paging-structure cache knew. Returns Step.Translate. */
+export function resumeTwoStage(
+  record: TwoStageWalk,
+  firstFormat: Format,
+  tableHi: number,
+  tableLo: number,
+  level: number,
+  permissions: number,
+): Step {
+  record.begin();
+  return record.proceed(resumeWalk(firstFormat, record.first, tableHi, tableLo, level, permissions));
 }
-export function translateOnly(_r: TwoStageWalk, _h: number, _l: number, _a: number, _t: Target): Step {
-  return Step.Fault;
+
+/** Only the second stage: a directory pointer, or a request whose first stage is off. Ends with Step.Done. Returns Step.Translate. */
+export function translateOnly(record: TwoStageWalk, hi: number, lo: number, access: number, target: Target): Step {
+  record.begin();
+  return record.ask(target, hi, lo, access, Purpose.Finish);
 }
-export function translatedTwoStage(_r: TwoStageWalk, _f: Format, _h: number, _l: number, _s: number, _p: number): Step {
-  return Step.Fault;
+
+/**
+ * Answers Step.Translate from a second-stage TLB: guestHi:guestLo is at hi:lo in a page of `sizeLg2` with `permissions`. An entry
+ * that lacks Write only because its dirty state was clean must not be used for a write: walk instead.
+ */
+export function translatedTwoStage(
+  record: TwoStageWalk,
+  hi: number,
+  lo: number,
+  sizeLg2: number,
+  permissions: number,
+): Step {
+  record.settle();
+  const missing = record.guestAccess & ~permissions;
+  return missing === 0 ? record.arrive(hi, lo, sizeLg2, permissions, 0) : record.fail(2, denied(missing));
 }
-export function startSecond(_r: TwoStageWalk, _f: Format, _rh: number, _rl: number, _h: number, _i: number): Step {
-  return Step.Fault;
+
+/** Prepares the second-stage cursor for guestHi:guestLo. */
+function aimSecond(record: TwoStageWalk): Walk {
+  const { second } = record;
+  record.settle();
+  second.inputHi = record.guestHi;
+  second.inputLo = record.guestLo;
+  second.access = record.guestAccess;
+  return second;
 }
-export function resumeSecond(_r: TwoStageWalk, _f: Format, _rh: number, _rl: number, _h: number, _i: number): Step {
-  return Step.Fault;
+
+function afterSecond(record: TwoStageWalk, step: Step): Step {
+  const { second } = record;
+  if (step === Step.Fault) return record.fail(2, second.fault);
+  if (step === Step.Done) {
+    record.secondDone = 1;
+    return record.arrive(second.outHi, second.outLo, second.sizeLg2, second.permissions, second.clean);
+  }
+  record.stage = 2;
+  record.entryHi = second.entryHi;
+  record.entryLo = second.entryLo;
+  return step;
 }
-export function stepTwoStage(_r: TwoStageWalk, _f: Format, _s: Format, _h: number, _l: number): Step {
-  return Step.Fault;
+
+/** Answers Step.Translate by a walk from the second stage's root. Returns Step.Read or Step.Fault. */
+export function startSecond(
+  record: TwoStageWalk,
+  secondFormat: Format,
+  rootHi: number,
+  rootLo: number,
+  height: number,
+  inputLg2: number,
+): Step {
+  return afterSecond(record, startWalk(secondFormat, aimSecond(record), rootHi, rootLo, height, inputLg2));
 }
-export function refuseTwoStage(_r: TwoStageWalk): Step {
-  return Step.Fault;
+
+/** Answers Step.Translate by a walk from a second-stage table that a paging-structure cache knew. Returns Step.Read. */
+export function resumeSecond(
+  record: TwoStageWalk,
+  secondFormat: Format,
+  tableHi: number,
+  tableLo: number,
+  level: number,
+  permissions: number,
+): Step {
+  return afterSecond(record, resumeWalk(secondFormat, aimSecond(record), tableHi, tableLo, level, permissions));
+}
+
+/** Consumes the word read at entryHi:entryLo. Afterwards the caller also stores what `second.update` and `update` ask for. */
+export function stepTwoStage(
+  record: TwoStageWalk,
+  firstFormat: Format,
+  secondFormat: Format,
+  hi: number,
+  lo: number,
+): Step {
+  record.reads = (record.reads + 1) | 0;
+  record.settle();
+  if (record.stage === 1) return record.consumed(stepWalk(firstFormat, record.first, hi, lo));
+  return afterSecond(record, stepWalk(secondFormat, record.second, hi, lo));
+}
+
+/** The read that the walk waits for failed. */
+export function refuseTwoStage(record: TwoStageWalk): Step {
+  return record.fail(record.stage, Fault.TableAccess);
+}
+
+/** Where a stage's tables are. */
+export interface Root {
+  readonly hi: number;
+  readonly lo: number;
+  readonly height: number;
+  readonly inputLg2: number;
+}
+
+/** Goes on until the walk is over, without caches and in no time: for software look-ups, tools and tests. */
+export function finishTwoStage(
+  record: TwoStageWalk,
+  step: Step,
+  firstFormat: Format,
+  secondFormat: Format,
+  memory: PhysicalMemory,
+  root: Root,
+): Step {
+  let next = step;
+  while (next === Step.Read || next === Step.Translate) {
+    if (next === Step.Translate) {
+      next = startSecond(record, secondFormat, root.hi, root.lo, root.height, root.inputLg2);
+      continue;
+    }
+    memory.read(record.entryHi, record.entryLo);
+    next = stepTwoStage(record, firstFormat, secondFormat, memory.wordHi, memory.wordLo);
+    const { second } = record;
+    if (second.update === 1) memory.write(second.updateHi, second.updateLo, second.updateWordHi, second.updateWordLo);
+    if (record.update === 1) memory.write(record.updateHi, record.updateLo, record.updateWordHi, record.updateWordLo);
+  }
+  return next;
+}
+
+/** A whole two-stage walk at once, from cold. */
+export function runTwoStage(
+  record: TwoStageWalk,
+  firstFormat: Format,
+  secondFormat: Format,
+  memory: PhysicalMemory,
+  first: Root,
+  second: Root,
+): Step {
+  const step = startTwoStage(record, firstFormat, first.hi, first.lo, first.height, first.inputLg2);
+  return finishTwoStage(record, step, firstFormat, secondFormat, memory, second);
 }

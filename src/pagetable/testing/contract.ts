@@ -8,7 +8,7 @@ import { FrameAllocator, OutOfMemory } from '../../memory/frames.js';
 import { PhysicalMemory } from '../../memory/physical.js';
 import { Access } from '../../protocol/access.js';
 import { EntryKind, type Format, Permission, Row } from '../format.js';
-import { bestPageSize, high } from '../page-size.js';
+import { high, PageSizes } from '../page-size.js';
 import { type FreeTables, PageTable } from '../table.js';
 import { Fault, resumeWalk, runWalk, Step, startWalk, stepWalk, Walk } from '../walk.js';
 import { PageTableError } from '../work.js';
@@ -60,7 +60,7 @@ export class Machine {
         }
       }
     };
-    visit(this.table.root, this.format.rootBytes, this.table.levels);
+    visit(this.table.root, this.table.rootBytes, this.table.levels);
     return { pages, words };
   }
 }
@@ -97,7 +97,7 @@ function checkAddress(machine: Machine, leaf: Leaf | undefined, iova: number): v
   }
   const out = leaf.pa + (iova - leaf.iova);
   expect(table.lookup(iova)).toBe(out);
-  const granted = format.granted[format.permissionsFor(leaf.access)]!;
+  const granted = format.templates.granted[format.permissionsFor(leaf.access)]!;
   for (const access of [0, Access.Read, Access.Write, Access.Execute, Access.Read | Access.Write]) {
     const result = machine.walk(iova, access | Permission.User);
     if ((access & ~granted) !== 0) {
@@ -108,15 +108,15 @@ function checkAddress(machine: Machine, leaf: Leaf | undefined, iova: number): v
     expect(result.step).toBe(Step.Done);
     expect(result.out).toBe(out);
     expect(result.walk.sizeLg2).toBe(leaf.sizeLg2);
-    expect(result.walk.reads).toBe(table.levels - format.levelOfSize[leaf.sizeLg2]! + 1);
+    expect(result.walk.reads).toBe(table.levels - format.templates.levelOfSize[leaf.sizeLg2]! + 1);
     expect(result.walk.permissions & 7).toBe(granted & 7);
   }
 }
 
 /** Registers the contract for tables of `height` levels. */
 export function checkFormatContract(title: string, format: Format, height: number): void {
-  const limit = Math.min(format.mappableBytes(height), 2 ** 53);
-  const sizes = format.leafSizes.filter((size) => format.levelOfSize[size]! <= height);
+  const limit = Math.min(format.mappableBytes(format.inputWidth(height)), 2 ** 53);
+  const sizes = format.templates.leafSizes.filter((size) => format.templates.levelOfSize[size]! <= height);
   const paLimit = 2 ** format.hostAddressWidth;
   const accesses = [1, 2, 3, 5, 7].filter((access) => format.permissionsFor(access) >= 0);
   const size = fc.constantFrom(...sizes);
@@ -143,7 +143,7 @@ export function checkFormatContract(title: string, format: Format, height: numbe
           if (iova > 0) checkAddress(machine, undefined, iova - 1);
           if (iova + 2 ** sizeLg2 < limit) checkAddress(machine, undefined, iova + 2 ** sizeLg2);
           const { work } = machine.table;
-          const tables = height - format.levelOfSize[sizeLg2]!;
+          const tables = height - format.templates.levelOfSize[sizeLg2]!;
           expect([work.leaves, work.entries, work.tablesAllocated]).toEqual([1, 1 + tables, tables]);
         }),
         { numRuns: 30 },
@@ -158,7 +158,7 @@ export function checkFormatContract(title: string, format: Format, height: numbe
           const iova = (a * 2 ** k * FRAME) % limit;
           const pa = (b * 2 ** k * FRAME) % paLimit;
           const bytes = (pages + 1) * FRAME;
-          const found = bestPageSize(format, height, iova, pa, bytes, largest);
+          const found = new PageSizes(format, height).best(iova, pa, bytes, largest);
           expect(found).toBe(naiveSize(sizes, iova, pa, bytes, largest));
         }),
         { numRuns: 200 },
@@ -276,7 +276,7 @@ export function checkFormatContract(title: string, format: Format, height: numbe
     });
 
     it('leaves the translations alone when memory runs out', () => {
-      const rootFrames = format.rootBytes / FRAME;
+      const rootFrames = format.rootBytes(height, format.inputWidth(height)) / FRAME;
       for (let spare = 0; spare < height; spare++) {
         const frames = rootFrames + height - 1 + spare;
         const machine = new Machine(format, height, 'covered', frames);
@@ -302,7 +302,7 @@ export function checkFormatContract(title: string, format: Format, height: numbe
       full.inputHi = high(iova + 8);
       full.inputLo = (iova + 8) | 0;
       full.access = Access.Read | Permission.User;
-      let step = startWalk(format, full, high(table.root), table.root | 0, height);
+      let step = startWalk(format, full, high(table.root), table.root | 0, height, format.inputWidth(height));
       const held: [number, number, number, number, number][] = [];
       while (step === Step.Read) {
         memory.read(full.entryHi, full.entryLo);
