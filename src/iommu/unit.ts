@@ -33,6 +33,11 @@ export class UnitCounters {
   missStalls = 0;
 }
 
+/** Knows every translation: sets the output address of a request, or refuses it. */
+export interface Oracle {
+  answer(tlp: Event, requester: number, needed: number): boolean;
+}
+
 export class IommuUnit implements Translator {
   readonly queue: TransactionQueue;
   readonly translations: Translations;
@@ -51,6 +56,8 @@ export class IommuUnit implements Translator {
   private observer: Observer | null = null;
   /** Told when the older epoch has drained. */
   onDrained: (() => void) | null = null;
+  /** Answers instead of caches and walkers. */
+  oracle: Oracle | null = null;
 
   constructor(
     readonly index: number,
@@ -95,6 +102,10 @@ export class IommuUnit implements Translator {
 
   /** Op.IommuLookup. */
   lookup(tlp: Event): void {
+    if (this.oracle !== null) {
+      this.consult(this.oracle, tlp);
+      return;
+    }
     const space = this.architecture.contexts.find(this.requesters[tlp.source]!, tlp.context, true);
     if (space === null) {
       this.walkers.miss(tlp);
@@ -117,6 +128,14 @@ export class IommuUnit implements Translator {
       tlp.outLo = t.outLo;
       this.ready(tlp);
     } else this.walkers.miss(tlp);
+  }
+
+  private consult(oracle: Oracle, tlp: Event): void {
+    if (!oracle.answer(tlp, this.requesters[tlp.source]!, this.neededBy(tlp.flags))) {
+      this.counters.aborted++;
+      tlp.flags |= TlpFlag.Aborted;
+    }
+    this.ready(tlp);
   }
 
   /** Permissions a request needs: a DMA without privilege is a user's. */

@@ -226,6 +226,7 @@ export class Os implements StoreWatch, DeviceClient {
         statistics: statistics.invalidation,
         queueLocks: statistics.queueLocks,
         invalidationHint: spec.invalidationHint,
+        ranges: machine.sockets.map(({ frames: { base, size } }) => ({ base, size })),
         units: machine.units.map(({ spec: unit, socket }) =>
           unit.architecture === architecture ? { spec: unit, frames: machine.sockets[socket]!.frames } : null,
         ),

@@ -1,4 +1,5 @@
 /** The driver of each IOMMU architecture. */
+import { IdealDriver } from './ideal/driver.js';
 import type { IommuDriver } from './iommu-driver.js';
 import type { UnitSpec } from './spec.js';
 import type { UnitDriverEnvironment } from './unit-environment.js';
@@ -8,6 +9,7 @@ export type DriverName = Exclude<UnitSpec['architecture'], 'none'>;
 
 const DRIVERS: Readonly<Partial<Record<DriverName, new (environment: UnitDriverEnvironment) => IommuDriver>>> = {
   vtd: VtdDriver,
+  ideal: IdealDriver,
 };
 
 export function makeDriver(architecture: DriverName, environment: UnitDriverEnvironment): IommuDriver {

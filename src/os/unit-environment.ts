@@ -7,6 +7,7 @@ import type { RegisterBus } from '../protocol/registers.js';
 import type { InvalidationStatistics } from './invalidation-statistics.js';
 import type { LockStatistics } from './lock.js';
 import type { Scheduler } from './scheduler.js';
+import type { MemoryRange } from './identity-table.js';
 import type { CostSpec, UnitSpec } from './spec.js';
 
 export interface UnitDriverEnvironment {
@@ -19,6 +20,8 @@ export interface UnitDriverEnvironment {
   readonly statistics: InvalidationStatistics;
   readonly queueLocks: LockStatistics;
   readonly invalidationHint: boolean;
+  /** All memory of the machine. */
+  readonly ranges: readonly MemoryRange[];
   /** By unit number; null where a unit is of another architecture. */
   readonly units: readonly ({ readonly spec: UnitSpec; readonly frames: FrameAllocator } | null)[];
 }

@@ -1,5 +1,6 @@
 /** Builds IOMMU units: the one place that knows every architecture. */
 import type { Hardware } from '../iommu/architecture.js';
+import { buildIdeal } from '../iommu/arch/ideal/ideal.js';
 import { buildVtd } from '../iommu/arch/vtd/build.js';
 import type { ArchitectureName, IommuSpec } from '../iommu/spec.js';
 import type { Surroundings } from '../iommu/surroundings.js';
@@ -15,6 +16,7 @@ type Build = (name: string, index: number, spec: IommuSpec, surroundings: Surrou
 
 const BUILDERS: Readonly<Partial<Record<ArchitectureName, Build>>> = {
   vtd: buildVtd,
+  ideal: buildIdeal,
 };
 
 /** Whether requests to the unit are translated at all. */

@@ -11,9 +11,7 @@ import {
   Granularity,
   PasidCacheGranularity,
 } from '../../iommu/arch/vtd/format.js';
-import { compileFormat, type Format } from '../../pagetable/format.js';
-import { vtdSecondStage } from '../../pagetable/formats/vtdss.js';
-import { x86FirstStage } from '../../pagetable/formats/x86_64.js';
+import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import type { Device } from '../device.js';
 import type { CacheTag, Domain } from '../domain.js';
@@ -23,6 +21,7 @@ import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import { addressMask, blockStart } from './flush-range.js';
 import { DESCRIPTOR_WORDS } from './queue.js';
+import { firstStageFormat, secondStageFormat, usesFirstStage } from './formats.js';
 import { VtdUnit } from './unit.js';
 
 /** Descriptors submitted at once (QI_MAX_BATCHED_DESC_COUNT). */
@@ -45,7 +44,13 @@ export class VtdDriver implements IommuDriver {
     this.units = environment.units.map((unit, id) =>
       unit === null ? null : new VtdUnit(id, unit.spec, unit.frames, environment),
     );
-    this.formats = environment.units.map((unit) => (unit === null ? null : tableFormat(unit.spec)));
+    this.formats = environment.units.map((unit) =>
+      unit === null
+        ? null
+        : usesFirstStage(unit.spec)
+          ? firstStageFormat(unit.spec)
+          : secondStageFormat(unit.spec, unit.spec.levels),
+    );
   }
 
   createTable(unit: number): PageTable {
@@ -183,27 +188,4 @@ export class VtdDriver implements IommuDriver {
 function batchOf(domain: Domain): Int32Array {
   domain.batch ??= new Int32Array(BATCH * DESCRIPTOR_WORDS);
   return domain.batch;
-}
-
-function usesFirstStage(spec: UnitSpec): boolean {
-  return spec.mode === 'scalable' && spec.stage === 'first';
-}
-
-function tableFormat(spec: UnitSpec): Format {
-  const { hostAddressWidth, mode } = spec;
-  let largestPageLg2 = 12;
-  while (2 ** largestPageLg2 < spec.largestPage) largestPageLg2++;
-  if (usesFirstStage(spec)) {
-    return compileFormat(x86FirstStage({ hostAddressWidth, largestPageLg2, executeDisable: false }));
-  }
-  return compileFormat(
-    vtdSecondStage({
-      hostAddressWidth,
-      guestAddressWidth: 12 + 9 * spec.levels,
-      largestPageLg2,
-      scalable: mode === 'scalable',
-      snoopControl: true,
-      accessedDirty: false,
-    }),
-  );
 }

@@ -4,7 +4,9 @@
  */
 import { encodeQueueAddress, encodeRootTableAddress, GlobalBit, Register } from '../../iommu/arch/vtd/format.js';
 import type { FrameAllocator } from '../../memory/frames.js';
+import { identityTable } from '../identity-table.js';
 import type { UnitSpec } from '../spec.js';
+import { secondStageFormat } from './formats.js';
 import { InvalidationQueue } from './queue.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { VtdTables } from './tables.js';
@@ -27,7 +29,13 @@ export class VtdUnit {
     frames: FrameAllocator,
     environment: UnitDriverEnvironment,
   ) {
-    this.tables = new VtdTables(spec, environment.memory, frames);
+    const { memory, ranges } = environment;
+    const { secondLevels } = spec;
+    const host =
+      spec.stage === 'nested'
+        ? identityTable(secondStageFormat(spec, secondLevels), memory, frames, secondLevels, ranges)
+        : null;
+    this.tables = new VtdTables(spec, memory, frames, host?.root ?? 0);
     const scalable = spec.mode === 'scalable';
     const { sizeLg2 } = spec.invalidation;
     const descriptorLg2 = scalable ? 5 : 4;
