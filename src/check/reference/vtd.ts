@@ -57,7 +57,10 @@ class Request {
   /** Requests without PASID, 9.3. */
   legacy(): Granted {
     const { unit, access, conditions } = this;
-    const [lo, hi] = unit.memory.read(this.contextTable(false) + 16n * BigInt(access.rid & 0xff), 2) as [bigint, bigint];
+    const [lo, hi] = unit.memory.read(this.contextTable(false) + 16n * BigInt(access.rid & 0xff), 2) as [
+      bigint,
+      bigint,
+    ];
     if ((lo & 2n) !== 0n) this.faultsOff = true;
     if ((lo & 1n) === 0n) throw new Blocked('LCT.2');
     if ((lo & (unit.aboveHost(63) | 0xff0n)) !== 0n || field(hi, 7, 7) !== 0n || hi >> 24n !== 0n) {
