@@ -97,7 +97,7 @@ export function scalableDevice(fleet: Fleet, sound: boolean): Site[] {
   const tablesWithFlaws = new Set<number>();
   const enter = (pasid: number | null, fault: PasidFlaw | null): void => {
     const number = pasid ?? 0;
-    const space = image.pick(fleet.spaces);
+    const space = sound && pasid === null ? fleet.spaces[0]! : image.pick(fleet.spaces);
     const usable = flaw === null && fault === null;
     sites.push({ rid, pasid, supervisor: false, usable, space, kinds });
     if (fault === 'directory') {

@@ -41,7 +41,8 @@ export class Fleet {
 
   private space(number: number): Space {
     const { image, traits } = this;
-    const type = image.pick(traits.types);
+    // The first space translates.
+    const type = image.pick(number === 0 ? traits.types.filter((each) => each !== 'pass') : traits.types);
     return buildSpace(
       image,
       {

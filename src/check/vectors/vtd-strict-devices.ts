@@ -37,8 +37,6 @@ interface Frame {
   readonly rid: number;
   readonly tables: PasidTables;
   readonly sound: boolean;
-  /** PASIDs below this number are in the directory. */
-  readonly limit: number;
   readonly requesterPrivileged: boolean;
 }
 
@@ -145,9 +143,10 @@ export function strictDevice(fleet: Fleet, sound: boolean): Site[] {
   const rid = fleet.requester(flaw === 'root-absent' || flaw === 'root-reserved');
   const size = image.chance(60) ? 0 : image.random.below(7);
   const tables = new PasidTables(image, size);
+  // PASIDs below this number are in the directory.
   const limit = 1 << (size + 13);
   const requesterPrivileged = traits.privileges && image.chance(40);
-  const frame: Frame = { rid, tables, sound, limit, requesterPrivileged };
+  const frame: Frame = { rid, tables, sound, requesterPrivileged };
   const requesterPasid = image.chance(50) ? 0 : image.random.below(limit);
 
   const taken = new Set<number>();

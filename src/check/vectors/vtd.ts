@@ -111,8 +111,11 @@ function accesses(image: Image, traits: Traits, sites: readonly Site[]): VectorA
     if (broken && image.chance(70)) return { site, iova: input(image, site.space), kind: image.pick(site.kinds) };
     return refused(image, traits, site, site.kinds);
   };
+  // The first request of a common scalable vector is translated by PASID 0 of a device without flaws, so that whoever replays the
+  // vector can see there whether it is about the first stage or the second.
+  const first = good.length > 0 && good[0] === sites[0] ? granted(image, sites[0]!, sites[0]!.kinds) : null;
   return Array.from({ length: 16 + image.random.below(49) }, (_, id) => {
-    const { site, iova, kind } = draw();
+    const { site, iova, kind } = (id === 0 ? first : null) ?? draw();
     const access = { id, rid: site.rid, pasid: site.pasid, iova: iova + offset(image), kind };
     return site.supervisor && site.pasid !== null ? { ...access, privileged: true } : access;
   });
