@@ -338,7 +338,7 @@ export class Stage2Space implements TableSource {
     const { dice, mode } = this;
     const access = flavour === 'readOnly' ? 1n : flavour === 'writeOnly' ? 2n : flavour === 'noAccess' ? 0n : 3n;
     // XN[1:0] matters to instruction accesses only.
-    const never = mode.permissions ? dice.bits(2) << 53n : dice.chance(20) ? dice.bits(2) << 53n : 0n;
+    const never = dice.chance(mode.permissions ? 40 : 20) ? dice.bits(2) << 53n : 0n;
     return (
       (level === 3 ? 3n : 1n) |
       (dice.pick([0xfn, 0x5n, 0x1n, 0x0n]) << 2n) |
@@ -356,7 +356,7 @@ export class Stage2Space implements TableSource {
     const { dice, mode } = this;
     for (;;) {
       const granuleLg2 = mode.wide && dice.chance(75) ? 16 : dice.pick(GRANULES);
-      const startField = dice.below(3);
+      const startField = nested && dice.chance(25) ? 2 : dice.below(3);
       const startLevel = (granuleLg2 === 12 ? 2 : 3) - startField;
       const shift = levelShift(granuleLg2, startLevel);
       const widest = Math.min(oas, granuleLg2 === 16 ? 52 : 48, mode.emulator ? this.outputBits : 52);
@@ -425,11 +425,11 @@ export class Stage1Space {
       (1n << 31n) |
       (BigInt(this.sizeField) << 32n) |
       bit(dice.chance(12), 35) |
-      bit(dice.chance(mode.permissions ? 40 : 10), 36) |
+      bit(dice.chance(mode.permissions ? 25 : 10), 36) |
       bit(dice.chance(10), 37) |
       bit(this.ignoreTopByte[0], 38) |
       bit(this.ignoreTopByte[1], 39) |
-      bit(dice.chance(mode.permissions ? 30 : 10), 40) |
+      bit(dice.chance(mode.permissions ? 15 : 10), 40) |
       (1n << 41n) |
       bit(this.updateDirty, 42) |
       bit(this.updateAccessFlag, 43) |
@@ -560,19 +560,19 @@ export class Stage1Space {
     if (mode.emulator)
       return bit(guarded && dice.chance(60), 62) | (dice.chance(25) ? dice.bits(2) << 59n : 0n) | secure | ignored;
     if (mode.permissions || mode.strict)
-      return (dice.chance(30) ? 1n << BigInt(dice.between(59, 62)) : 0n) | secure | ignored;
+      return (dice.chance(15) ? 1n << BigInt(dice.between(59, 62)) : 0n) | secure | ignored;
     return secure | ignored;
   }
 
   private attributes(flavour: Flavour1, level: number): bigint {
     const { dice, mode } = this;
-    const privilegedOnly = (mode.permissions === true && dice.chance(45)) || (mode.strict === true && dice.chance(10));
-    const never = mode.permissions ? 60 : 20;
+    const privilegedOnly = (mode.permissions === true && dice.chance(25)) || (mode.strict === true && dice.chance(10));
+    const never = mode.permissions ? 35 : 20;
     return (
       (level === 3 ? 3n : 1n) |
       (dice.bits(4) << 2n) |
       bit(!privilegedOnly, 6) |
-      bit(flavour === 'readOnly' || (mode.permissions === true && dice.chance(30)), 7) |
+      bit(flavour === 'readOnly' || (mode.permissions === true && dice.chance(12)), 7) |
       (dice.bits(2) << 8n) |
       (flavour === 'stale' ? 0n : AF) |
       bit(dice.chance(50), 11) |

@@ -59,7 +59,7 @@ function attributes(dice: Dice, mode: Mode, substreams: boolean): [bigint, bigin
 }
 
 function kindOf({ dice, mode }: Workshop): AccessKind {
-  if (mode.permissions) return dice.pick(['r', 'w', 'x', 'x', 'rw']);
+  if (mode.permissions) return dice.pick(['r', 'r', 'w', 'x', 'rw']);
   if (mode.httu && dice.chance(10)) return 'rw';
   return dice.chance(45) ? 'w' : 'r';
 }
@@ -71,7 +71,7 @@ function wish(shop: Workshop, iova: bigint, kind: AccessKind, pasid: number | nu
 
 /** PASIDs on streams that take none, where the mode has PASIDs at all. */
 function stray({ dice, mode }: Workshop): number | null {
-  return mode.substreams && dice.chance(15) ? dice.below(8) : null;
+  return mode.substreams && dice.chance(8) ? dice.below(8) : null;
 }
 
 /** An address that passes unchanged: a target page; rarely one that the unit cannot output. */
@@ -267,9 +267,9 @@ function drawPasid(shop: Workshop, table: ContextTable, defaultSubstream: number
   if (!mode.substreams) return null;
   const roll = dice.below(100);
   if (table.contextsLg2 === 0) return roll < 85 ? null : dice.below(4);
-  if (roll < 25) return null;
-  if (roll < 32) return dice.below(2 ** table.contextsLg2);
-  if (roll < 37) return Math.min(2 ** 20 - 1, 2 ** table.contextsLg2 + dice.below(4));
+  if (roll < 15) return null;
+  if (roll < 19) return dice.below(2 ** table.contextsLg2);
+  if (roll < 23) return Math.min(2 ** 20 - 1, 2 ** table.contextsLg2 + dice.below(4));
   const numbers = [...table.spaces.keys()].filter(
     (number) => number !== 0 || defaultSubstream !== 2 || dice.chance(10),
   );
@@ -287,7 +287,7 @@ function buildTranslating(
   const stage2 = translate2 ? new Stage2Space(image, dice, mode, unit.httu, unit.oas, translate1) : null;
   const table = translate1 ? buildContexts(shop, stage2, flaw === 'illegalContext') : null;
   const substreams = table !== null && table.contextsLg2 > 0;
-  const defaultSubstream = substreams ? dice.below(4) : 0;
+  const defaultSubstream = substreams ? dice.pick([0, 1, 1, 2, 2, 2, 3]) : 0;
   const points = stage2 !== null && (table === null || defaultSubstream === 1) ? buildPoints(shop, stage2) : [];
   const [first, second] = attributes(dice, mode, substreams);
   const config = 4n | bit(translate1, 0) | bit(translate2, 1);

@@ -129,7 +129,8 @@ function generate(random: Random, name: string): Vector {
     const access = toAccess(accesses.length, rid, stream.draw());
     accesses.push(access);
     // Once more, with another kind: hardware updates are seen by the next access.
-    if (mode.httu && dice.chance(50)) accesses.push({ ...access, id: accesses.length, kind: dice.pick(['r', 'w', 'w']) });
+    if (mode.httu && dice.chance(50))
+      accesses.push({ ...access, id: accesses.length, kind: dice.pick(['r', 'w', 'w']) });
   }
   const registers: RegisterWrite[] = [
     { offset: 0x80, bytes: 8, value: table.base | (dice.chance(50) ? 1n << 62n : 0n) },
@@ -146,4 +147,4 @@ function generate(random: Random, name: string): Vector {
   };
 }
 
-export const smmuv3Generator: Generator = { architecture: 'smmuv3', modes: MODE_SENTENCES, generate };
+export const SMMUV3_GENERATOR: Generator = { architecture: 'smmuv3', modes: MODE_SENTENCES, generate };
