@@ -4,7 +4,8 @@
  */
 import { Dice, Image } from './smmuv3-image.js';
 import { MODE_SENTENCES, MODES, type Mode } from './smmuv3-modes.js';
-import { buildStream, type Stream, type UnitPlan, type Wish } from './smmuv3-streams.js';
+import type { UnitPlan } from './smmuv3-plan.js';
+import { buildStream, type Stream, type Wish } from './smmuv3-streams.js';
 import type { Generator, Random, RegisterWrite, Vector, VectorAccess } from './vector.js';
 
 const STE_LG2 = 6;
@@ -147,4 +148,4 @@ function generate(random: Random, name: string): Vector {
   };
 }
 
-export const smmuv3Generator: Generator = { architecture: 'smmuv3', modes: MODE_SENTENCES, generate };
+export const SMMUV3_GENERATOR: Generator = { architecture: 'smmuv3', modes: MODE_SENTENCES, generate };
