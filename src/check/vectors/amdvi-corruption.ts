@@ -34,9 +34,9 @@ export function corruptHost(image: Image, dice: Dice, slot: Slot): void {
     [30, entry | (1n << BigInt(52 + dice.below(5)))],
     [15, isLeaf ? entry & ~(3n << 61n) : entry | (1n << BigInt(57 + dice.below(4)))],
     [25, (entry & ~NEXT_LEVEL) | (otherLevel << 9n)],
-    [isLeaf ? 30 : 0, wrongSize(dice, entry, slot.level)],
+    [isLeaf ? 45 : 0, wrongSize(dice, entry, slot.level)],
     // A leaf at level 6.
-    [slot.level === 6 ? 30 : 0, entry | NEXT_LEVEL],
+    [slot.level === 6 ? 60 : 0, entry | NEXT_LEVEL],
   ]);
   image.write(slot.address, broken);
 }

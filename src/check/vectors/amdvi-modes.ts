@@ -88,7 +88,7 @@ export const MODES = {
     host: { ...QUIET, skips: 10 },
     guest: 50,
     nested: 50,
-    corruption: 30,
+    corruption: 35,
     accessedDirty: true,
     plain: 15,
   },

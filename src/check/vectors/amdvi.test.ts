@@ -202,7 +202,7 @@ describe('what no emulator reaches', () => {
     for (let level = 2; level <= 5; level++) {
       wanted.push(`2: next level not below, level ${level}`, `2: guest reserved bit, level ${level}`);
     }
-    wanted.push('2: device table entry: read denied (no record)');
+    wanted.push('2: entry not present, level 1 (no record)');
     wanted.push('2: reserved bit (of a guest table, by the host), level 1');
     wanted.push('2: reserved bit (of the GCR3 table, by the host), level 1');
     expectAll(classes('faults', 500), wanted);

@@ -3,7 +3,8 @@
  * are proposed by the devices and chosen so that about 60 % succeed. The reference walker tells which do; if it errs, only this
  * proportion suffers. Where emulators and the specification part, the common mode stays away: see `amdvi-emulators.ts`.
  * No vector asks for what the specification leaves open: HAD = 2, DTE.SE, 2^52-byte pages, reserved bits of GCR3 entries, two
- * faults of a device table entry at once, supervisor pages for requests without PASID, updates of guest tables while HAD = 3 or IR or IW of the device are 0.
+ * faults of a device table entry at once, supervisor pages for requests without PASID, and accessed or dirty updates of guest
+ * tables while HAD = 3 or the device lacks IR or IW.
  */
 import { type Explained, explainAmdvi } from '../reference/amdvi.js';
 import { corruptEntry, corruptGuest, corruptHost } from './amdvi-corruption.js';
@@ -146,9 +147,11 @@ class Builder {
   private hostDevice(rid: number): Device {
     const { dice, table, around, mode } = this;
     const { space, accessedDirty } = this.hostTable();
-    const entry = table.translating({ host: space, guest: undefined, grants: this.grants(), accessedDirty });
-    table.write(rid, dice.chance(mode.corruption) ? corruptEntry(dice, entry) : entry);
-    return new HostDevice(rid, around, space, mode.corruption > 0);
+    const corrupt = dice.chance(mode.corruption);
+    const grants = corrupt ? 3 : this.grants();
+    const entry = table.translating({ host: space, guest: undefined, grants, accessedDirty });
+    table.write(rid, corrupt ? corruptEntry(dice, entry) : entry);
+    return new HostDevice(rid, around, space, mode.corruption > 0 && !corrupt && grants === 3);
   }
 
   private guestDevice(rid: number): Device {
@@ -165,9 +168,10 @@ class Builder {
       denials: 8,
       preset,
     });
-    const grants = preset ? this.grants() : 3;
+    const corrupt = dice.chance(mode.corruption / 2);
+    const grants = preset && !corrupt ? this.grants() : 3;
     const entry = table.translating({ host, guest, grants, accessedDirty });
-    table.write(rid, dice.chance(mode.corruption / 2) ? corruptEntry(dice, entry) : entry);
+    table.write(rid, corrupt ? corruptEntry(dice, entry) : entry);
     if (dice.chance(mode.corruption * 2)) this.corruptPaths(guest);
     return new GuestDevice(rid, around, guest);
   }
