@@ -89,7 +89,7 @@ export class IommuUnit implements Translator {
     /** By Stage. */
     private readonly formats: readonly Format[],
   ) {
-    this.queue = new TransactionQueue(spec.queue);
+    this.queue = new TransactionQueue(spec.queue, kernel.clock);
     this.translations = new Translations(spec, seed, name);
     this.lookupPs = Math.max(
       spec.iotlb.enabled ? spec.iotlb.latency : 0,
@@ -118,7 +118,7 @@ export class IommuUnit implements Translator {
   arrive(tlp: Event): void {
     tlp.unit = this.index;
     this.counters.requests++;
-    if (this.queue.enter(tlp, this.kernel.clock[0]!)) this.startLookup(tlp);
+    if (this.queue.enter(tlp)) this.startLookup(tlp);
   }
 
   private startLookup(tlp: Event): void {
@@ -157,11 +157,11 @@ export class IommuUnit implements Translator {
     let out = this.queue.translated(tlp);
     const now = this.kernel.clock[0]!;
     while (out !== null) {
-      const following = this.queue.leave(out, now);
+      const following = this.queue.leave(out);
       this.ledger.charge(out.id, Cause.Order, now);
       if (this.observer !== null && (out.flags & TlpFlag.Aborted) === 0) this.report(out, now);
       this.forwarders[out.source]!.forward(out);
-      const admitted = this.queue.admit(out, now);
+      const admitted = this.queue.admit(out);
       if (admitted !== null) this.startLookup(admitted);
       out = following;
     }
@@ -271,8 +271,7 @@ export class IommuUnit implements Translator {
       return;
     }
     this.counters.directoryReads++;
-    const now = this.kernel.clock[0]!;
-    const delay = delayPs + this.memory.walkerRead(now, this.socket, m.readHi, m.readLo, this.spec.coherent);
+    const delay = delayPs + this.memory.walkerRead(this.socket, m.readHi, m.readLo, this.spec.coherent);
     this.kernel.after(delay, m.event, Op.WalkRead);
   }
 
@@ -299,8 +298,7 @@ export class IommuUnit implements Translator {
     if (step === Step.Read) {
       this.counters.tableReads++;
       const { entryHi, entryLo } = m.walk;
-      const now = this.kernel.clock[0]!;
-      const delay = delayPs + this.memory.walkerRead(now, this.socket, entryHi, entryLo, this.spec.coherent);
+      const delay = delayPs + this.memory.walkerRead(this.socket, entryHi, entryLo, this.spec.coherent);
       this.kernel.after(delay, m.event, Op.WalkRead);
       return;
     }
@@ -343,7 +341,7 @@ export class IommuUnit implements Translator {
     const step = stepWalk(format, walk, wordHi, wordLo);
     let delay = 0;
     if (walk.update === 1) {
-      delay = this.memory.hardwareWrite(this.kernel.clock[0]!, this.socket, walk.updateHi, walk.updateLo, 8);
+      delay = this.memory.hardwareWrite(this.socket, walk.updateHi, walk.updateLo, 8);
       physical.write(walk.updateHi, walk.updateLo, walk.updateWordHi, walk.updateWordLo);
     }
     if (step === Step.Read) {

@@ -115,8 +115,7 @@ export class InvalidationQueue {
     }
     const offset = head * (wide ? 32 : 16);
     this.state = State.Fetch;
-    const now = this.kernel.clock[0]!;
-    const delay = this.memory.walkerRead(now, this.socket, queueHi, (queueLo + offset) | 0, true);
+    const delay = this.memory.walkerRead(this.socket, queueHi, (queueLo + offset) | 0, true);
     this.kernel.after(delay, this.event, Op.InvalidationStep);
   }
 
@@ -196,8 +195,7 @@ export class InvalidationQueue {
       case DescriptorType.Wait:
         if ((d.flags & WaitFlag.StatusWrite) !== 0) {
           this.state = State.Status;
-          const now = this.kernel.clock[0]!;
-          const delay = this.memory.hardwareWrite(now, this.socket, d.addressHi, d.addressLo, 4);
+          const delay = this.memory.hardwareWrite(this.socket, d.addressHi, d.addressLo, 4);
           this.kernel.after(delay, this.event, Op.InvalidationStep);
           return;
         }
