@@ -1,7 +1,7 @@
 /** Replays a parsed vector on the simulator: its accesses, flushes and peeks in order, and where the answers it states differ. */
 import { describeDisagreement, difference } from './compare.js';
 import { Simulation } from './simulate.js';
-import type { ParsedVector, StatedAnswer } from './text.js';
+import type { ParsedVector, StatedAnswer } from './text-reader.js';
 import type { Answer } from './vector.js';
 
 export interface Replayed {

@@ -1,7 +1,8 @@
 /** Reads a file of vectors one vector at a time, so that memory does not grow with its size. */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { type ParsedVector, parseVectors } from './text.js';
+import { parseVectors } from './text.js';
+import type { ParsedVector } from './text-reader.js';
 
 /** @throws VectorSyntaxError with the line of the file; errors of the file system */
 export async function* readVectorFile(path: string): AsyncIterable<ParsedVector> {
