@@ -1,6 +1,5 @@
 /** `iommusim walk`: one translation step by step, from tables in a file of vectors. */
 import { Command } from 'commander';
-import { VectorConfigError } from '../check/vectors/config.js';
 import { Simulation } from '../check/vectors/simulate.js';
 import type { AccessKind, Vector, VectorAccess } from '../check/vectors/vector.js';
 import { readVectorFile } from '../check/vectors/vector-file.js';
@@ -119,6 +118,6 @@ async function findVector(file: string, id: string | undefined): Promise<{ vecto
     only = vector;
   }
   if (wanted !== null) throw inputError('E704', `the file has no access ${wanted}`, file);
-  if (only === null) throw new VectorConfigError('the file holds no vector');
+  if (only === null) throw inputError('E701', 'the file holds no vector', file);
   return { vector: only, index: 0 };
 }
