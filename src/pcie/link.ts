@@ -168,7 +168,9 @@ export class Link implements TlpSink, CreditReturn {
   }
 
   registerMetrics(registry: Registry, component: string): void {
-    registry.gauge(component, 'link.up.utilisation', (now) => (now > this.windowStart ? this.up.busyPs(now) / (now - this.windowStart) : 0));
+    registry.gauge(component, 'link.up.utilisation', (now) =>
+      now > this.windowStart ? this.up.busyPs(now) / (now - this.windowStart) : 0,
+    );
     registry.gauge(component, 'link.down.utilisation', (now) =>
       now > this.windowStart ? this.down.busyPs(now) / (now - this.windowStart) : 0,
     );
