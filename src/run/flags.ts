@@ -1,5 +1,5 @@
 /**
- * V8 flags for simulation code. Imported before anything else by the program and by each worker: without them a hot function
+ * V8 flags for simulation code. Imported before anything else by each worker: without them a hot function
  * can stay in a lower tier (on-stack replacement) or lose its inlined callees, which costs a factor of 1.1 to 4.
  */
 import { setFlagsFromString } from 'node:v8';

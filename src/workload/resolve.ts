@@ -60,7 +60,16 @@ class Resolver {
     const hasher = new PointHasher();
     const points = designs.flatMap((design) => pointsOf(design, header.seeds, hasher));
     const { name, question } = header;
-    return { name, question, file: this.document.file, points, resolved: formatResolved(header, designs, sweep) };
+    let resolved: string | null = null;
+    return {
+      name,
+      question,
+      file: this.document.file,
+      points,
+      get resolved() {
+        return (resolved ??= formatResolved(header, designs, sweep));
+      },
+    };
   }
 
   private checkCount(sweep: Sweep, seeds: number): void {
