@@ -94,13 +94,13 @@ class Run {
       await folder.removeReports();
       if (!(await this.compute(folder, missing))) return this.summary('interrupted', 0, {});
     }
-    const commit = (this.commit ??= gitCommit());
+    this.commit ??= gitCommit();
     const { report } = this.options;
     const target = typeof report === 'function' ? await report() : report;
     const { points, violations } = await this.collect(folder, target);
     const files: Record<string, string> = {};
     for (const file of target.files()) files[file.name] = await folder.write(file);
-    await this.writeManifest(folder, await commit, {
+    await this.writeManifest(folder, await this.commit, {
       finished: new Date(),
       wallSeconds: this.wallSeconds(),
       computed: this.computed,

@@ -67,7 +67,8 @@ class Resolver {
       file: this.document.file,
       points,
       get resolved() {
-        return (resolved ??= formatResolved(header, designs, sweep));
+        resolved ??= formatResolved(header, designs, sweep);
+        return resolved;
       },
     };
   }
@@ -161,7 +162,7 @@ class Resolver {
       }
       sections = changed;
     }
-    const result = SECTIONS[section].safeParse(sections[section]);
+    const result = SECTIONS[section].safeParse(sections[section], { jitless: true });
     if (result.success) {
       return result.data;
     }
