@@ -30,7 +30,7 @@ const LANES_PER_THREAD = 2;
 
 /** The compiled worker; a worker thread cannot load TypeScript, so code that runs from source uses the last build. */
 function defaultWorker(): URL {
-  const compiled = import.meta.url.endsWith('.ts') ? '../../dist/run/worker.js' : './worker.js';
+  const compiled = import.meta.url.endsWith('.ts') ? '../../dist/run/worker.js' : '../run/worker.js';
   const url = new URL(compiled, import.meta.url);
   if (!existsSync(url)) throw new Error(`${fileURLToPath(url)} is missing: build the program first (npm run build)`);
   return url;

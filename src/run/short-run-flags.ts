@@ -5,11 +5,7 @@
 import { setFlagsFromString } from 'node:v8';
 
 export function setShortRunFlags(): void {
-  for (const flag of [
-    '--no-use-osr',
-    '--max-inlined-bytecode-size-cumulative=0',
-    '--max-inlined-bytecode-size-small-total=0',
-  ]) {
+  for (const flag of ['--no-use-osr', '--max-inlined-bytecode-size-cumulative=0']) {
     setFlagsFromString(flag);
   }
 }
