@@ -41,12 +41,12 @@ export async function computeInline(
   steps: PointSteps,
   finished: (index: number, outcome: Outcome) => Promise<void>,
 ): Promise<number> {
-  const { signal, budgetMilliseconds = Number.POSITIVE_INFINITY } = options;
+  const { budgetMilliseconds = Number.POSITIVE_INFINITY } = options;
   const begin = performance.now();
   for (const [index, spec] of specs.entries()) {
     if (index > 0 && performance.now() - begin > budgetMilliseconds) return index;
     const outcome = await computePoint(spec, options, steps);
-    if (outcome === null || signal?.aborted === true) return index;
+    if (outcome === null) return index;
     await finished(index, outcome);
   }
   return specs.length;
