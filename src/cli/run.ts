@@ -7,7 +7,7 @@ import { catchInterrupt } from '../run/interrupt.js';
 import type { RunPlan } from '../workload/plan.js';
 import { ExitCode } from './errors.js';
 import { collect, loadWorkload, type WorkloadOptions } from './load.js';
-import type { Context } from './program.js';
+import type { Context } from './context.js';
 import { readThreads } from './threads.js';
 
 interface Options extends WorkloadOptions {
