@@ -7,7 +7,7 @@ import type { PointSpec } from '../workload/spec.js';
 import type { Outcome, PointRunner } from './batch.js';
 import { computeInline, oneStep } from './inline.js';
 import type { PointOptions } from './result.js';
-import { setShortRunFlags } from './short-run-flags.js';
+import { setRunFlags } from './run-flags.js';
 
 export interface RunComputeOptions extends PointOptions {
   readonly threads: number;
@@ -43,8 +43,10 @@ async function computeHere(
   finished: (index: number, outcome: Outcome) => Promise<void>,
 ): Promise<number> {
   if (options.runner !== undefined) return computeInline(specs, options, oneStep(options.runner), finished);
-  if (options.worker !== undefined || estimatePoints(specs).seconds > SHORT_SECONDS) return 0;
-  setShortRunFlags();
+  if (options.worker !== undefined) return 0;
+  const { seconds } = estimatePoints(specs);
+  if (seconds > SHORT_SECONDS) return 0;
+  setRunFlags(seconds);
   const { pointSteps } = await import('./point.js');
   return computeInline(specs, { ...options, budgetMilliseconds: BUDGET_MILLISECONDS }, pointSteps, finished);
 }

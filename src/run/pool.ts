@@ -6,10 +6,12 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
+import { estimatePoints } from '../workload/estimate.js';
 import type { PointSpec } from '../workload/spec.js';
 import { type Batch, type Outcome, type PointRunner, reason } from './batch.js';
 import { computeInline, oneStep } from './inline.js';
 import type { PointOptions } from './result.js';
+import { setRunFlags } from './run-flags.js';
 
 export interface ComputeOptions extends PointOptions {
   /** Worker threads, at least 1. */
@@ -60,7 +62,9 @@ export async function computePoints(
   if (runner !== undefined) return (await computeInline(specs, options, oneStep(runner), finished)) === specs.length;
   const threads = Math.min(options.threads, specs.length);
   const lanes = Math.min(threads * LANES_PER_THREAD, specs.length);
-  const pool = options.pool ?? startPool(threads, options.worker);
+  const seconds = (): number =>
+    options.worker === undefined ? estimatePoints(specs).seconds / threads : Number.POSITIVE_INFINITY;
+  const pool = options.pool ?? startPool(threads, options.worker, seconds());
   let next = 0;
   let measured = 0;
   let milliseconds = 0;
@@ -121,8 +125,13 @@ export async function computePoints(
   }
 }
 
-/** Starts worker threads; `destroy` ends them. */
-export function startPool(threads: number, worker: URL = defaultWorker()): Piscina {
+/** Starts worker threads; `destroy` ends them. `seconds`: how long each will simulate, about. */
+export function startPool(
+  threads: number,
+  worker: URL = defaultWorker(),
+  seconds: number = Number.POSITIVE_INFINITY,
+): Piscina {
+  setRunFlags(seconds);
   return new Piscina({
     filename: worker.href,
     minThreads: threads,
