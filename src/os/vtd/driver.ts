@@ -11,19 +11,16 @@ import {
   Granularity,
   PasidCacheGranularity,
 } from '../../iommu/arch/vtd/format.js';
-import type { FrameAllocator } from '../../memory/frames.js';
-import { compileFormat, type Format } from '../../pagetable/format.js';
-import { vtdSecondStage } from '../../pagetable/formats/vtdss.js';
-import { x86FirstStage } from '../../pagetable/formats/x86_64.js';
+import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
-import type { Observer } from '../../protocol/observer.js';
-import type { Device } from '../device.js';
-import type { CacheTag, Domain } from '../domain.js';
-import type { IommuDriver } from '../iommu-driver.js';
+import type { CacheTag, DomainState } from '../domain-state.js';
+import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
+import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import { addressMask, blockStart } from './flush-range.js';
-import { DESCRIPTOR_WORDS, type QueueEnvironment } from './queue.js';
+import { DESCRIPTOR_WORDS } from './queue.js';
+import { firstStageFormat, secondStageFormat, usesFirstStage } from './formats.js';
 import { VtdUnit } from './unit.js';
 
 /** Descriptors submitted at once (QI_MAX_BATCHED_DESC_COUNT). */
@@ -33,23 +30,26 @@ const EVERYTHING = 64;
 /** Domain id of identity domains (FLPT_DEFAULT_DID); 0 is reserved, others are handed out from 2 up. */
 const IDENTITY_DID = 1;
 
-export interface VtdEnvironment extends QueueEnvironment {
-  readonly observer: Observer | null;
-  readonly invalidationHint: boolean;
-  /** By unit number; null where a unit is of another architecture. */
-  readonly units: readonly ({ readonly spec: UnitSpec; readonly frames: FrameAllocator } | null)[];
-}
+/** Message-signalled interrupts: writes to these addresses are not translated (VT-d specification 3.14). */
+const INTERRUPTS = [[0xfee00000, 0xfeefffff]] as const;
 
 export class VtdDriver implements IommuDriver {
+  readonly syncsMaps = false;
   private readonly units: readonly (VtdUnit | null)[];
   private readonly formats: readonly (Format | null)[];
 
   /** Sets up and enables every unit. */
-  constructor(protected readonly environment: VtdEnvironment) {
+  constructor(protected readonly environment: UnitDriverEnvironment) {
     this.units = environment.units.map((unit, id) =>
       unit === null ? null : new VtdUnit(id, unit.spec, unit.frames, environment),
     );
-    this.formats = environment.units.map((unit) => (unit === null ? null : tableFormat(unit.spec)));
+    this.formats = environment.units.map((unit) =>
+      unit === null
+        ? null
+        : usesFirstStage(unit.spec)
+          ? firstStageFormat(unit.spec)
+          : secondStageFormat(unit.spec, unit.spec.levels),
+    );
   }
 
   createTable(unit: number): PageTable {
@@ -68,7 +68,11 @@ export class VtdDriver implements IommuDriver {
     return this.environment.units[unit]!.spec.mode === 'scalable';
   }
 
-  attach(domain: Domain, device: Device, pasid: number): void {
+  reserved(): readonly (readonly [number, number])[] {
+    return INTERRUPTS;
+  }
+
+  attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const unit = this.units[device.unit]!;
     const { spec } = unit;
     const tagPasid = this.tagPasid(domain, spec, pasid);
@@ -83,7 +87,7 @@ export class VtdDriver implements IommuDriver {
   }
 
   /** domain_context_clear_one, intel_pasid_tear_down_entry: entry, then its cache, then the translations, each waited for. */
-  *detach(thread: Thread, domain: Domain, device: Device, pasid: number): Call<void> {
+  *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     const unit = this.units[device.unit]!;
     const tagPasid = this.tagPasid(domain, unit.spec, pasid);
     const tag = domain.tags.find((other) => other.unit === device.unit && other.pasid === tagPasid);
@@ -113,13 +117,15 @@ export class VtdDriver implements IommuDriver {
     this.environment.observer?.detached(domain.id, device.unit, device.requester, pasid);
   }
 
-  flushRange(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+  *syncMap(): Call<void> {}
+
+  flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
     const mask = addressMask(iova, bytes);
     const hint = this.environment.invalidationHint && !tablesFreed;
     return this.flush(thread, domain, blockStart(iova, mask), mask, hint);
   }
 
-  flushAll(thread: Thread, domain: Domain): Call<void> {
+  flushAll(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain, 0, EVERYTHING, false);
   }
 
@@ -128,7 +134,7 @@ export class VtdDriver implements IommuDriver {
   }
 
   /** cache_tag_flush_range: one descriptor per tag, one batch after the other, all under cache_lock, which is held over the waits. */
-  private *flush(thread: Thread, domain: Domain, start: number, mask: number, hint: boolean): Call<void> {
+  private *flush(thread: Thread, domain: DomainState, start: number, mask: number, hint: boolean): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();
@@ -172,36 +178,13 @@ export class VtdDriver implements IommuDriver {
   }
 
   /** First-stage translations are invalidated by PASID, 0 for requests without; second-stage ones by domain id alone. */
-  private tagPasid(domain: Domain, spec: UnitSpec, pasid: number): number {
+  private tagPasid(domain: DomainState, spec: UnitSpec, pasid: number): number {
     return domain.type === 'dma' && usesFirstStage(spec) ? Math.max(pasid, 0) : -1;
   }
 }
 
 /** Descriptors under construction, protected by the domain's cache_lock. */
-function batchOf(domain: Domain): Int32Array {
+function batchOf(domain: DomainState): Int32Array {
   domain.batch ??= new Int32Array(BATCH * DESCRIPTOR_WORDS);
   return domain.batch;
-}
-
-function usesFirstStage(spec: UnitSpec): boolean {
-  return spec.mode === 'scalable' && spec.stage === 'first';
-}
-
-function tableFormat(spec: UnitSpec): Format {
-  const { hostAddressWidth, mode } = spec;
-  let largestPageLg2 = 12;
-  while (2 ** largestPageLg2 < spec.largestPage) largestPageLg2++;
-  if (usesFirstStage(spec)) {
-    return compileFormat(x86FirstStage({ hostAddressWidth, largestPageLg2, executeDisable: false }));
-  }
-  return compileFormat(
-    vtdSecondStage({
-      hostAddressWidth,
-      guestAddressWidth: 12 + 9 * spec.levels,
-      largestPageLg2,
-      scalable: mode === 'scalable',
-      snoopControl: true,
-      accessedDirty: false,
-    }),
-  );
 }
