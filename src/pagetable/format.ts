@@ -83,6 +83,9 @@ export class Format {
   readonly topMask: number;
   readonly earlyPermissions: number;
 
+  /** As a first stage: `Walk.intent` of the second-stage walks for its tables. */
+  readonly tableIntent: number;
+
   /** By level: lowest input bit of the index, minus 3 so that the result is a byte offset. */
   readonly indexShift: Int32Array;
   /** Index mask times 8 of every table but the root. */
@@ -109,6 +112,7 @@ export class Format {
     this.signExtended = d.signExtended;
     this.hostAddressWidth = d.hostAddressWidth;
     this.earlyPermissions = d.earlyPermissions;
+    this.tableIntent = d.marksTables === true ? Permission.Write : 0;
     const top = Math.max(...d.heights);
 
     const addressMask = wordOf(d, { [d.address.field]: -1 });

@@ -27,6 +27,8 @@ export class Walk {
   inputLo = 0;
   /** What the request needs: `Permission` bits. 0: check nothing. */
   access = 0;
+  /** What it may use later without needing it now (ATS): a leaf that grants Write to an intended write is marked dirty. */
+  intent = 0;
 
   /** Level of the entry to read next; of the leaf when done; of the offending entry after a fault (0: none was read). */
   level = 0;
@@ -208,7 +210,7 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
   if (missing !== 0) return fail(walk, leafDenied(rows, row, lo, missing));
   const dirtyMask = rows[row + Row.DirtyMask]!;
   const dirtyValue = rows[row + Row.DirtyValue]!;
-  if ((walk.access & Permission.Write) !== 0) word = (word & ~dirtyMask) | dirtyValue;
+  if (((walk.access | walk.intent) & permissions & Permission.Write) !== 0) word = (word & ~dirtyMask) | dirtyValue;
   if (word !== lo && !update(rows, row, walk, hi, word)) return Step.Fault;
   walk.permissions = permissions;
   walk.clean = (word & dirtyMask) !== dirtyValue && (permissions & Permission.Write) !== 0 ? 1 : 0;
