@@ -234,6 +234,7 @@ export class Walkers {
       return;
     }
     if (step === Step.Fault) m.fault = this.architecture.translationFault(m);
+    else if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
     this.finish(m, delayPs);
   }
 
@@ -278,6 +279,7 @@ export class Walkers {
     while (next === Step.Translate) {
       delay += t.secondLatency;
       next = this.translateGuest(two, space);
+      if (two.update === 1) delay += this.store(m, two.updateHi, two.updateLo, two.updateWordHi, two.updateWordLo);
     }
     if (next === Step.Read && !this.memory.owns(two.entryHi, two.entryLo)) next = refuseTwoStage(two);
     if (next === Step.Read) {
@@ -299,6 +301,7 @@ export class Walkers {
       walk.permissions = two.permissions;
       walk.clean = two.clean;
       withhold(m);
+      if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
       this.finish(m, delay);
     }
   }
