@@ -82,8 +82,8 @@ export interface FormatDescription {
   readonly signExtended: boolean;
   /** Width of the addresses that entries hold: bits from here on end the walk in every present entry. */
   readonly hostAddressWidth: number;
-  /** How they end it; `reserved` by default. */
-  readonly beyondWidth?: 'reserved' | 'output-size';
+  /** How they end it; `reserved` by default. `table-output-size`: as `output-size`, in table entries only. */
+  readonly beyondWidth?: 'reserved' | 'output-size' | 'table-output-size';
   readonly fields: Readonly<Record<string, BitRange>>;
   /** The field that holds the page or table address, and the address bit its lowest bit stands for. */
   readonly address: { readonly field: string; readonly lowestBit: number };

@@ -7,7 +7,7 @@
  */
 import type { PhysicalMemory } from '../memory/physical.js';
 import { type Format, Permission } from './format.js';
-import { denied, Fault, resumeWalk, Step, startWalk, stepWalk, Walk } from './walk.js';
+import { denied, DirtyAhead, Fault, resumeWalk, Step, startWalk, stepWalk, Walk } from './walk.js';
 
 /** What the guest address that is being translated is: faults report it. */
 export const enum Target {
@@ -49,6 +49,14 @@ export class TwoStageWalk {
   guestLo = 0;
   guestAccess = 0;
   private purpose: Purpose = Purpose.Finish;
+  /**
+   * How the second stage treats pages of first-stage tables. Other than Never, an update of a first-stage entry needs no second
+   * translation: the one that found the entry has made the page dirty. Set by the caller.
+   */
+  dirtyAhead: DirtyAhead = DirtyAhead.Never;
+  /** What the second stage permits where the first-stage entry lies, and whether a walk has just said so. */
+  private tablePermissions = 0;
+  private tableWalked = false;
   /** What the first stage said before its update had to wait for a translation. */
   private held: Step = Step.Done;
 
@@ -97,6 +105,11 @@ export class TwoStageWalk {
     this.faultStage = 0;
   }
 
+  /** The guest address to translate is that of a first-stage entry to read. */
+  get readsEntry(): boolean {
+    return this.purpose === Purpose.ReadEntry;
+  }
+
   /** What the last step asked for has been done. */
   settle(): void {
     this.update = 0;
@@ -126,8 +139,26 @@ export class TwoStageWalk {
     const { first } = this;
     if (first.update === 0) return this.proceed(step);
     this.held = step;
+    if (this.dirtyAhead !== DirtyAhead.Never) {
+      if ((this.tablePermissions & Permission.Write) !== 0) return this.updateAt(this.entryHi, this.entryLo);
+      if (this.tableWalked) {
+        this.guestAccess |= Permission.Write;
+        return this.fail(2, Fault.WriteDenied);
+      }
+    }
     const access = Permission.Read | Permission.Write | Permission.User;
     return this.ask(Target.Table, first.updateHi, first.updateLo, access, Purpose.UpdateEntry);
+  }
+
+  /** The first-stage entry at hi:lo is to be updated; then the walk goes on. */
+  private updateAt(hi: number, lo: number): Step {
+    const { first } = this;
+    this.updateHi = hi;
+    this.updateLo = lo;
+    this.updateWordHi = first.updateWordHi;
+    this.updateWordLo = first.updateWordLo;
+    this.update = 1;
+    return this.proceed(this.held);
   }
 
   /** guestHi:guestLo is at hi:lo. */
@@ -137,16 +168,11 @@ export class TwoStageWalk {
       this.stage = 1;
       this.entryHi = hi;
       this.entryLo = lo;
+      this.tablePermissions = permissions;
+      this.tableWalked = this.secondDone === 1;
       return Step.Read;
     }
-    if (this.purpose === Purpose.UpdateEntry) {
-      this.updateHi = hi;
-      this.updateLo = lo;
-      this.updateWordHi = first.updateWordHi;
-      this.updateWordLo = first.updateWordLo;
-      this.update = 1;
-      return this.proceed(this.held);
-    }
+    if (this.purpose === Purpose.UpdateEntry) return this.updateAt(hi, lo);
     const combine = this.purpose === Purpose.Combine;
     this.outHi = hi;
     this.outLo = lo;
@@ -213,6 +239,7 @@ function aimSecond(record: TwoStageWalk): Walk {
   second.inputHi = record.guestHi;
   second.inputLo = record.guestLo;
   second.access = record.guestAccess;
+  second.dirtyAhead = record.readsEntry ? record.dirtyAhead : DirtyAhead.Never;
   return second;
 }
 
