@@ -15,5 +15,5 @@ export interface MachineKind {
   /** Fault code as vectors state it, where it is not the simulator's own. */
   code?(m: Miss, config: Config): number;
   /** Second address of the fault record; undefined where it has none. */
-  address2?(m: Miss): bigint | undefined;
+  address2?(m: Miss, built: BuiltUnit): bigint | undefined;
 }
