@@ -145,12 +145,11 @@ function rowOf(d: FormatDescription, rule: EntryRule, level: number): number[] {
   row[Row.SizeLg2] = Size.None;
   if (rule.kind === 'absent' || rule.kind === 'refused') return row;
 
-  const checked = d.beyondWidth !== 'table-output-size' || rule.kind === 'table';
-  const above = checked ? aboveWidth(d) : { hi: 0, lo: 0 };
+  const above = d.beyondWidth === 'unchecked' ? { hi: 0, lo: 0 } : aboveWidth(d);
   const reserved = { ...above };
   for (const range of rule.reserved) addBits(reserved, range, -1);
   put(Row.ReservedHi, reserved);
-  if (d.beyondWidth !== undefined && d.beyondWidth !== 'reserved') put(Row.WidthHi, above);
+  if (d.beyondWidth === 'output-size') put(Row.WidthHi, above);
   row[Row.Used] = lowWord(d, rule.setWhenUsed);
   row[Row.UpdateFault] = d.updates === 'fault' ? Fault.AccessFlag : Fault.None;
 

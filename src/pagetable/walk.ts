@@ -21,22 +21,14 @@ export const enum Step {
   Translate,
 }
 
-/** When an access that only reads makes a writable leaf dirty: the page holds first-stage entries, which hardware may update next. */
-export const enum DirtyAhead {
-  Never,
-  /** Together with the accessed bit, when that has to be set. */
-  WithAccessed,
-  Always,
-}
-
 export class Walk {
   /** Input byte address. Set by the caller. */
   inputHi = 0;
   inputLo = 0;
   /** What the request needs: `Permission` bits. 0: check nothing. */
   access = 0;
-  /** Whether a writable leaf is made dirty ahead of a write. Set by the caller. */
-  dirtyAhead: DirtyAhead = DirtyAhead.Never;
+  /** What it may use later without needing it now (ATS): a leaf that grants Write to an intended write is marked dirty. */
+  intent = 0;
 
   /** Level of the entry to read next; of the leaf when done; of the offending entry after a fault (0: none was read). */
   level = 0;
@@ -218,8 +210,7 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
   if (missing !== 0) return fail(walk, leafDenied(rows, row, lo, missing));
   const dirtyMask = rows[row + Row.DirtyMask]!;
   const dirtyValue = rows[row + Row.DirtyValue]!;
-  const writes = (walk.access & Permission.Write) !== 0 || (walk.dirtyAhead !== 0 && ahead(walk, permissions, word !== lo));
-  if (writes) word = (word & ~dirtyMask) | dirtyValue;
+  if (((walk.access | walk.intent) & permissions & Permission.Write) !== 0) word = (word & ~dirtyMask) | dirtyValue;
   if (word !== lo && !update(rows, row, walk, hi, word)) return Step.Fault;
   walk.permissions = permissions;
   walk.clean = (word & dirtyMask) !== dirtyValue && (permissions & Permission.Write) !== 0 ? 1 : 0;
@@ -230,11 +221,6 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
   walk.outHi = (addressHi & ~offsetHi) | (walk.inputHi & offsetHi);
   walk.outLo = (addressLo & ~offsetLo) | (walk.inputLo & offsetLo);
   return Step.Done;
-}
-
-/** A writable leaf is made dirty although the access reads. */
-function ahead(walk: Walk, permissions: number, updated: boolean): boolean {
-  return (permissions & Permission.Write) !== 0 && (updated || walk.dirtyAhead === DirtyAhead.Always);
 }
 
 /** Asks for an update of the entry just consumed, or fails where hardware may not make it. */

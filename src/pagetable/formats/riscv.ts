@@ -2,7 +2,6 @@
  * RISC-V page-table entries (privileged specification, chapters "Sv39", "Sv48", "Sv57", "Svnapot", "Svpbmt" and "Two-stage address
  * translation"; IOMMU specification, "Process to translate an IOVA"), first stage (Sv39, Sv48, Sv57: 3, 4 or 5 levels) and second
  * stage (the x4 forms with 16 KiB roots). Linux drivers/iommu/generic_pt/fmt/riscv.h writes the first.
- * A leaf beyond the physical width is no fault of the walk: whoever uses the address finds out.
  * Not modelled: Sv32, the memory types themselves, G of a non-leaf entry (the pages below count as not global, which is safe).
  */
 import {
@@ -15,7 +14,7 @@ import {
 } from '../description.js';
 
 export interface RiscvOptions {
-  /** capabilities.PAS: physical address bits, at most 56. */
+  /** capabilities.PAS: physical address bits, at most 56. Only software looks at it: reading from beyond is an access fault. */
   readonly hostAddressWidth: number;
   /** G-stage: root index 2 bits wider, no sign extension, every page must have U. */
   readonly secondStage: boolean;
@@ -74,7 +73,8 @@ export function riscv(options: RiscvOptions): FormatDescription {
     inputLimitLg2: 64,
     signExtended: !secondStage,
     hostAddressWidth,
-    beyondWidth: 'table-output-size',
+    beyondWidth: 'unchecked',
+    marksTables: hardwareUpdates,
     fields: {
       ...{ V: [0, 0], R: [1, 1], W: [2, 2], X: [3, 3], U: [4, 4], G: [5, 5], A: [6, 6], D: [7, 7] },
       ...{ PPN: [53, 10], PBMT: [62, 61], N: [63, 63] },

@@ -10,7 +10,6 @@ import type { PhysicalMemory } from '../../../memory/physical.js';
 import { type Format, Permission } from '../../../pagetable/format.js';
 import { Fault } from '../../../pagetable/fault.js';
 import { Target } from '../../../pagetable/two-stage.js';
-import { DirtyAhead } from '../../../pagetable/walk.js';
 import { Access } from '../../../protocol/access.js';
 import { TlpFlag } from '../../../protocol/tlp.js';
 import { type AddressSpace, Stage } from '../../address-space.js';
@@ -263,7 +262,6 @@ export class Directory implements Architecture {
     if (m.pasid >= 0 && (m.flags & TlpFlag.Privileged) !== 0 && (flags & Flag.Process) !== 0) {
       if ((flags & Flag.Supervisor) === 0) return Cause.TypeDisallowed;
     }
-    m.two.dirtyAhead = (flags & Flag.FirstUpdates) !== 0 ? DirtyAhead.Always : DirtyAhead.WithAccessed;
     return 0;
   }
 
