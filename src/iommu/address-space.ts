@@ -36,6 +36,8 @@ export class AddressSpace {
   secondInputLg2 = 0;
   secondRootHi = 0;
   secondRootLo = 0;
+  /** Number of a window of final addresses that another table translates (`Interception`); 0: none. */
+  window = 0;
   /** Permissions that the directory leaves of what the tables grant. */
   grants: number = Permission.All;
   /** An entry on the way to it asks that faults leave no record. */
@@ -58,6 +60,7 @@ export class AddressSpace {
     this.secondInputLg2 = from.secondInputLg2;
     this.secondRootHi = from.secondRootHi;
     this.secondRootLo = from.secondRootLo;
+    this.window = from.window;
     this.grants = from.grants;
     this.suppressFaults = from.suppressFaults;
     this.flags = from.flags;

@@ -35,6 +35,8 @@ export const enum After {
   Drain,
   /** Store `statusBytes` at `statusHi:statusLo`, then go on. */
   Store,
+  /** `Drain`, then `Store`. */
+  DrainAndStore,
   /** Stop: the command is not legal. */
   Stop,
 }
@@ -76,6 +78,8 @@ export class CommandQueue {
   private bufferEnd = 0;
   private readonly words = new Int32Array(LINE / 4);
   private watch: StoreWatch | null = null;
+  /** The command that waits for the drain then stores. */
+  private stores = false;
 
   /** `startPs`: from the doorbell reaching the unit to the first fetch. */
   constructor(
@@ -186,34 +190,42 @@ export class CommandQueue {
   }
 
   private execute(): void {
-    switch (this.commands.execute()) {
+    const after = this.commands.execute();
+    this.stores = after === After.Store || after === After.DrainAndStore;
+    switch (after) {
       case After.Drain:
+      case After.DrainAndStore:
         if (this.unit.beginDrain() > 0) {
           this.state = State.Drain;
           this.counters.drainBegins(this.kernel.clock[0]!);
           return;
         }
         break;
-      case After.Store: {
-        const { statusHi, statusLo, statusBytes } = this.commands;
-        this.state = State.Store;
-        const delay = this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes);
-        this.kernel.after(delay, this.event, Op.InvalidationStep);
-        return;
-      }
       case After.Stop:
         this.stop();
         return;
       default:
         break;
     }
-    this.advance();
+    this.finish();
   }
 
   private drained(): void {
     if (this.state !== State.Drain) return;
     this.counters.drainEnds(this.kernel.clock[0]!);
-    this.advance();
+    this.finish();
+  }
+
+  /** The command at the head has taken effect. */
+  private finish(): void {
+    if (!this.stores) {
+      this.advance();
+      return;
+    }
+    const { statusHi, statusLo, statusBytes } = this.commands;
+    this.state = State.Store;
+    const delay = this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes);
+    this.kernel.after(delay, this.event, Op.InvalidationStep);
   }
 
   /** The command at the head is complete. */

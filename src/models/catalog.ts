@@ -4,6 +4,8 @@ import { nic100g } from './devices/nic-100g.js';
 import { nvmeGen4 } from './devices/nvme-gen4.js';
 import { hypertrio } from './iommus/hypertrio.js';
 import { ideal } from './iommus/ideal.js';
+import { riscvServer } from './iommus/riscv-server.js';
+import { riscvZeroDay } from './iommus/riscv-zero-day.js';
 import { vtdBdwEp } from './iommus/vtd-bdw-ep.js';
 import { vtdClx } from './iommus/vtd-clx.js';
 import { vtdHswEp } from './iommus/vtd-hsw-ep.js';
@@ -46,6 +48,8 @@ export const SHEETS: readonly Sheet[] = [
   vtdIcx,
   vtdSpr,
   hypertrio,
+  riscvZeroDay,
+  riscvServer,
   ideal,
   nfp6000,
   nic100g,

@@ -1,6 +1,7 @@
 /** The driver of each IOMMU architecture. */
 import { IdealDriver } from './ideal/driver.js';
 import type { IommuDriver } from './iommu-driver.js';
+import { RiscvDriver } from './riscv/driver.js';
 import type { UnitSpec } from './spec.js';
 import type { UnitDriverEnvironment } from './unit-environment.js';
 import { VtdDriver } from './vtd/driver.js';
@@ -9,6 +10,7 @@ export type DriverName = Exclude<UnitSpec['architecture'], 'none'>;
 
 const DRIVERS: Readonly<Partial<Record<DriverName, new (environment: UnitDriverEnvironment) => IommuDriver>>> = {
   vtd: VtdDriver,
+  riscv: RiscvDriver,
   ideal: IdealDriver,
 };
 

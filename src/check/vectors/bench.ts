@@ -17,19 +17,21 @@ import { RegisterFabric } from '../../system/registers.js';
 import { type BuiltUnit, buildUnit } from '../../system/unit.js';
 import type { RegisterWrite, VectorAccess } from './vector.js';
 
-/** Memory from 4 GiB to 2^52, with a last-level cache of one set: time does not matter here. */
-const MEMORY: MemorySpec = {
-  sockets: {
-    s0: {
-      cores: 1,
-      frequency: 1e9,
-      llc: { size: 64, ways: 1, ddioWays: 1, scatter: 0, latency: 0, bandwidth: 512e12 },
-      dram: { size: 2 ** 52 - FIRST_BASE, channels: 1, latency: 0, bandwidth: 512e12 },
+/** Memory from 4 GiB to 2^`width`, at most 2^52, with a last-level cache of one set: time does not matter here. */
+function memoryOf(width: number): MemorySpec {
+  return {
+    sockets: {
+      s0: {
+        cores: 1,
+        frequency: 1e9,
+        llc: { size: 64, ways: 1, ddioWays: 1, scatter: 0, latency: 0, bandwidth: 512e12 },
+        dram: { size: 2 ** Math.min(width, 52) - FIRST_BASE, channels: 1, latency: 0, bandwidth: 512e12 },
+      },
     },
-  },
-  interconnect: { latency: 0, bandwidth: 1e12 },
-  hostCache: 'cold',
-};
+    interconnect: { latency: 0, bandwidth: 1e12 },
+    hostCache: 'cold',
+  };
+}
 
 /** No translation takes so many events: then the unit goes round in circles. */
 const MOST_EVENTS = 100_000;
