@@ -23,6 +23,16 @@ export interface Grants {
   readonly supervisorExecute: Grant;
 }
 
+/** Everything is permitted: what most formats' table entries, and what entries without permissions, grant. */
+export const UNRESTRICTED: Grants = {
+  read: 'always',
+  write: 'always',
+  execute: 'always',
+  user: 'always',
+  supervisor: 'always',
+  supervisorExecute: 'always',
+};
+
 /** Page size in the address field itself, identical in every entry that the page covers. */
 export interface SizeCode {
   /** `ones`: n low ones below a zero mean granule * 2^(n+1) (AMD-Vi). `napot`: n low zeros below a one do (RISC-V Svnapot). */
@@ -46,10 +56,9 @@ export interface EntryRule {
   /** What software writes besides `when`, the address and the permissions; the second part only for writable pages. */
   readonly preset: FieldValues;
   readonly presetIfWritable: FieldValues;
-  /** What hardware sets in an entry it uses, and sets and clears in the leaf of a write (accessed and dirty bits). */
+  /** What hardware sets in an entry it uses (accessed), and what the leaf of a write is made to have (dirty); in bits 31:0. */
   readonly setWhenUsed: FieldValues;
-  readonly setWhenWritten: FieldValues;
-  readonly clearWhenWritten?: readonly string[];
+  readonly dirty: FieldValues;
   /** Tables: level of the table pointed to, if not the next lower one. */
   readonly nextLevel?: number;
   /** Leaves: log2 of the number of neighbouring entries, with consecutive addresses, that form one page. */

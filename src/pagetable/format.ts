@@ -9,7 +9,7 @@ import { Permission, Row } from './row.js';
 import { CompiledRule, naturalSize, selectingBits } from './rule.js';
 import { Templates } from './templates.js';
 
-export { EntryKind, Permission, Row } from './row.js';
+export { EntryKind, Permission, Row, Size } from './row.js';
 
 /** At most this many bits classify an entry. */
 const SELECTOR_LIMIT = 13;
@@ -69,13 +69,15 @@ export class Format {
   readonly rowOf: Uint16Array;
   readonly rows: Int32Array;
 
-  /** The address is (entry & mask) << addressShift, and (lo & topMask) << topShift in its upper half. */
+  /** The address is (entry & mask) << addressShift, and its upper half also holds (lo & carryMask) rotated left by carryShift. */
   readonly addressMaskHi: number;
   readonly addressMaskLo: number;
   readonly addressShift: number;
   readonly addressScale: number;
+  readonly carryMask: number;
+  readonly carryShift: number;
+  /** The part of `carryMask` that is a field of its own. */
   readonly topMask: number;
-  readonly topShift: number;
   readonly earlyPermissions: number;
 
   /** By level: lowest input bit of the index, minus 3 so that the result is a byte offset. */
@@ -110,7 +112,14 @@ export class Format {
     this.addressShift = d.address.lowestBit - rangeOf(d, d.address.field)[1];
     this.addressScale = 1 << this.addressShift;
     this.topMask = d.addressTop === undefined ? 0 : wordOf(d, { [d.addressTop.field]: -1 }).lo;
-    this.topShift = d.addressTop === undefined ? 0 : d.addressTop.lowestBit - 32 - rangeOf(d, d.addressTop.field)[1];
+    if (d.addressTop === undefined) {
+      this.carryMask = addressMask.lo & ~(-1 >>> this.addressShift);
+      this.carryShift = this.addressShift;
+    } else {
+      if (this.addressShift !== 0) throw new RangeError(`${d.name}: an address both shifted and in two fields`);
+      this.carryMask = this.topMask;
+      this.carryShift = d.addressTop.lowestBit - 32 - rangeOf(d, d.addressTop.field)[1];
+    }
 
     const selecting = selectingBits(d);
     const [lowA, lowB] = findRuns(
@@ -192,9 +201,9 @@ export class Format {
 
   /** Upper and lower half of the address in an entry. Hot path. */
   addressHi(hi: number, lo: number): number {
-    const shift = this.addressShift;
-    const top = (lo & this.topMask) << this.topShift;
-    return top | ((hi & this.addressMaskHi) << shift) | (((lo & this.addressMaskLo) >>> 1) >>> (31 - shift));
+    const carry = lo & this.carryMask;
+    const rotated = (carry << this.carryShift) | (carry >>> (32 - this.carryShift));
+    return ((hi & this.addressMaskHi) << this.addressShift) | rotated;
   }
 
   addressLo(lo: number): number {
@@ -230,7 +239,7 @@ export class Format {
   }
 
   fieldLo(address: number): number {
-    const top = ((address / 4294967296) >>> this.topShift) & this.topMask;
+    const top = ((address / 4294967296) >>> this.carryShift) & this.topMask;
     return ((address / this.addressScale) & this.addressMaskLo) | top;
   }
 }

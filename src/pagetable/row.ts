@@ -22,29 +22,35 @@ export const enum EntryKind {
   Leaf,
 }
 
+/** Values of Row.SizeLg2 that are no size. */
+export const enum Size {
+  /** The entry ends the walk. */
+  None = -2,
+  /** The address field encodes the size. */
+  Coded = -1,
+  Table = 0,
+}
+
 /** Columns of `Format.rows`; those of every step come first. */
 export const enum Row {
   Kind,
   Permissions,
   ReservedHi,
   ReservedLo,
-  /** Bits that a use of the entry sets (accessed). */
-  UsedHi,
-  UsedLo,
-  /** Leaf: log2 of its size, -1 when the address field encodes it. Table: 0. */
+  /** Bits of the lower word that a use of the entry sets (accessed). */
+  Used,
+  /** Leaf: log2 of its size, or Size. */
   SizeLg2,
-  /** Table: level of the table it points to, and the input address bits that must be zero because levels are skipped. */
-  NextLevel,
+  /** Table: number of levels that it skips, and the input address bits that must be zero because of that. */
+  Skipped,
   SkipHi,
   SkipLo,
-  /** Leaf: bits that a write sets and clears (dirty). */
-  SetHi,
-  SetLo,
-  ClearHi,
-  ClearLo,
+  /** Leaf: bits of the lower word that make up its dirty state, and what they are when it is dirty. */
+  DirtyMask,
+  DirtyValue,
   /** Leaf: log2 of the part of the input address that its own address field is completed with. */
   OffsetLg2,
-  /** Leaf: global when (lo & GlobalMask) differs from GlobalValue. */
+  /** Leaf: global when (lo & GlobalMask) is GlobalValue. */
   GlobalMask,
   GlobalValue,
   /** Absent and refused entries: how the walk ends. */

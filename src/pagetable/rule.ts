@@ -2,7 +2,7 @@
 import { addBits, rangeOf, type Word, wordOf } from './bits.js';
 import type { BitRange, EntryRule, FieldValues, FormatDescription, Grant } from './description.js';
 import { Fault } from './fault.js';
-import { EntryKind, Permission, Row } from './row.js';
+import { EntryKind, Permission, Row, Size } from './row.js';
 
 /** Fields that must have given values, as a mask and the value under it. */
 class Pattern {
@@ -127,6 +127,13 @@ function inputBits(low: number, high: number): Word {
   return word;
 }
 
+/** Accessed, dirty and global bits are all in the lower half of an entry. */
+function lowWord(d: FormatDescription, values: FieldValues): number {
+  const word = wordOf(d, values);
+  if (word.hi !== 0) throw new RangeError(`${d.name}: ${Object.keys(values).join(', ')} must be in bits 31:0`);
+  return word.lo;
+}
+
 function rowOf(d: FormatDescription, rule: EntryRule, level: number): number[] {
   const row = new Array<number>(Row.Stride).fill(0);
   const put = (column: Row, word: Word): void => {
@@ -135,6 +142,7 @@ function rowOf(d: FormatDescription, rule: EntryRule, level: number): number[] {
   };
   row[Row.Kind] = KINDS[rule.kind];
   row[Row.Fault] = rule.kind === 'refused' ? FAULTS[rule.fault ?? 'reserved'] : Fault.NotPresent;
+  row[Row.SizeLg2] = Size.None;
   if (rule.kind === 'absent' || rule.kind === 'refused') return row;
 
   const above = aboveWidth(d);
@@ -142,30 +150,31 @@ function rowOf(d: FormatDescription, rule: EntryRule, level: number): number[] {
   for (const range of rule.reserved) addBits(reserved, range, -1);
   put(Row.ReservedHi, reserved);
   if (d.beyondWidth === 'output-size') put(Row.WidthHi, above);
-  put(Row.UsedHi, wordOf(d, rule.setWhenUsed));
+  row[Row.Used] = lowWord(d, rule.setWhenUsed);
   row[Row.UpdateFault] = d.updates === 'fault' ? Fault.AccessFlag : Fault.None;
 
   const natural = naturalSize(d, level);
   if (rule.kind === 'table') {
     const next = rule.nextLevel ?? level - 1;
-    row[Row.NextLevel] = next;
+    row[Row.SizeLg2] = Size.Table;
+    row[Row.Skipped] = level - 1 - next;
     put(Row.SkipHi, inputBits(naturalSize(d, next + 1), natural));
     return row;
   }
-  put(Row.SetHi, wordOf(d, rule.setWhenWritten));
-  put(Row.ClearHi, wordOf(d, Object.fromEntries((rule.clearWhenWritten ?? []).map((name) => [name, -1]))));
+  row[Row.DirtyMask] = lowWord(d, Object.fromEntries(Object.keys(rule.dirty).map((name) => [name, -1])));
+  row[Row.DirtyValue] = lowWord(d, rule.dirty);
   row[Row.OffsetLg2] = natural;
   row[Row.SizeLg2] = natural + (rule.contiguousLg2 ?? 0);
   if (rule.sizeCode !== undefined) {
-    row[Row.SizeLg2] = -1;
+    row[Row.SizeLg2] = Size.Coded;
     row[Row.CodeInvert] = rule.sizeCode.form === 'ones' ? -1 : 0;
     row[Row.LeastLg2] = rule.sizeCode.least;
     row[Row.MostLg2] = rule.sizeCode.most;
   }
-  if (d.global !== undefined) {
-    const { lo } = wordOf(d, { [d.global.field]: -1 });
-    row[Row.GlobalMask] = lo;
-    row[Row.GlobalValue] = d.global.value === 1 ? 0 : lo;
+  if (d.global === undefined) row[Row.GlobalValue] = -1;
+  else {
+    row[Row.GlobalMask] = lowWord(d, { [d.global.field]: -1 });
+    row[Row.GlobalValue] = lowWord(d, { [d.global.field]: d.global.value });
   }
   return row;
 }

@@ -7,7 +7,7 @@
 import type { FrameAllocator } from '../memory/frames.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { Access } from '../protocol/access.js';
-import { EntryKind, type Format, Row } from './format.js';
+import { EntryKind, type Format, Row, Size } from './format.js';
 import { high, PageSizes } from './page-size.js';
 import { SETS } from './templates.js';
 import { PageTableError, TableWork } from './work.js';
@@ -329,7 +329,7 @@ export class PageTable {
   private leafSize(row: number): number {
     const { format, memory } = this;
     const sizeLg2 = format.rows[row + Row.SizeLg2]!;
-    if (sizeLg2 >= 0) return 2 ** sizeLg2;
+    if (sizeLg2 !== Size.Coded) return 2 ** sizeLg2;
     const { wordHi, wordLo } = memory;
     return 2 ** format.codedSize(row, format.addressHi(wordHi, wordLo), format.addressLo(wordLo));
   }

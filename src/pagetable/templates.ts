@@ -70,14 +70,14 @@ export class Templates {
     const natural = naturalSize(d, level);
     const { sizeCode } = rule;
     const whole = natural + (rule.contiguousLg2 ?? 0);
+    const words = Array.from({ length: SETS }, (_, set) => wordOf(d, leafValues(rule, set)));
     for (let size = sizeCode?.least ?? whole; size <= (sizeCode?.most ?? whole); size++) {
       if (this.levelOfSize[size] !== 0 || d.avoidedSizes?.includes(size) === true) continue;
       this.levelOfSize[size] = level;
       this.slotsLg2[size] = size - natural;
       this.slotStep[size] = sizeCode === undefined ? 2 ** natural : 0;
       const code = codeOf(rule, d.granuleLg2, size) / scale;
-      for (let set = 0; set < SETS; set++) {
-        const word = wordOf(d, leafValues(rule, set));
+      for (const [set, word] of words.entries()) {
         this.leafHi[size * SETS + set] = word.hi | ((code / 4294967296) | 0);
         this.leafLo[size * SETS + set] = word.lo | code;
       }

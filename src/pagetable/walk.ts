@@ -5,7 +5,7 @@
  */
 import type { PhysicalMemory } from '../memory/physical.js';
 import { Fault } from './fault.js';
-import { EntryKind, type Format, Permission, Row } from './format.js';
+import { type Format, Permission, Row, Size } from './format.js';
 
 export { Fault } from './fault.js';
 
@@ -73,15 +73,12 @@ function aim(format: Format, walk: Walk, mask: number): void {
 function begin(walk: Walk, permissions: number): void {
   walk.reads = 0;
   walk.update = 0;
-  walk.clean = 0;
-  walk.global = 0;
   walk.fault = Fault.None;
   walk.permissions = permissions;
 }
 
-/** 0 if the input address bits from `bit` up are all zero, -1 if they are all ones, another value otherwise. */
+/** 0 if the input address bits from `bit` (below 32) up are all zero, -1 if they are all ones, another value otherwise. */
 function bitsFrom(walk: Walk, bit: number): number {
-  if (bit >= 32) return bit < 64 ? walk.inputHi >> (bit - 32) : 0;
   const low = walk.inputLo >> bit;
   return walk.inputHi === low >> 31 ? low : 1;
 }
@@ -99,7 +96,10 @@ export function startWalk(
   inputLg2: number,
 ): Step {
   begin(walk, Permission.All);
-  const top = bitsFrom(walk, inputLg2 - format.signBits);
+  const bit = inputLg2 - format.signBits;
+  let top = 0;
+  if (bit < 32) top = bitsFrom(walk, bit);
+  else if (bit < 64) top = walk.inputHi >> (bit - 32);
   if (top !== 0 && top !== format.otherTop) {
     walk.level = 0;
     walk.fault = format.otherTop === 0 ? Fault.AddressWidth : Fault.NonCanonical;
@@ -154,10 +154,14 @@ function reservedFault(rows: Int32Array, row: number, hi: number, lo: number): F
 }
 
 /** A leaf denies access; an accessed flag that may not be set comes first. */
-function leafDenied(rows: Int32Array, row: number, hi: number, lo: number, missing: number): Fault {
-  const unused = (rows[row + Row.UsedHi]! & ~hi) | (rows[row + Row.UsedLo]! & ~lo);
+function leafDenied(rows: Int32Array, row: number, lo: number, missing: number): Fault {
   const fault = rows[row + Row.UpdateFault]! as Fault;
-  return unused !== 0 && fault !== Fault.None ? fault : denied(missing);
+  return (rows[row + Row.Used]! & ~lo) !== 0 && fault !== Fault.None ? fault : denied(missing);
+}
+
+/** Whether the input address has bits set that belong to levels which the table entry skips. */
+function skipsBits(rows: Int32Array, row: number, walk: Walk): boolean {
+  return ((walk.inputHi & rows[row + Row.SkipHi]!) | (walk.inputLo & rows[row + Row.SkipLo]!)) !== 0;
 }
 
 /** Consumes the word read at entryHi:entryLo. If `update` is 1 afterwards the caller also stores the update word. */
@@ -167,7 +171,8 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
   walk.reads = (walk.reads + 1) | 0;
   walk.update = 0;
   walk.consumedLevel = walk.level;
-  if (rows[row + Row.Kind]! <= EntryKind.Refused) return fail(walk, rows[row + Row.Fault]! as Fault);
+  let sizeLg2 = rows[row + Row.SizeLg2]!;
+  if (sizeLg2 === Size.None) return fail(walk, rows[row + Row.Fault]! as Fault);
 
   const permissions = walk.permissions & rows[row + Row.Permissions]!;
   const missing = walk.access & ~permissions;
@@ -177,17 +182,17 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
   }
   const addressHi = format.addressHi(hi, lo);
   const addressLo = format.addressLo(lo);
-  let wordHi = hi | rows[row + Row.UsedHi]!;
-  let wordLo = lo | rows[row + Row.UsedLo]!;
-  let sizeLg2 = rows[row + Row.SizeLg2]!;
-
-  if (sizeLg2 === 0) {
-    if (((walk.inputHi & rows[row + Row.SkipHi]!) | (walk.inputLo & rows[row + Row.SkipLo]!)) !== 0) {
-      return fail(walk, Fault.SkippedBits);
+  let word = lo | rows[row + Row.Used]!;
+  if (sizeLg2 === Size.Table) {
+    // The common case is a branch, not a number out of the row: the next address does not have to wait for the row.
+    let next = (walk.level - 1) | 0;
+    if (rows[row + Row.Skipped]! !== 0) {
+      if (skipsBits(rows, row, walk)) return fail(walk, Fault.SkippedBits);
+      next = (next - rows[row + Row.Skipped]!) | 0;
     }
-    if (((wordHi ^ hi) | (wordLo ^ lo)) !== 0 && !update(rows, row, walk, wordHi, wordLo)) return Step.Fault;
+    if (word !== lo && !update(rows, row, walk, hi, word)) return Step.Fault;
     walk.permissions = permissions;
-    walk.level = rows[row + Row.NextLevel]!;
+    walk.level = next;
     walk.tableHi = addressHi;
     walk.tableLo = addressLo;
     aim(format, walk, format.indexMask);
@@ -195,22 +200,19 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
   }
 
   let offsetLg2 = rows[row + Row.OffsetLg2]!;
-  if (sizeLg2 < 0) {
+  if (sizeLg2 === Size.Coded) {
     sizeLg2 = format.codedSize(row, addressHi, addressLo);
     if (sizeLg2 === 0) return fail(walk, Fault.Reserved);
     offsetLg2 = sizeLg2;
   }
-  if (missing !== 0) return fail(walk, leafDenied(rows, row, hi, lo, missing));
-  const writtenHi = (wordHi | rows[row + Row.SetHi]!) & ~rows[row + Row.ClearHi]!;
-  const writtenLo = (wordLo | rows[row + Row.SetLo]!) & ~rows[row + Row.ClearLo]!;
-  if ((walk.access & Permission.Write) !== 0) {
-    wordHi = writtenHi;
-    wordLo = writtenLo;
-  }
-  if (((wordHi ^ hi) | (wordLo ^ lo)) !== 0 && !update(rows, row, walk, wordHi, wordLo)) return Step.Fault;
+  if (missing !== 0) return fail(walk, leafDenied(rows, row, lo, missing));
+  const dirtyMask = rows[row + Row.DirtyMask]!;
+  const dirtyValue = rows[row + Row.DirtyValue]!;
+  if ((walk.access & Permission.Write) !== 0) word = (word & ~dirtyMask) | dirtyValue;
+  if (word !== lo && !update(rows, row, walk, hi, word)) return Step.Fault;
   walk.permissions = permissions;
-  walk.clean = ((wordHi ^ writtenHi) | (wordLo ^ writtenLo)) !== 0 && (permissions & Permission.Write) !== 0 ? 1 : 0;
-  walk.global = (lo & rows[row + Row.GlobalMask]!) !== rows[row + Row.GlobalValue]! ? 1 : 0;
+  walk.clean = (word & dirtyMask) !== dirtyValue && (permissions & Permission.Write) !== 0 ? 1 : 0;
+  walk.global = (lo & rows[row + Row.GlobalMask]!) === rows[row + Row.GlobalValue]! ? 1 : 0;
   const offsetLo = offsetLg2 < 32 ? (1 << offsetLg2) - 1 : -1;
   const offsetHi = offsetLg2 < 32 ? 0 : (1 << (offsetLg2 - 32)) - 1;
   walk.sizeLg2 = sizeLg2;
@@ -220,7 +222,7 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
 }
 
 /** Asks for an update of the entry just consumed, or fails where hardware may not make it. */
-function update(rows: Int32Array, row: number, walk: Walk, wordHi: number, wordLo: number): boolean {
+function update(rows: Int32Array, row: number, walk: Walk, hi: number, word: number): boolean {
   const fault = rows[row + Row.UpdateFault]! as Fault;
   if (fault !== Fault.None) {
     walk.fault = fault;
@@ -229,8 +231,8 @@ function update(rows: Int32Array, row: number, walk: Walk, wordHi: number, wordL
   walk.update = 1;
   walk.updateHi = walk.entryHi;
   walk.updateLo = walk.entryLo;
-  walk.updateWordHi = wordHi;
-  walk.updateWordLo = wordLo;
+  walk.updateWordHi = hi;
+  walk.updateWordLo = word;
   return true;
 }
 

@@ -4,7 +4,14 @@
  * stage (the x4 forms with 16 KiB roots). Linux drivers/iommu/generic_pt/fmt/riscv.h writes the first.
  * Not modelled: Sv32, the memory types themselves, G of a non-leaf entry (the pages below count as not global, which is safe).
  */
-import type { BitRange, EntryRule, FieldValues, FormatDescription, Grants } from '../description.js';
+import {
+  type BitRange,
+  type EntryRule,
+  type FieldValues,
+  type FormatDescription,
+  type Grants,
+  UNRESTRICTED,
+} from '../description.js';
 
 export interface RiscvOptions {
   /** capabilities.PAS: physical address bits, at most 56. */
@@ -30,11 +37,7 @@ export function riscv(options: RiscvOptions): FormatDescription {
     supervisor: secondStage ? { U: 1 } : { U: 0 },
     supervisorExecute: secondStage ? { X: 1 } : { X: 1, U: 0 },
   };
-  const unrestricted: Grants = {
-    ...{ read: 'always', write: 'always', execute: 'always', user: 'always' },
-    ...{ supervisor: 'always', supervisorExecute: 'always' },
-  };
-  const common = { grants: unrestricted, preset: {}, presetIfWritable: {}, setWhenUsed: {}, setWhenWritten: {} };
+  const common = { grants: UNRESTRICTED, preset: {}, presetIfWritable: {}, setWhenUsed: {}, dirty: {} };
   const upper: BitRange[] = pageTypes ? [[60, 54]] : [[62, 54]];
   const leaf = (level: number, when: FieldValues): EntryRule => ({
     kind: 'leaf',
@@ -46,7 +49,7 @@ export function riscv(options: RiscvOptions): FormatDescription {
     preset: { A: 1 },
     presetIfWritable: { R: 1, D: 1 },
     setWhenUsed: { A: 1 },
-    setWhenWritten: { D: 1 },
+    dirty: { D: 1 },
   });
   const leaves = (level: number): EntryRule[] => [leaf(level, { R: 1 }), leaf(level, { X: 1 })];
   const coded = (rule: EntryRule): EntryRule => ({

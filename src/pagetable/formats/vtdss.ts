@@ -3,7 +3,7 @@
  * There is no present bit: an entry is present when R or W (or X where it counts) is set. Reserved bits are those QEMU's emulation checks
  * (hw/i386/intel_iommu_internal.h, VTD_SPTE_*_RSVD_MASK). Not modelled: memory types.
  */
-import type { EntryRule, FormatDescription, Grant } from '../description.js';
+import { type EntryRule, type FormatDescription, type Grant, UNRESTRICTED } from '../description.js';
 import { Permission } from '../format.js';
 
 export interface VtdSecondStageOptions {
@@ -29,17 +29,16 @@ export function vtdSecondStage(options: VtdSecondStageOptions): FormatDescriptio
   const executable = executeEnable ? { X: 1 } : {};
   const common = {
     grants: {
+      ...UNRESTRICTED,
       read: { R: 1 },
       write: { W: 1 },
       execute,
-      user: 'always',
-      supervisor: 'always',
       supervisorExecute: execute,
     },
     preset: {},
     presetIfWritable: {},
     setWhenUsed: accessedDirty ? { A: 1 } : {},
-    setWhenWritten: {},
+    dirty: {},
   } as const;
   const leaf = (
     level: number,
@@ -51,7 +50,7 @@ export function vtdSecondStage(options: VtdSecondStageOptions): FormatDescriptio
     levels: [level, level],
     when,
     reserved: [...low, [62, 62], ...(scalable || snoopControl ? [] : [[11, 11] as const])],
-    setWhenWritten: accessedDirty ? { D: 1 } : {},
+    dirty: accessedDirty ? { D: 1 } : {},
   });
   const table = (low: number, high: number): EntryRule => ({
     ...common,

@@ -4,7 +4,7 @@
  * Reserved bits are those QEMU's VT-d emulation checks (VTD_FPTE_*). Not modelled: memory types, the extended-accessed bit (EAFE),
  * supervisor write protection off (WPE = 0), SMEP.
  */
-import type { EntryRule, FormatDescription, Grant } from '../description.js';
+import { type EntryRule, type FormatDescription, type Grant, UNRESTRICTED } from '../description.js';
 import { Permission } from '../format.js';
 
 export interface X86FirstStageOptions {
@@ -24,17 +24,16 @@ export function x86FirstStage(options: X86FirstStageOptions): FormatDescription 
   const execute: Grant = executeDisable ? { XD: 0 } : 'always';
   const common = {
     grants: {
-      read: 'always',
+      ...UNRESTRICTED,
       write: { RW: 1 },
       execute,
       user: { US: 1 },
-      supervisor: 'always',
       supervisorExecute: execute,
     },
     preset: {},
     presetIfWritable: {},
     setWhenUsed: { A: 1 },
-    setWhenWritten: {},
+    dirty: {},
   } as const;
   const noExecuteDisable = executeDisable ? [] : [[63, 63] as const];
   const leaf = (
@@ -49,7 +48,7 @@ export function x86FirstStage(options: X86FirstStageOptions): FormatDescription 
     reserved: [...low, ...noExecuteDisable],
     preset: { P: 1, A: 1 },
     presetIfWritable: { D: 1 },
-    setWhenWritten: { D: 1 },
+    dirty: { D: 1 },
   });
   const table = (low: number, high: number, reserved: readonly [number, number][]): EntryRule => ({
     ...common,
