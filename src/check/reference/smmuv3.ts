@@ -155,7 +155,7 @@ function answerOne(machine: Machine, access: VectorAccess): Answer {
 }
 
 /** Answers with the architecture's event numbers; 0 with `silent` for a stream that aborts (STE.Config 0b0xx). */
-export const smmuv3Reference: Responder = {
+export const SMMUV3_REFERENCE: Responder = {
   answer(vector) {
     const machine = bringUp(vector);
     return vector.accesses.map((access) => answerOne(machine, access));

@@ -2,19 +2,15 @@
  * Streams of a generated SMMUv3 vector: each has an STE, CDs and tables as its kind asks, and draws its own accesses. Kinds cover the
  * configurations that work, those that pass or stop everything, and ILLEGAL entries.
  */
-import { type Dice, type Image, type TableSource, TARGETS_START } from './smmuv3-image.js';
+import { buildContexts, drawPasid } from './smmuv3-contexts.js';
+import { spoilEntry } from './smmuv3-flaws.js';
+import { type Dice, TARGETS_START } from './smmuv3-image.js';
+import { bit } from './smmuv3-leaves.js';
 import type { Mode } from './smmuv3-modes.js';
-import { bit, type Half, Stage1Space, Stage2Space } from './smmuv3-stages.js';
+import type { Workshop } from './smmuv3-plan.js';
+import type { Half, Stage1Space } from './smmuv3-stage1.js';
+import { Stage2Space } from './smmuv3-stage2.js';
 import type { AccessKind } from './vector.js';
-
-/** What the vector's `cfg` lines say. */
-export interface UnitPlan {
-  readonly stage: '1' | '2' | 'nested';
-  readonly oas: number;
-  readonly ssidBits: number;
-  readonly httu: number;
-  readonly va52: boolean;
-}
 
 export interface Wish {
   readonly pasid: number | null;
@@ -41,14 +37,6 @@ const KINDS: Readonly<Record<Kind, number>> = {
   unsupported: 2,
 };
 
-/** The parts that all streams of a vector share. */
-export interface Workshop {
-  readonly image: Image;
-  readonly dice: Dice;
-  readonly mode: Mode;
-  readonly unit: UnitPlan;
-}
-
 /** Attribute fields of STE words 0 and 1 that no translation depends on, and fields that are ignored without substreams. */
 function attributes(dice: Dice, mode: Mode, substreams: boolean): [bigint, bigint] {
   const ignored = mode.substreams ? 0n : dice.bits(2);
@@ -59,7 +47,7 @@ function attributes(dice: Dice, mode: Mode, substreams: boolean): [bigint, bigin
 }
 
 function kindOf({ dice, mode }: Workshop): AccessKind {
-  if (mode.permissions) return dice.pick(['r', 'w', 'x', 'x', 'rw']);
+  if (mode.permissions) return dice.pick(['r', 'r', 'w', 'x', 'rw']);
   if (mode.httu && dice.chance(10)) return 'rw';
   return dice.chance(45) ? 'w' : 'r';
 }
@@ -71,7 +59,7 @@ function wish(shop: Workshop, iova: bigint, kind: AccessKind, pasid: number | nu
 
 /** PASIDs on streams that take none, where the mode has PASIDs at all. */
 function stray({ dice, mode }: Workshop): number | null {
-  return mode.substreams && dice.chance(15) ? dice.below(8) : null;
+  return mode.substreams && dice.chance(8) ? dice.below(8) : null;
 }
 
 /** An address that passes unchanged: a target page; rarely one that the unit cannot output. */
@@ -128,154 +116,6 @@ function drawIpa(shop: Workshop, stage2: Stage2Space, points: readonly bigint[])
   return point;
 }
 
-/** Ways to spoil an STE that translates. Null: this one does not apply. */
-function spoilEntry(
-  shop: Workshop,
-  words: readonly bigint[],
-  translate1: boolean,
-  translate2: boolean,
-): bigint[] | null {
-  const { dice, mode, unit } = shop;
-  const result = [...words];
-  const change = (index: number, clear: bigint, set: bigint): bigint[] => {
-    result[index] = ((result[index] ?? 0n) & ~clear) | set;
-    return result;
-  };
-  const ways: (() => bigint[])[] = [];
-  if (translate2) {
-    ways.push(
-      () => change(2, 0n, 3n << 46n),
-      () => change(2, 0n, 3n << 38n),
-      () => change(2, 0x3fn << 32n, BigInt(dice.between(40, 63)) << 32n),
-      () => change(2, 0x3fn << 32n, BigInt(dice.between(0, 64 - unit.oas - 1)) << 32n),
-      () => change(2, 0n, 1n << 52n),
-      () => change(2, 0n, 1n << 57n),
-      () => change(2, 7n << 48n, 0n),
-      // A 4 KiB start level 2 or a larger granule's level 3 cannot hold 44 bits.
-      () => change(2, (0x3fn << 32n) | (3n << 38n) | (7n << 48n), (BigInt(64 - 44) << 32n) | (4n << 48n)),
-    );
-    if (!mode.emulator) {
-      ways.push(
-        () => change(2, 1n << 51n, 0n),
-        // Start level 0 or 1 for 25 bits: less than one index bit.
-        () => change(2, 0x3fn << 32n, (39n << 32n) | (2n << 38n)),
-      );
-      if (unit.httu < 2) ways.push(() => change(2, 0n, 1n << 55n));
-    }
-  }
-  if (translate1 && !mode.emulator) {
-    ways.push(() => change(1, 0n, 1n << 27n));
-    if (unit.oas < 56) ways.push(() => change(0, 0n, 1n << BigInt(dice.between(unit.oas, 55))));
-    if (unit.ssidBits > 0 && unit.ssidBits < 31)
-      ways.push(() => change(0, 31n << 59n, BigInt(unit.ssidBits + 1) << 59n));
-  }
-  return ways.length === 0 ? null : dice.pick(ways)();
-}
-
-/** Ways to spoil a CD. */
-function spoilContext(shop: Workshop, words: readonly bigint[], space: Stage1Space): bigint[] {
-  const { dice, unit } = shop;
-  const result = [...words];
-  const change = (index: number, clear: bigint, set: bigint): bigint[] => {
-    result[index] = ((result[index] ?? 0n) & ~clear) | set;
-    return result;
-  };
-  const half = dice.pick(space.halves);
-  const which = half.start === 0n ? 0 : 1;
-  const low = BigInt(16 * which);
-  const ways: (() => bigint[])[] = [
-    () => change(0, 1n << 31n, 0n),
-    () => change(0, 1n << 41n, 0n),
-    () => change(0, 1n << 46n, 0n),
-    () => change(0, 0n, 1n << 44n),
-    () => change(0, 0n, 1n << 15n),
-    () => change(0, 0x3fn << low, BigInt(dice.between(40, 63)) << low),
-    () => change(0, 0x3fn << low, BigInt(dice.between(0, unit.va52 ? 11 : 15)) << low),
-    () => change(0, 3n << (low + 6n), which === 0 ? 3n << 6n : 0n),
-  ];
-  if (unit.oas < 48) ways.push(() => change(1 + which, 0n, 1n << BigInt(dice.between(unit.oas, 47))));
-  if (unit.httu < 2) ways.push(() => change(0, 0n, 1n << 42n));
-  if (unit.httu < 1) ways.push(() => change(0, 0n, 1n << 43n));
-  return dice.pick(ways)();
-}
-
-function writeWords(source: TableSource, address: bigint, words: readonly bigint[]): void {
-  for (const [index, word] of words.entries()) source.write(address + BigInt(8 * index), word);
-}
-
-function buildContext(shop: Workshop, stage2: Stage2Space | null): Stage1Space {
-  const { image, dice, mode, unit } = shop;
-  const space = new Stage1Space(image, dice, mode, unit.httu, unit.oas, unit.va52, stage2, dice.below(0x1_0000));
-  for (const half of space.halves) {
-    for (let left = dice.between(3, 9); left > 0; left--) space.addLeaf(half);
-  }
-  return space;
-}
-
-/** CDs of a stream: by number, and the STE fields that lead to them. */
-interface ContextTable {
-  readonly pointer: bigint;
-  readonly contextsLg2: number;
-  readonly format: bigint;
-  readonly spaces: ReadonlyMap<number, Stage1Space>;
-}
-
-/** One CD, or a linear or two-level table of CDs. */
-function buildContexts(shop: Workshop, stage2: Stage2Space | null, spoil: boolean): ContextTable {
-  const { image, dice, mode, unit } = shop;
-  const source: TableSource = stage2 ?? image;
-  const words = (space: Stage1Space): bigint[] =>
-    spoil ? spoilContext(shop, space.context(), space) : space.context();
-  if (!mode.substreams || dice.chance(10)) {
-    const space = buildContext(shop, stage2);
-    const pointer = source.reserve(6, false);
-    writeWords(source, pointer, words(space));
-    return { pointer, contextsLg2: 0, format: dice.bits(2), spaces: new Map([[0, space]]) };
-  }
-  const contextsLg2 = dice.between(1, unit.ssidBits);
-  const linear = contextsLg2 <= 8 && dice.chance(50);
-  const numbers = new Set([dice.chance(50) ? 0 : dice.below(2 ** contextsLg2)]);
-  for (let left = dice.between(1, 3); left > 0; left--)
-    numbers.add(dice.below(2 ** Math.min(contextsLg2, dice.chance(50) ? 7 : 20)));
-  const spaces = new Map([...numbers].map((number) => [number, buildContext(shop, stage2)]));
-  if (linear) {
-    const pointer = source.reserve(contextsLg2 + 6, false);
-    for (const [number, space] of spaces) writeWords(source, pointer + BigInt(64 * number), words(space));
-    // 3 is reserved and behaves as 0.
-    return { pointer, contextsLg2, format: dice.chance(15) ? 3n : 0n, spaces };
-  }
-  const leafLg2 = dice.chance(50) ? 6 : 10;
-  const pointer = source.reserve(Math.max(6, contextsLg2 - leafLg2 + 3), false);
-  const leaves = new Map<number, bigint>();
-  for (const [number, space] of spaces) {
-    const outer = number >> leafLg2;
-    let leaf = leaves.get(outer);
-    if (leaf === undefined) {
-      leaf = source.reserve(leafLg2 + 6, false);
-      leaves.set(outer, leaf);
-      const far = dice.chance(4) ? 1n << BigInt(Math.min(55, unit.oas + dice.below(4))) : 0n;
-      source.write(pointer + BigInt(8 * outer), leaf | far | bit(!dice.chance(4), 0));
-    }
-    writeWords(source, leaf + BigInt(64 * (number & (2 ** leafLg2 - 1))), words(space));
-  }
-  return { pointer, contextsLg2, format: leafLg2 === 6 ? 1n : 2n, spaces };
-}
-
-/** The PASID of an access: mostly one with a CD. */
-function drawPasid(shop: Workshop, table: ContextTable, defaultSubstream: number): number | null {
-  const { dice, mode } = shop;
-  if (!mode.substreams) return null;
-  const roll = dice.below(100);
-  if (table.contextsLg2 === 0) return roll < 85 ? null : dice.below(4);
-  if (roll < 25) return null;
-  if (roll < 32) return dice.below(2 ** table.contextsLg2);
-  if (roll < 37) return Math.min(2 ** 20 - 1, 2 ** table.contextsLg2 + dice.below(4));
-  const numbers = [...table.spaces.keys()].filter(
-    (number) => number !== 0 || defaultSubstream !== 2 || dice.chance(10),
-  );
-  return numbers.length === 0 ? null : dice.pick(numbers);
-}
-
 /** A stream that translates, perhaps with a flaw in its STE or its CDs. */
 function buildTranslating(
   shop: Workshop,
@@ -287,7 +127,7 @@ function buildTranslating(
   const stage2 = translate2 ? new Stage2Space(image, dice, mode, unit.httu, unit.oas, translate1) : null;
   const table = translate1 ? buildContexts(shop, stage2, flaw === 'illegalContext') : null;
   const substreams = table !== null && table.contextsLg2 > 0;
-  const defaultSubstream = substreams ? dice.below(4) : 0;
+  const defaultSubstream = substreams ? dice.pick([0, 1, 1, 2, 2, 2, 3]) : 0;
   const points = stage2 !== null && (table === null || defaultSubstream === 1) ? buildPoints(shop, stage2) : [];
   const [first, second] = attributes(dice, mode, substreams);
   const config = 4n | bit(translate1, 0) | bit(translate2, 1);

@@ -4,7 +4,8 @@
  */
 import { Dice, Image } from './smmuv3-image.js';
 import { MODE_SENTENCES, MODES, type Mode } from './smmuv3-modes.js';
-import { buildStream, type Stream, type UnitPlan, type Wish } from './smmuv3-streams.js';
+import type { UnitPlan } from './smmuv3-plan.js';
+import { buildStream, type Stream, type Wish } from './smmuv3-streams.js';
 import type { Generator, Random, RegisterWrite, Vector, VectorAccess } from './vector.js';
 
 const STE_LG2 = 6;
@@ -129,7 +130,8 @@ function generate(random: Random, name: string): Vector {
     const access = toAccess(accesses.length, rid, stream.draw());
     accesses.push(access);
     // Once more, with another kind: hardware updates are seen by the next access.
-    if (mode.httu && dice.chance(50)) accesses.push({ ...access, id: accesses.length, kind: dice.pick(['r', 'w', 'w']) });
+    if (mode.httu && dice.chance(50))
+      accesses.push({ ...access, id: accesses.length, kind: dice.pick(['r', 'w', 'w']) });
   }
   const registers: RegisterWrite[] = [
     { offset: 0x80, bytes: 8, value: table.base | (dice.chance(50) ? 1n << 62n : 0n) },
@@ -146,4 +148,4 @@ function generate(random: Random, name: string): Vector {
   };
 }
 
-export const smmuv3Generator: Generator = { architecture: 'smmuv3', modes: MODE_SENTENCES, generate };
+export const SMMUV3_GENERATOR: Generator = { architecture: 'smmuv3', modes: MODE_SENTENCES, generate };

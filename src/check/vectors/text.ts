@@ -189,28 +189,32 @@ class VectorReader {
     this.#configEnded = true;
     switch (directive) {
       case 'mem':
-        this.noAccessYet(directive, line);
-        return this.readMemory(line);
+        this.readMemory(line);
+        break;
       case 'table':
-        this.noAccessYet(directive, line);
-        return this.readTable(line);
+        this.readTable(line);
+        break;
       case 'reg':
-        this.noAccessYet(directive, line);
-        return this.readRegister(line);
+        this.readRegister(line);
+        break;
       case 'x':
-        return this.readAccess(line);
+        this.readAccess(line);
+        break;
       case 'e':
-        return this.readAnswer(line);
+        this.readAnswer(line);
+        break;
       case 'm':
-        return this.readMemoryAccess(line);
+        this.readMemoryAccess(line);
+        break;
       case 'flush':
         this.#flushes.push(this.#stated.size);
-        return;
+        break;
       case 'peek':
         this.#peeks.push({ address: line.alignedAddress(), words: line.hasMore ? line.int('words', MAX_COUNT) : 1 });
-        return;
+        break;
+      default:
+        throw line.problem(`unknown directive "${directive}"`);
     }
-    throw line.problem(`unknown directive "${directive}"`);
   }
 
   finish(): ParsedVector {
@@ -244,6 +248,7 @@ class VectorReader {
   }
 
   private readMemory(line: Line): void {
+    this.noAccessYet('mem', line);
     let address = line.alignedAddress();
     let count = 0;
     do {
@@ -257,11 +262,13 @@ class VectorReader {
   }
 
   private readTable(line: Line): void {
+    this.noAccessYet('table', line);
     const address = line.alignedAddress();
     this.#tables.push({ address, bytes: line.hasMore ? line.int('bytes', MAX_COUNT) : DEFAULT_TABLE_BYTES });
   }
 
   private readRegister(line: Line): void {
+    this.noAccessYet('reg', line);
     const offset = line.int('offset', MAX_COUNT);
     const bytes = line.oneOf('bytes', ['4', '8']) === '4' ? 4 : 8;
     this.#registers.push({ offset, bytes, value: line.big('value', bytes === 4 ? 0xffffffffn : MAX_WORD) });
