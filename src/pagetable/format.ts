@@ -80,6 +80,9 @@ export class Format {
   readonly topMask: number;
   readonly earlyPermissions: number;
 
+  /** As a first stage: `Walk.intent` of the second-stage walks for its tables. */
+  readonly tableIntent: number;
+
   /** By level: lowest input bit of the index, minus 3 so that the result is a byte offset. */
   readonly indexShift: Int32Array;
   /** Index mask times 8 of every table but the root. */
@@ -104,6 +107,7 @@ export class Format {
     this.signExtended = d.signExtended;
     this.hostAddressWidth = d.hostAddressWidth;
     this.earlyPermissions = d.earlyPermissions;
+    this.tableIntent = d.marksTables === true ? Permission.Write : 0;
     const top = Math.max(...d.heights);
 
     const addressMask = wordOf(d, { [d.address.field]: -1 });
@@ -166,7 +170,7 @@ export class Format {
     this.indexShift = Int32Array.from(byLevel((level) => naturalSize(d, level) - 3));
     this.span = Float64Array.from(byLevel((level) => 2 ** naturalSize(d, level)));
     this.signBits = d.signExtended ? 1 : 0;
-    this.otherTop = d.signExtended ? -1 : 0;
+    this.otherTop = d.signExtended || d.upperHalf === true ? -1 : 0;
     this.inputWidths = Int32Array.from(
       byLevel((height) => Math.min(naturalSize(d, height + 1) + d.rootExtraBits, d.inputLimitLg2)),
     );

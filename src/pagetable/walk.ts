@@ -4,6 +4,7 @@
  * Hot path: bench `walk`.
  */
 import type { PhysicalMemory } from '../memory/physical.js';
+import { exclude } from './exclusion.js';
 import { Fault } from './fault.js';
 import { type Format, Permission, Row, Size } from './format.js';
 
@@ -27,6 +28,10 @@ export class Walk {
   inputLo = 0;
   /** What the request needs: `Permission` bits. 0: check nothing. */
   access = 0;
+  /** What it may use later without needing it now (ATS): a leaf that grants Write to an intended write is marked dirty. */
+  intent = 0;
+  /** `Exclusion` bits: permissions that the leaf loses because of others. */
+  exclusions = 0;
 
   /** Level of the entry to read next; of the leaf when done; of the offending entry after a fault (0: none was read). */
   level = 0;
@@ -174,8 +179,8 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
   let sizeLg2 = rows[row + Row.SizeLg2]!;
   if (sizeLg2 === Size.None) return fail(walk, rows[row + Row.Fault]! as Fault);
 
-  const permissions = walk.permissions & rows[row + Row.Permissions]!;
-  const missing = walk.access & ~permissions;
+  let permissions = walk.permissions & rows[row + Row.Permissions]!;
+  let missing = walk.access & ~permissions;
   if ((missing & format.earlyPermissions) !== 0) return fail(walk, denied(missing & format.earlyPermissions));
   if (((hi & rows[row + Row.ReservedHi]!) | (lo & rows[row + Row.ReservedLo]!)) !== 0) {
     return fail(walk, reservedFault(rows, row, hi, lo));
@@ -205,10 +210,14 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
     if (sizeLg2 === 0) return fail(walk, Fault.Reserved);
     offsetLg2 = sizeLg2;
   }
+  if (walk.exclusions !== 0) {
+    permissions = exclude(walk.exclusions, permissions);
+    missing = walk.access & ~permissions;
+  }
   if (missing !== 0) return fail(walk, leafDenied(rows, row, lo, missing));
   const dirtyMask = rows[row + Row.DirtyMask]!;
   const dirtyValue = rows[row + Row.DirtyValue]!;
-  if ((walk.access & Permission.Write) !== 0) word = (word & ~dirtyMask) | dirtyValue;
+  if (((walk.access | walk.intent) & permissions & Permission.Write) !== 0) word = (word & ~dirtyMask) | dirtyValue;
   if (word !== lo && !update(rows, row, walk, hi, word)) return Step.Fault;
   walk.permissions = permissions;
   walk.clean = (word & dirtyMask) !== dirtyValue && (permissions & Permission.Write) !== 0 ? 1 : 0;
