@@ -47,6 +47,9 @@ class RowTable {
 export class Format {
   readonly name: string;
   readonly source: string;
+  /** Named bit fields of an entry, and the one that holds its address: for people. */
+  readonly fields: FormatDescription['fields'];
+  readonly addressField: string;
   readonly granuleLg2: number;
   readonly heights: readonly number[];
   readonly signExtended: boolean;
@@ -102,6 +105,8 @@ export class Format {
   constructor(d: FormatDescription) {
     this.name = d.name;
     this.source = d.source;
+    this.fields = d.fields;
+    this.addressField = d.address.field;
     this.granuleLg2 = d.granuleLg2;
     this.heights = d.heights;
     this.signExtended = d.signExtended;

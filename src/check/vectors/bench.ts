@@ -54,7 +54,8 @@ export class VectorBench {
   private readonly recorder: WalkRecorder;
   private readonly requester = new Int32Array(1);
   private left: Event | null = null;
-  private walk: Miss | null = null;
+  /** The walk that answered the last request, as it ended; null when none was needed. */
+  walk: Miss | null = null;
 
   /** @throws RangeError where no unit of the architecture can be built */
   constructor(spec: IommuSpec) {
@@ -63,7 +64,7 @@ export class VectorBench {
     this.recorder = new WalkRecorder(physical, (m) => {
       this.walk = m;
     });
-    const memory = new MemorySystem(MEMORY);
+    const memory = new MemorySystem(MEMORY, kernel.clock);
     const recycle = (event: Event): void => this.fabric.recycle(event);
     this.built = buildUnit('iommu0', 0, spec, { kernel, memory, physical, ledger, seed: 1, recycle });
     const { unit, hardware } = this.built;
