@@ -64,6 +64,9 @@ export class Walk {
   /** When done: 1 if a permitted write would still change the leaf (its dirty state is clean), and 1 if the leaf is global. */
   clean = 0;
   global = 0;
+  /** When clean: the leaf as a write would leave it. */
+  dirtyHi = 0;
+  dirtyLo = 0;
   fault: Fault = Fault.None;
 }
 
@@ -221,6 +224,8 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
   if (word !== lo && !update(rows, row, walk, hi, word)) return Step.Fault;
   walk.permissions = permissions;
   walk.clean = (word & dirtyMask) !== dirtyValue && (permissions & Permission.Write) !== 0 ? 1 : 0;
+  walk.dirtyHi = hi;
+  walk.dirtyLo = (word & ~dirtyMask) | dirtyValue;
   walk.global = (lo & rows[row + Row.GlobalMask]!) === rows[row + Row.GlobalValue]! ? 1 : 0;
   const offsetLo = offsetLg2 < 32 ? (1 << offsetLg2) - 1 : -1;
   const offsetHi = offsetLg2 < 32 ? 0 : (1 << (offsetLg2 - 32)) - 1;

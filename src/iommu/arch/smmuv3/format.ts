@@ -659,3 +659,27 @@ export function encodeEvent(out: Dwords, r: EventRecord): void {
   out[6] = r.addressLo;
   out[7] = r.addressHi;
 }
+
+/** Names of event codes. */
+export const EVENT_NAMES: Readonly<Record<number, string>> = {
+  [EventCode.Silent]: 'aborted without an event',
+  [EventCode.F_UUT]: 'F_UUT',
+  [EventCode.C_BAD_STREAMID]: 'C_BAD_STREAMID',
+  [EventCode.F_STE_FETCH]: 'F_STE_FETCH',
+  [EventCode.C_BAD_STE]: 'C_BAD_STE',
+  [EventCode.F_BAD_ATS_TREQ]: 'F_BAD_ATS_TREQ',
+  [EventCode.F_STREAM_DISABLED]: 'F_STREAM_DISABLED',
+  [EventCode.F_TRANSL_FORBIDDEN]: 'F_TRANSL_FORBIDDEN',
+  [EventCode.C_BAD_SUBSTREAMID]: 'C_BAD_SUBSTREAMID',
+  [EventCode.F_CD_FETCH]: 'F_CD_FETCH',
+  [EventCode.C_BAD_CD]: 'C_BAD_CD',
+  [EventCode.F_WALK_EABT]: 'F_WALK_EABT',
+  [EventCode.F_TRANSLATION]: 'F_TRANSLATION',
+  [EventCode.F_ADDR_SIZE]: 'F_ADDR_SIZE',
+  [EventCode.F_ACCESS]: 'F_ACCESS',
+  [EventCode.F_PERMISSION]: 'F_PERMISSION',
+  [EventCode.F_TLB_CONFLICT]: 'F_TLB_CONFLICT',
+  [EventCode.F_CFG_CONFLICT]: 'F_CFG_CONFLICT',
+  [EventCode.E_PAGE_REQUEST]: 'E_PAGE_REQUEST',
+  [EventCode.F_VMS_FETCH]: 'F_VMS_FETCH',
+};
