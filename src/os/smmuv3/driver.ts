@@ -100,7 +100,7 @@ export class Smmuv3Driver implements IommuDriver {
     if (spec.stage === 'second') tables.abort(requester);
     else if (translates) tables.clearContext(requester, pasid);
     else tables.setOwn(requester, 'abort');
-    if (pasid < 0) encodeStreamInvalidation(batch.words, batch.next(), requester, true);
+    encodeStreamInvalidation(batch.words, batch.next(), requester, true);
     encodeContextInvalidation(batch.words, batch.next(), requester, Math.max(pasid, 0), true);
     yield* queue.submit(thread, batch, true);
     if (tag !== undefined && domain.dropTag(device.unit, -1)) {

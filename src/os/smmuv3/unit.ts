@@ -29,7 +29,7 @@ const IDS = 2 ** 16;
 const FIRST_ID = 1;
 export const HOST_VMID: number = FIRST_ID;
 /** Linux refuses queues that a batch and its CMD_SYNC do not fit (CMDQ_BATCH_ENTRIES). */
-const LEAST_LG2 = 8;
+const LEAST_LG2 = 7;
 const MOST_LG2 = 19;
 const PAGE = 4096;
 
