@@ -74,7 +74,7 @@ export class SmmuTables {
     return this.spec.processLevels === 1 ? 2 ** CONTEXTS_LG2 : 2 ** SUBSTREAM_BITS;
   }
 
-  /** The stream has stage 2 alone, passes, or (null) aborts. */
+  /** The stream has stage 2 alone, or passes (null). */
   setStage2(requester: number, table: PageTable | null, vmid: number): void {
     if (table === null) this.writeStream(requester, { config: StreamConfig.Bypass });
     else this.writeStream(requester, { config: StreamConfig.Stage2, vmid, stage2: this.stage2Of(table) });
@@ -89,8 +89,9 @@ export class SmmuTables {
     const contexts = this.contextsOf(requester);
     const { root, inputLg2 } = table;
     const granule = granuleLg2(this.spec);
+    const at = this.contextAt(contexts, Math.max(substream, 0));
     encodeContext(this.words, { asid, root, granuleLg2: granule, inputLg2, outputLg2: outputLg2(this.spec) });
-    this.write(this.contextAt(contexts, Math.max(substream, 0)), ENTRY_BYTES);
+    this.write(at, ENTRY_BYTES);
     if (substream < 0) contexts.own = 'translate';
     else contexts.substreams.add(substream);
     this.refresh(requester, contexts);
@@ -98,8 +99,9 @@ export class SmmuTables {
 
   clearContext(requester: number, substream: number): void {
     const contexts = this.contextsOf(requester);
+    const at = this.contextAt(contexts, Math.max(substream, 0));
     this.words.fill(0);
-    this.write(this.contextAt(contexts, Math.max(substream, 0)), ENTRY_BYTES);
+    this.write(at, ENTRY_BYTES);
     if (substream < 0) contexts.own = 'abort';
     else contexts.substreams.delete(substream);
     this.refresh(requester, contexts);
@@ -144,8 +146,9 @@ export class SmmuTables {
   }
 
   private writeStream(requester: number, entry: StreamEntry): void {
+    const at = this.streamAt(requester);
     encodeStreamEntry(this.words, entry);
-    this.write(this.streamAt(requester), ENTRY_BYTES);
+    this.write(at, ENTRY_BYTES);
   }
 
   private streamAt(requester: number): number {
@@ -182,11 +185,8 @@ export class SmmuTables {
       const bytes = ENTRY_BYTES << CONTEXTS_LG2;
       leaf = this.frames.allocateContiguous(bytes, bytes);
       leaves.set(outer, leaf);
-      // The words under construction are the entry's: this one goes to memory directly.
-      const pointer = new Int32Array(2);
-      encodeContextPointer(pointer, leaf);
-      const at = table + 8 * outer;
-      this.memory.write(Math.floor(at / 2 ** 32), at | 0, pointer[1]!, pointer[0]!);
+      encodeContextPointer(this.words, leaf);
+      this.write(table + 8 * outer, 8);
     }
     return leaf + ((index & (2 ** CONTEXTS_LG2 - 1)) << CD_LG2);
   }
