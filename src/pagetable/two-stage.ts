@@ -166,14 +166,7 @@ export class TwoStageWalk {
   }
 
   /** guestHi:guestLo is at hi:lo. */
-  arrive(
-    firstFormat: Format,
-    hi: number,
-    lo: number,
-    sizeLg2: number,
-    permissions: number,
-    clean: number,
-  ): Step {
+  arrive(firstFormat: Format, hi: number, lo: number, sizeLg2: number, permissions: number, clean: number): Step {
     const { first } = this;
     if (this.purpose === Purpose.ReadEntry) {
       this.stage = 1;

@@ -1,17 +1,7 @@
 /** Arm MMU-600, with the sizes of a build that is published (Intel Agilex 5). */
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
-import {
-  AGILEX,
-  guess,
-  invalidation,
-  LINUX_QUEUE,
-  MMU600,
-  NO_LEVEL_5,
-  NO_RANGES,
-  structure,
-  unit,
-} from './smmuv3.js';
+import { AGILEX, guess, invalidation, LINUX_QUEUE, MMU600, NO_LEVEL_5, NO_RANGES, structure, unit } from './smmuv3.js';
 
 /** One of the eight arrays of the TCU's walk cache; here the two stages of a level share one. */
 const walkCache: Parameters = structure(

@@ -161,7 +161,14 @@ describe('queue', () => {
       cores: [8],
       unit: { invalidation: { sizeLg2: 7, maxAddressMask: 0 } },
       superpages: false,
-      costs: { lock: 8000, descriptor: 10_000, mmioWrite: 100_000, mmioFlight: 150_000, poll: 5000, lockHandOver: 50_000 },
+      costs: {
+        lock: 8000,
+        descriptor: 10_000,
+        mmioWrite: 100_000,
+        mmioFlight: 150_000,
+        poll: 5000,
+        lockHandOver: 50_000,
+      },
     });
     machine.run();
     machine.seen.length = 0;

@@ -73,7 +73,10 @@ export class Smmuv3Driver implements IommuDriver {
       throw new AttachError('EINVAL', `${device.name}: PASID ${pasid} is beyond ${tables.substreamLimit - 1}`);
     }
     if (pasid >= 0 && table === null) {
-      throw new AttachError('EINVAL', `${device.name}: an identity domain has no context descriptor for PASID ${pasid}`);
+      throw new AttachError(
+        'EINVAL',
+        `${device.name}: an identity domain has no context descriptor for PASID ${pasid}`,
+      );
     }
     const id = table === null ? 0 : domain.addTag(device.unit, -1, () => unit.allocateId()).id;
     if (unit.spec.stage === 'second') tables.setStage2(requester, table, id);

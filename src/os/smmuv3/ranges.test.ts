@@ -18,10 +18,30 @@ describe('range commands', () => {
     [8 * K, [[0, 1]]],
     [64 * K, [[0, 4]]],
     [17 * 4 * K, [[16, 0]]],
-    [33 * 4 * K, [[0, 0], [0, 5]]],
-    [511 * 4 * K, [[30, 0], [14, 5]]],
+    [
+      33 * 4 * K,
+      [
+        [0, 0],
+        [0, 5],
+      ],
+    ],
+    [
+      511 * 4 * K,
+      [
+        [30, 0],
+        [14, 5],
+      ],
+    ],
     [2 * M, [[0, 9]]],
-    [256 * M - 4 * K, [[30, 0], [30, 5], [30, 10], [0, 15]]],
+    [
+      256 * M - 4 * K,
+      [
+        [30, 0],
+        [30, 5],
+        [30, 10],
+        [0, 15],
+      ],
+    ],
     [G, [[0, 18]]],
     [4 * G, [[0, 20]]],
   ])('%i bytes', (bytes, commands) => {
@@ -30,8 +50,14 @@ describe('range commands', () => {
 
   it('never leaves one page of unknown level: that encoding is reserved', () => {
     expect(split(4 * K, false)).toEqual([[0, 1]]);
-    expect(split(M + 4 * K, false)).toEqual([[0, 1], [0, 8]]);
-    expect(split(2 * M + 4 * K)).toEqual([[0, 1], [0, 9]]);
+    expect(split(M + 4 * K, false)).toEqual([
+      [0, 1],
+      [0, 8],
+    ]);
+    expect(split(2 * M + 4 * K)).toEqual([
+      [0, 1],
+      [0, 9],
+    ]);
   });
 
   it.each([12, 14, 16])('cover the range in order without gaps, granule 2^%i', (granuleLg2) => {

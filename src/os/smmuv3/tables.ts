@@ -120,7 +120,8 @@ export class SmmuTables {
     const stage2 = host === null ? {} : { vmid: host.vmid, stage2: this.stage2Of(host.table) };
     if (own !== 'translate' && substreams.size === 0) {
       if (own === 'abort') this.abort(requester);
-      else this.writeStream(requester, { config: host === null ? StreamConfig.Bypass : StreamConfig.Stage2, ...stage2 });
+      else
+        this.writeStream(requester, { config: host === null ? StreamConfig.Bypass : StreamConfig.Stage2, ...stage2 });
       return;
     }
     const twoLevel = spec.processLevels === 2;

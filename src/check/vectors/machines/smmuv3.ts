@@ -41,7 +41,8 @@ export const SMMUV3_MACHINE: MachineKind = {
   configure({ hardware }: BuiltUnit, config: Config): void {
     if (!(hardware instanceof Smmuv3)) throw new Error('not an SMMUv3 unit');
     const substreamBits = Number(config.word('ssid', 5, 0n));
-    if (substreamBits > SUBSTREAM_BITS) throw new VectorConfigError(`cfg ssid ${substreamBits}: at most ${SUBSTREAM_BITS}`);
+    if (substreamBits > SUBSTREAM_BITS)
+      throw new VectorConfigError(`cfg ssid ${substreamBits}: at most ${SUBSTREAM_BITS}`);
     Object.assign(hardware.directory.features, {
       hypervisor: false,
       substreamBits,

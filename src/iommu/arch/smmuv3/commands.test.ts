@@ -104,7 +104,10 @@ describe('TLBI commands', () => {
       encodeTlbiPage(w, 0, Opcode.TLBI_NH_VA, 0, 0, IOVA, true);
       encodeTlbiRange(w, 0, range);
     };
-    for (const [maxAddressMask, left] of [[36, 0], [0, 1]] as const) {
+    for (const [maxAddressMask, left] of [
+      [36, 0],
+      [0, 1],
+    ] as const) {
       const { rig } = machine({ maxAddressMask });
       rig.translate({ sid: 0x100, address: IOVA });
       rig.translate({ sid: 0x100, address: IOVA + 2 ** 21 });
@@ -172,10 +175,7 @@ describe('the ring', () => {
 
   it('stops at an illegal command until software has repaired and acknowledged it', () => {
     const { rig } = machine();
-    rig.submit(
-      (w) => w.fill(0xff, 0, 1),
-      rig.sync(),
-    );
+    rig.submit((w) => w.fill(0xff, 0, 1), rig.sync());
     const { registers, queue } = rig.smmu;
     expect(registers.commandError).toBe(CommandError.CERROR_ILL);
     expect(registers.globalError).toBe(GlobalErrorBit.CMDQ);

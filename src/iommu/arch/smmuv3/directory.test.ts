@@ -231,8 +231,7 @@ describe('events of stage 1', () => {
 describe('events of stage 2', () => {
   /** Dword 3 of a record: S2 in bit 7, CLASS in 9:8. */
   const stageOf = (rig: SmmuRig): number => (rig.word(rig.events, 3) >>> 7) & 7;
-  const ipaOf = (rig: SmmuRig): number =>
-    (rig.word(rig.events, 7) >>> 0) * 2 ** 32 + (rig.word(rig.events, 6) >>> 0);
+  const ipaOf = (rig: SmmuRig): number => (rig.word(rig.events, 7) >>> 0) * 2 ** 32 + (rig.word(rig.events, 6) >>> 0);
 
   it('of a context descriptor table: S2, CLASS CD, its IPA', () => {
     const { rig, first, host } = nested(4);

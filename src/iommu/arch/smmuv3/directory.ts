@@ -352,7 +352,7 @@ function useUpperHalf(space: AddressSpace): void {
 function aim(m: Miss, entry: Entry, hi: number, lo: number, offset: number, bytes: number): Found {
   m.entry = entry;
   m.readHi = hi;
-  m.readLo = (lo | offset) | 0;
+  m.readLo = lo | offset | 0;
   m.bytes = bytes;
   return Found.Read;
 }

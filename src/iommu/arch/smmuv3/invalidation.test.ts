@@ -30,7 +30,7 @@ function space(stage: Stage, did: number, pasid: number): AddressSpace {
 
 /** Entries by name: leaves, table entries (`table`), second-stage pages of tables (`guest`). */
 const ENTRIES: Readonly<Record<string, (t: Translations) => void>> = {
-  'leaf': (t) => fillLeaf(t, space(Stage.First, VMID, ASID), [0, VA]),
+  leaf: (t) => fillLeaf(t, space(Stage.First, VMID, ASID), [0, VA]),
   'leaf nested': (t) => fillLeaf(t, space(Stage.Nested, VMID, ASID), [0, VA]),
   'leaf other va': (t) => fillLeaf(t, space(Stage.First, VMID, ASID), [0, OTHER]),
   'leaf other asid': (t) => fillLeaf(t, space(Stage.First, VMID, ASID + 1), [0, VA]),
@@ -38,12 +38,12 @@ const ENTRIES: Readonly<Record<string, (t: Translations) => void>> = {
   'leaf global': (t) => fillLeaf(t, space(Stage.First, VMID, ASID + 2), [0, VA], 12, 1),
   'leaf el2': (t) => fillLeaf(t, space(Stage.First, 0, EL2_TAG | ASID), [0, VA]),
   'leaf stage 2': (t) => fillLeaf(t, space(Stage.Second, VMID, 0), [0, VA]),
-  'table': (t) => fillTable(t, space(Stage.First, VMID, ASID), FORMAT, [0, VA], 2),
+  table: (t) => fillTable(t, space(Stage.First, VMID, ASID), FORMAT, [0, VA], 2),
   'table nested': (t) => fillTable(t, space(Stage.Nested, VMID, ASID), FORMAT, [0, VA], 3),
   'table other va': (t) => fillTable(t, space(Stage.First, VMID, ASID), FORMAT, [0, OTHER], 2),
   'table el2': (t) => fillTable(t, space(Stage.First, 0, EL2_TAG | ASID), FORMAT, [0, VA], 2),
   'table stage 2': (t) => fillTable(t, space(Stage.Nested, VMID, ASID), FORMAT, [0, VA], 2, Stage.Second),
-  'guest': (t) => fillGuest(t, space(Stage.Nested, VMID, ASID), VA),
+  guest: (t) => fillGuest(t, space(Stage.Nested, VMID, ASID), VA),
   'guest other ipa': (t) => fillGuest(t, space(Stage.Nested, VMID, ASID), OTHER),
   'guest other vmid': (t) => fillGuest(t, space(Stage.Nested, VMID + 1, ASID), VA),
 };

@@ -76,9 +76,7 @@ export class Stream {
       this.el2 = world === StreamWorld.EL2;
     }
     return (
-      !format.stallDisabled(d[2]!) &&
-      contextsLg2 <= features.substreamBits &&
-      fits(this.contextHi, features.outputLg2)
+      !format.stallDisabled(d[2]!) && contextsLg2 <= features.substreamBits && fits(this.contextHi, features.outputLg2)
     );
   }
 

@@ -119,15 +119,17 @@ export class SmmuRig {
 
   /** An empty table that software may fill; stage 2 roots can be several tables side by side. */
   table(stage: 1 | 2, levels: number, granuleLg2: 12 | 14 | 16 = 12, inputLg2?: number): PageTable {
-    const format = compileFormat(
-      armv8({ stage, granuleLg2, hostAddressWidth: 48, updates: 'none', contiguous: true }),
-    );
+    const format = compileFormat(armv8({ stage, granuleLg2, hostAddressWidth: 48, updates: 'none', contiguous: true }));
     const options = inputLg2 === undefined ? {} : { inputLg2 };
     return new PageTable(format, this.physical, this.frames, levels, 'covered', options);
   }
 
   /** A stage 2 table that maps the first GiB of memory to itself, in pages of 2^largestLg2 bytes, and how an STE names it. */
-  host(levels: number, largestLg2 = 30, inputLg2 = levels === 4 ? 48 : 40): { table: PageTable; stage2: Stage2Encoding } {
+  host(
+    levels: number,
+    largestLg2 = 30,
+    inputLg2 = levels === 4 ? 48 : 40,
+  ): { table: PageTable; stage2: Stage2Encoding } {
     const table = this.table(2, levels, 12, inputLg2);
     const base = this.memory.baseOf(0);
     table.map(base, base, 2 ** 30, Access.Read | Access.Write, largestLg2);
