@@ -12,7 +12,7 @@ import { requester } from '../workload/fields.js';
 import { nearest } from '../workload/nearest.js';
 import { iommuSchema } from '../workload/schema-machine.js';
 import { readWhole, readWord } from './numbers.js';
-import type { Context } from './program.js';
+import type { Context } from './context.js';
 import { vectorError } from './vector-errors.js';
 
 interface Options {

@@ -85,8 +85,9 @@ function begin(walk: Walk, permissions: number): void {
   walk.permissions = permissions;
 }
 
-/** 0 if the input address bits from `bit` (below 32) up are all zero, -1 if they are all ones, another value otherwise. */
+/** 0 if the input address bits from `bit` (below 32, or 64) up are all zero, -1 if they are all ones, else another value. */
 function bitsFrom(walk: Walk, bit: number): number {
+  if (bit === 64) return 0;
   const low = walk.inputLo >> bit;
   return walk.inputHi === low >> 31 ? low : 1;
 }
@@ -105,9 +106,8 @@ export function startWalk(
 ): Step {
   begin(walk, Permission.All);
   const bit = inputLg2 - format.signBits;
-  let top = 0;
-  if (bit < 32) top = bitsFrom(walk, bit);
-  else if (bit < 64) top = walk.inputHi >> (bit - 32);
+  // Shift counts are modulo 32: from bit 32 on it is the upper half that is shifted.
+  const top = (bit & 32) !== 0 ? walk.inputHi >> bit : bitsFrom(walk, bit);
   if (top !== 0 && top !== format.otherTop) {
     walk.level = 0;
     walk.fault = format.otherTop === 0 ? Fault.AddressWidth : Fault.NonCanonical;
