@@ -172,7 +172,6 @@ export class Directory implements Architecture {
     space.suppressFaults = (control & Control.NoFaultReports) !== 0;
     space.grants = Permission.All;
     space.flags = (control & Control.FirstUpdates) !== 0 ? Flag.FirstUpdates : 0;
-    space.half = 0;
     space.did = levels === 0 ? 0 : format.guestId(secondHi);
     space.secondLevels = levels;
     space.secondFormat = levels === 0 ? 0 : this.variants.of(Variant.Second | updates);
