@@ -13,7 +13,7 @@ import type { Miss } from './miss.js';
 
 /** How the search for an address space goes on. */
 export const enum Found {
-  /** The entry at readHi:readLo of the miss is to be read next (a guest-physical address if `guest` is 1). */
+  /** The entry of `bytes` at readHi:readLo of the miss is to be read next (a guest-physical address if `guest` is 1). */
   Read,
   /** The miss has its space. */
   Located,

@@ -34,6 +34,8 @@ export class Miss {
   entry = 0;
   /** 1: readHi:readLo is a guest-physical address. */
   guest: 0 | 1 = 0;
+  /** Bytes of the directory entry to read next. */
+  bytes = 0;
   /** 4 KiB page number of the input address, as an int32 pair. */
   pageLo = 0;
   pageHi = 0;

@@ -35,11 +35,14 @@ import type { IommuSpec } from './spec.js';
 import { containsPage, type PageRange } from './sweep.js';
 import type { Translations } from './translations.js';
 import type { IommuUnit, UnitCounters } from './unit.js';
+import type { WalkTrace } from './walk-trace.js';
 
 const PAGE_CLASSES = 1024;
 
 export class Walkers {
   readonly busy = new TimeAverage();
+  /** Who is told what walks do; tools and tests only. */
+  trace: WalkTrace | null = null;
   private readonly kernel: Kernel;
   private readonly spec: IommuSpec;
   private readonly ledger: LatencyLedger;
@@ -242,6 +245,7 @@ export class Walkers {
       if (m.phase !== Phase.Table) this.directoryDone(m);
       this.repeat(m);
     } else if (m.phase === Phase.Directory) {
+      if (this.trace !== null) this.trace.directory(m);
       m.guest = 0;
       this.search(m, this.architecture.step(m), 0);
     } else if (m.phase === Phase.Pointer || m.space.stage === Stage.Nested) this.twoStageEntry(m);
@@ -257,9 +261,10 @@ export class Walkers {
     const { walk, space } = m;
     const format = this.architecture.formats[space.format]!;
     const physical = this.physical;
+    if (this.trace !== null) this.trace.table(m);
     physical.read(walk.entryHi, walk.entryLo);
     const step = stepWalk(format, walk, physical.wordHi, physical.wordLo);
-    const delay = this.updateOf(walk);
+    const delay = this.updateOf(m, walk);
     if (step === Step.Read) this.translations.fillStructure(space, space.stage, format, walk);
     else if (step === Step.Done) withhold(m);
     this.follow(m, step, delay);
@@ -320,10 +325,11 @@ export class Walkers {
     const second = formats[space.secondFormat]!;
     const { physical, translations: t } = this;
     const { stage } = two;
+    if (this.trace !== null) this.trace.table(m);
     physical.read(two.entryHi, two.entryLo);
     const step = stepTwoStage(two, first, second, physical.wordHi, physical.wordLo);
-    let delay = this.updateOf(two.second);
-    if (two.update === 1) delay += this.store(two.updateHi, two.updateLo, two.updateWordHi, two.updateWordLo);
+    let delay = this.updateOf(m, two.second);
+    if (two.update === 1) delay += this.store(m, two.updateHi, two.updateLo, two.updateWordHi, two.updateWordLo);
     const cursor = stage === 1 ? two.first : two.second;
     if (two.secondDone === 1) {
       if (two.target !== Target.Final) t.fillSecond(space, two.second);
@@ -335,12 +341,13 @@ export class Walkers {
   }
 
   /** Time of the update that a walk asks for. */
-  private updateOf(walk: Walk): number {
-    return walk.update === 1 ? this.store(walk.updateHi, walk.updateLo, walk.updateWordHi, walk.updateWordLo) : 0;
+  private updateOf(m: Miss, walk: Walk): number {
+    return walk.update === 1 ? this.store(m, walk.updateHi, walk.updateLo, walk.updateWordHi, walk.updateWordLo) : 0;
   }
 
   /** Hardware sets accessed or dirty bits; returns the time. */
-  private store(hi: number, lo: number, wordHi: number, wordLo: number): number {
+  private store(m: Miss, hi: number, lo: number, wordHi: number, wordLo: number): number {
+    if (this.trace !== null) this.trace.update(m, hi, lo, wordHi, wordLo);
     const delay = this.memory.hardwareWrite(this.kernel.clock[0]!, this.socket, hi, lo, 8);
     this.physical.write(hi, lo, wordHi, wordLo);
     return delay;
@@ -374,6 +381,7 @@ export class Walkers {
   private replay(m: Miss): void {
     const { unit } = this;
     const now = this.kernel.clock[0]!;
+    if (this.trace !== null) this.trace.ended(m);
     const { walk, waiters, fault, stale } = m;
     const { permissions, inputLo, outHi, outLo } = walk;
     const pageLo = outLo - (inputLo & 4095);

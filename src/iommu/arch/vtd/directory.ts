@@ -21,12 +21,19 @@ import type { Registers } from './registers.js';
 import { FormatIndex } from './tables.js';
 
 /** Kind of directory entry: `entry` of a miss. */
-const enum Entry {
+export const enum Entry {
   Root,
   Context,
   PasidDirectory,
   Pasid,
 }
+
+/** Bytes of the entries as hardware reads them: a root entry with both halves. */
+const ROOT_BYTES = 16;
+const LEGACY_CONTEXT_BYTES = 16;
+const SCALABLE_CONTEXT_BYTES = 32;
+const DIRECTORY_BYTES = 8;
+const PASID_BYTES = 64;
 
 /** Dwords of a scalable-mode context entry that are cached. */
 const CONTEXT_DWORDS = 3;
@@ -70,10 +77,8 @@ export class Directory implements Architecture {
       return this.toDirectory(m, d0!, d1!, d2!);
     }
     const mode = registers.scalable ? TableMode.Scalable : TableMode.Legacy;
-    m.entry = Entry.Root;
-    m.readHi = registers.rootHi;
-    m.readLo = registers.rootLo | format.rootEntryOffset(mode, m.requester);
-    return Found.Read;
+    const offset = format.rootEntryOffset(mode, m.requester) & -ROOT_BYTES;
+    return aim(m, Entry.Root, registers.rootHi, registers.rootLo | offset, ROOT_BYTES);
   }
 
   step(m: Miss): Found {
@@ -89,10 +94,10 @@ export class Directory implements Architecture {
     }
   }
 
-  /** Reads `qwords` from where the miss points, into WORDS. */
-  private read(m: Miss, qwords: number): void {
+  /** Reads the entry that the miss points at into WORDS. */
+  private read(m: Miss): void {
     const { physical } = this;
-    for (let i = 0; i < qwords; i++) {
+    for (let i = 0; 8 * i < m.bytes; i++) {
       physical.read(m.readHi, m.readLo + 8 * i);
       WORDS[2 * i] = physical.wordLo;
       WORDS[2 * i + 1] = physical.wordHi;
@@ -101,17 +106,18 @@ export class Directory implements Architecture {
 
   private rootEntry(m: Miss): Found {
     const mode = this.registers.scalable ? TableMode.Scalable : TableMode.Legacy;
-    this.read(m, mode === TableMode.Legacy ? 2 : 1);
-    const fault = format.checkRootEntry(mode, WORDS[0]!, WORDS[1]!, WORDS[2]!, WORDS[3]!, this.above);
+    this.read(m);
+    // Scalable mode: the half for the upper or lower devices of the bus.
+    const half = (format.rootEntryOffset(mode, m.requester) % ROOT_BYTES) / 4;
+    const [lo, hi] = [WORDS[half]!, WORDS[half + 1]!];
+    const fault = format.checkRootEntry(mode, lo, hi, WORDS[2]!, WORDS[3]!, this.above);
     if (fault !== FaultReason.None) return refuse(m, fault);
-    m.entry = Entry.Context;
-    m.readHi = WORDS[1]!;
-    m.readLo = format.pointerLo(WORDS[0]!) | format.contextEntryOffset(mode, m.requester);
-    return Found.Read;
+    const bytes = mode === TableMode.Scalable ? SCALABLE_CONTEXT_BYTES : LEGACY_CONTEXT_BYTES;
+    return aim(m, Entry.Context, hi, format.pointerLo(lo) | format.contextEntryOffset(mode, m.requester), bytes);
   }
 
   private legacyContext(m: Miss): Found {
-    this.read(m, 2);
+    this.read(m);
     const [d0, d1, d2, d3] = [WORDS[0]!, WORDS[1]!, WORDS[2]!, WORDS[3]!];
     const { space } = m;
     space.suppressFaults = format.faultsSuppressed(d0);
@@ -136,7 +142,7 @@ export class Directory implements Architecture {
   }
 
   private scalableContext(m: Miss): Found {
-    this.read(m, 4);
+    this.read(m);
     const [d0, d1, d2, d3] = [WORDS[0]!, WORDS[1]!, WORDS[2]!, WORDS[3]!];
     const rest = WORDS[4]! | WORDS[5]! | WORDS[6]! | WORDS[7]!;
     m.space.suppressFaults = format.faultsSuppressed(d0);
@@ -159,27 +165,22 @@ export class Directory implements Architecture {
       return refuse(m, m.pasid >= 0 ? FaultReason.PasidTooLarge : FaultReason.RequesterPasid);
     }
     m.effectivePasid = pasid;
-    m.entry = Entry.PasidDirectory;
     // A directory may be larger than a page: the offset is added, with carry.
-    const lo = format.pointerLo(d0) + format.directoryEntryOffset(pasid);
-    m.readLo = lo | 0;
-    m.readHi = (d1 + ((format.pointerLo(d0) >>> 0) + format.directoryEntryOffset(pasid) > 0xffffffff ? 1 : 0)) | 0;
-    return Found.Read;
+    const lo = (format.pointerLo(d0) >>> 0) + format.directoryEntryOffset(pasid);
+    return aim(m, Entry.PasidDirectory, (d1 + (lo > 0xffffffff ? 1 : 0)) | 0, lo | 0, DIRECTORY_BYTES);
   }
 
   private directoryEntry(m: Miss): Found {
-    this.read(m, 1);
+    this.read(m);
     m.space.suppressFaults ||= format.faultsSuppressed(WORDS[0]!);
     const fault = format.checkDirectoryEntry(WORDS[0]!, WORDS[1]!, this.above);
     if (fault !== FaultReason.None) return refuse(m, fault);
-    m.entry = Entry.Pasid;
-    m.readHi = WORDS[1]!;
-    m.readLo = format.pointerLo(WORDS[0]!) | format.pasidEntryOffset(m.effectivePasid);
-    return Found.Read;
+    const lo = format.pointerLo(WORDS[0]!) | format.pasidEntryOffset(m.effectivePasid);
+    return aim(m, Entry.Pasid, WORDS[1]!, lo, PASID_BYTES);
   }
 
   private pasidEntry(m: Miss): Found {
-    this.read(m, 8);
+    this.read(m);
     const [d0, d1, d2, d4, d5] = [WORDS[0]!, WORDS[1]!, WORDS[2]!, WORDS[4]!, WORDS[5]!];
     const { space } = m;
     space.suppressFaults ||= format.faultsSuppressed(d0);
@@ -280,6 +281,15 @@ export class Directory implements Architecture {
       return sameDomain && (granularity === PasidCacheGranularity.Domain || contexts.pasidOfProcess(entry) === pasid);
     });
   }
+}
+
+/** Aims the miss at its next entry. */
+function aim(m: Miss, entry: Entry, hi: number, lo: number, bytes: number): Found {
+  m.entry = entry;
+  m.readHi = hi;
+  m.readLo = lo;
+  m.bytes = bytes;
+  return Found.Read;
 }
 
 function refuse(m: Miss, fault: FaultReason): Found {
