@@ -140,8 +140,7 @@ export class CommandQueue {
       return;
     }
     this.state = State.Fetch;
-    const now = this.kernel.clock[0]!;
-    const delay = this.memory.walkerRead(now, this.socket, hi, (lo + (head << bytesLg2)) | 0, true);
+    const delay = this.memory.walkerRead(this.socket, hi, (lo + (head << bytesLg2)) | 0, true);
     this.kernel.after(delay, this.event, Op.InvalidationStep);
   }
 
@@ -198,8 +197,7 @@ export class CommandQueue {
       case After.Store: {
         const { statusHi, statusLo, statusBytes } = this.commands;
         this.state = State.Store;
-        const now = this.kernel.clock[0]!;
-        const delay = this.memory.hardwareWrite(now, this.socket, statusHi, statusLo, statusBytes);
+        const delay = this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes);
         this.kernel.after(delay, this.event, Op.InvalidationStep);
         return;
       }

@@ -69,7 +69,7 @@ export class IommuUnit implements Translator {
     const { kernel, ledger, memory, physical, seed } = surroundings;
     this.kernel = kernel;
     this.ledger = ledger;
-    this.queue = new TransactionQueue(spec.queue);
+    this.queue = new TransactionQueue(spec.queue, kernel.clock);
     this.translations = new Translations(spec, architecture.pageSizes, seed, name);
     this.lookupPs = Math.max(
       spec.iotlb.enabled ? spec.iotlb.latency : 0,
@@ -89,7 +89,7 @@ export class IommuUnit implements Translator {
   arrive(tlp: Event): void {
     tlp.unit = this.index;
     this.counters.requests++;
-    if (this.queue.enter(tlp, this.kernel.clock[0]!)) this.startLookup(tlp);
+    if (this.queue.enter(tlp)) this.startLookup(tlp);
   }
 
   private startLookup(tlp: Event): void {
@@ -151,11 +151,11 @@ export class IommuUnit implements Translator {
     let out = this.queue.translated(tlp);
     const now = this.kernel.clock[0]!;
     while (out !== null) {
-      const following = this.queue.leave(out, now);
+      const following = this.queue.leave(out);
       this.ledger.charge(out.id, Cause.Order, now);
       if (this.observer !== null && (out.flags & TlpFlag.Aborted) === 0) this.report(out, now);
       this.forwarders[out.source]!.forward(out);
-      const admitted = this.queue.admit(out, now);
+      const admitted = this.queue.admit(out);
       if (admitted !== null) this.startLookup(admitted);
       out = following;
     }

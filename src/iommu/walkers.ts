@@ -187,8 +187,7 @@ export class Walkers {
   }
 
   private read(m: Miss, hi: number, lo: number, delayPs: number): void {
-    const now = this.kernel.clock[0]!;
-    const delay = delayPs + this.memory.walkerRead(now, this.socket, hi, lo, this.spec.coherent);
+    const delay = delayPs + this.memory.walkerRead(this.socket, hi, lo, this.spec.coherent);
     this.kernel.after(delay, m.event, Op.WalkRead);
   }
 
@@ -348,7 +347,7 @@ export class Walkers {
   /** Hardware sets accessed or dirty bits; returns the time. */
   private store(m: Miss, hi: number, lo: number, wordHi: number, wordLo: number): number {
     if (this.trace !== null) this.trace.update(m, hi, lo, wordHi, wordLo);
-    const delay = this.memory.hardwareWrite(this.kernel.clock[0]!, this.socket, hi, lo, 8);
+    const delay = this.memory.hardwareWrite(this.socket, hi, lo, 8);
     this.physical.write(hi, lo, wordHi, wordLo);
     return delay;
   }

@@ -24,6 +24,8 @@ export class Llc {
   readonly ways: number;
   private readonly ddioWays: number;
   private readonly stride: number;
+  /** Number of sets - 1 if that is a power of two and no line is scattered, else -1. */
+  private readonly setMask: number;
   private readonly state: Int32Array;
   private uses = 0;
   private readonly reciprocal: number;
@@ -45,6 +47,7 @@ export class Llc {
     this.state = new Int32Array(this.sets * this.stride);
     this.reciprocal = 1 / this.sets;
     this.scattered = Math.floor((spec.scatter / 1e6) * 2 ** 31);
+    this.setMask = this.scattered === 0 && (this.sets & (this.sets - 1)) === 0 ? this.sets - 1 : -1;
   }
 
   /** A device reads the line; true on a hit. */
@@ -122,6 +125,7 @@ export class Llc {
 
   /** Exact remainder without a division: for line numbers below 2^46 the estimated quotient is right or one too small. */
   private setOf(hi: number, lo: number): number {
+    if (this.setMask >= 0) return (((hi << 26) | (lo >>> 6)) & this.setMask) * this.stride;
     let line = hi * 67108864 + (lo >>> 6);
     if (this.scattered > 0) {
       const hash = mix((hi << 26) | (lo >>> 6), hi >>> 6);

@@ -81,7 +81,7 @@ export class Machine implements DeviceQueue {
     kernel.everyEvent = options.everyEvent;
     this.audit = options.audit ? new Audit() : null;
     const { sockets, interconnect, hostCache } = machine;
-    this.memory = new MemorySystem({ sockets, interconnect, hostCache });
+    this.memory = new MemorySystem({ sockets, interconnect, hostCache }, kernel.clock);
     const memory = this.memory;
     this.frames = memory.socketNames.map(
       (_, socket) => new FrameAllocator(memory.baseOf(socket), memory.sizeOf(socket)),

@@ -259,7 +259,8 @@ export function msiTranslation(
   const [entry] = machine.read(address, 16) as [bigint];
   if (!bit(entry, 0)) throw new Fault(262);
   const mode = field(entry, 2, 1);
-  if (mode === 1n && !bit(entry, 63) && machine.has('MSI_MRIF')) throw new Error('MRIF-mode MSI entries are not modelled');
+  if (mode === 1n && !bit(entry, 63) && machine.has('MSI_MRIF'))
+    throw new Error('MRIF-mode MSI entries are not modelled');
   // C is a custom encoding; M = 3 is basic translate mode.
   if (bit(entry, 63) || mode !== 3n) throw new Fault(263);
   if (field(entry, 9, 3) !== 0n || field(entry, 62, 54) !== 0n) throw new Fault(263);

@@ -46,18 +46,21 @@ describe('cold reads', () => {
     [3, 1, 3, 3, 22],
     [3, 2, 3, 4, 32],
     [3, 3, 3, 5, 44],
-  ] as const)('%i-level DDT, %i-level PDT, %i and %i levels of pages: %i', (directory, process, first, second, reads) => {
-    for (const extended of [false, true]) {
-      const pasid = [0, 0x21, 0x1_2321, 0x5_4321][process]!;
-      const iova = first === 0 && second > 0 ? 0x1_0000_0000n : undefined;
-      const shape = { directory, process, first, second, extended, pasid, rid: directory === 1 ? 0x08 : 0x1234 };
-      const machine = new HandMadeMachine({ ...shape, ...(iova !== undefined && { iova }) });
-      const result = answer(machine);
-      expect(result.ok).toBe(true);
-      expect(result.accesses.length).toBe(reads);
-      expect(result.accesses.every(({ kind }) => kind === 'r')).toBe(true);
-    }
-  });
+  ] as const)(
+    '%i-level DDT, %i-level PDT, %i and %i levels of pages: %i',
+    (directory, process, first, second, reads) => {
+      for (const extended of [false, true]) {
+        const pasid = [0, 0x21, 0x1_2321, 0x5_4321][process]!;
+        const iova = first === 0 && second > 0 ? 0x1_0000_0000n : undefined;
+        const shape = { directory, process, first, second, extended, pasid, rid: directory === 1 ? 0x08 : 0x1234 };
+        const machine = new HandMadeMachine({ ...shape, ...(iova !== undefined && { iova }) });
+        const result = answer(machine);
+        expect(result.ok).toBe(true);
+        expect(result.accesses.length).toBe(reads);
+        expect(result.accesses.every(({ kind }) => kind === 'r')).toBe(true);
+      }
+    },
+  );
 
   test('addresses and widths, in order', () => {
     const machine = new HandMadeMachine(PROCESS);

@@ -141,9 +141,7 @@ export class HandMadeMachine {
       config: [['capabilities', `0x${(capabilities | (extended ? MSI_FLAT : 0n)).toString(16)}`]],
       words: this.words,
       tables: [],
-      registers: [
-        { offset: 0x10, bytes: 8, value: BigInt(directory + 1) | ((this.#directoryRoot >> 12n) << 10n) },
-      ],
+      registers: [{ offset: 0x10, bytes: 8, value: BigInt(directory + 1) | ((this.#directoryRoot >> 12n) << 10n) }],
       accesses: accesses.length === 0 ? [this.access()] : accesses.map((change) => this.access(change)),
     };
   }

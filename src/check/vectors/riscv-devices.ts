@@ -9,19 +9,19 @@ import {
   FIRST_MODES,
   flawedDeviceContext,
   flawedDirectoryEntry,
-  flawedProcessContext,
   levelsOfMode,
   modeOfLevels,
   PROCESS_MODES,
-  processDirectoryLevels,
   rootWord,
   SECOND_MODES,
   supportedModes,
   TC,
 } from './riscv-directories.js';
-import { PAGE, Radix, type TablePage } from './riscv-image.js';
+import { FirstStage } from './riscv-first-stage.js';
+import { GuestSpace, type Workshop } from './riscv-guest.js';
+import { Radix, type TablePage } from './riscv-image.js';
 import type { ModeTraits } from './riscv-modes.js';
-import { FirstStage, GuestSpace, type Workshop } from './riscv-spaces.js';
+import { ProcessDirectory } from './riscv-processes.js';
 
 /** Virtual interrupt files: pages of guest memory that match `pattern` where `mask` has zeros, and their 16-byte entries. */
 export interface MsiWindow {
@@ -50,13 +50,6 @@ export interface Device {
   readonly translatedToGpa: boolean;
   readonly processes: ProcessDirectory | null;
   readonly msi: MsiWindow | null;
-}
-
-interface ProcessDirectory {
-  /** PD8, PD17 or PD20 are 1, 2, 3; 0 is Bare. */
-  readonly mode: number;
-  readonly radix: Radix | null;
-  readonly pids: Set<number>;
 }
 
 /** Everything on the bus of one vector. */
@@ -190,7 +183,7 @@ export class Bus {
       msi: traits.msi && this.extended ? this.newMsiWindow() : null,
     };
     const translates = shape === 'both' || shape === 'first';
-    const contexts = device.processes === null ? [] : this.newProcesses(device, translates);
+    const contexts = device.processes === null ? [] : this.newProcesses(device, device.processes, translates);
     const first = device.processes === null && translates ? this.newFirstStage(guest) : null;
     const defaultProcess = contexts.find(({ pasid }) => pasid === 0);
     const useDefault = device.processes !== null && dice.chance(defaultProcess === undefined ? 10 : 70);
@@ -214,13 +207,10 @@ export class Bus {
     if (device.updateFirst) tc |= TC.SADE;
     if (processes !== null) tc |= TC.PDTV;
     if (useDefault) tc |= TC.DPE;
-    const second = guest === null ? 0n : rootWord(modeOfLevels(guest.levels), guest.root) | (BigInt(guest.gscid) << 44n);
+    const second =
+      guest === null ? 0n : rootWord(modeOfLevels(guest.levels), guest.root) | (BigInt(guest.gscid) << 44n);
     const fsc =
-      processes !== null
-        ? rootWord(processes.mode, processes.radix?.root.pointer ?? 0n)
-        : first === null
-          ? 0n
-          : rootWord(modeOfLevels(first.levels), first.root);
+      processes !== null ? processes.word : first === null ? 0n : rootWord(modeOfLevels(first.levels), first.root);
     const pscid = first?.pscid ?? (dice.chance(20) ? dice.below(1 << 20) : 0);
     const words = [tc, second, BigInt(pscid) << 12n, fsc];
     if (!this.extended) return words;
@@ -249,19 +239,13 @@ export class Bus {
   }
 
   private newProcessDirectory(guest: GuestSpace | null): ProcessDirectory | null {
-    const { image, dice } = this.workshop;
-    const modes = supportedModes(this.capabilities, PROCESS_MODES);
+    const { workshop, capabilities } = this;
+    const modes = supportedModes(capabilities, PROCESS_MODES);
     if (modes.length === 0) return null;
-    if (dice.chance(6)) return { mode: 0, radix: null, pids: new Set() };
-    const mode = dice.pick(modes);
     const newTable = (): TablePage | null => (guest === null ? this.physicalTable() : guest.newTable());
-    const root = newTable();
-    if (root === null) return null;
-    return {
-      mode,
-      radix: new Radix(image, root, processDirectoryLevels(mode), newTable, directoryEntry),
-      pids: new Set(),
-    };
+    const root = workshop.dice.chance(6) ? null : newTable();
+    const mode = root === null ? 0 : workshop.dice.pick(modes);
+    return new ProcessDirectory(workshop, capabilities, guest, mode, root, newTable);
   }
 
   private newMsiWindow(): MsiWindow {
@@ -273,23 +257,9 @@ export class Bus {
     return { mask, pattern: dice.chance(50) ? pattern & ~mask : pattern, table: image.table() };
   }
 
-  private newPid(processes: ProcessDirectory): number | null {
-    const { dice } = this.workshop;
-    const width = PID_BITS[processes.mode]!;
-    for (let attempt = 0; attempt < 16; attempt++) {
-      const pid = dice.chance(15) ? 0 : dice.below(2 ** dice.between(Math.min(4, width), width));
-      if (processes.pids.has(pid)) continue;
-      processes.pids.add(pid);
-      return pid;
-    }
-    return null;
-  }
-
-  private newProcesses(device: Device, translates: boolean): Context[] {
-    const { dice } = this.workshop;
-    const processes = device.processes!;
+  private newProcesses(device: Device, processes: ProcessDirectory, translates: boolean): Context[] {
     const contexts: Context[] = [];
-    for (let count = dice.between(1, 4); count > 0; count--) {
+    for (let count = this.workshop.dice.between(1, 4); count > 0; count--) {
       const context = this.newProcess(device, processes, translates, contexts);
       if (context !== null) contexts.push(context);
     }
@@ -303,63 +273,21 @@ export class Bus {
     others: readonly Context[],
   ): Context | null {
     const { dice } = this.workshop;
-    const pid = this.newPid(processes);
+    const pid = processes.newPid();
     if (pid === null) return null;
-    if (processes.radix === null) return { device, pasid: pid, first: null, supervisor: true, userMemory: true };
-    const slot = processes.radix.claim(BigInt(pid), 0);
-    if (slot === null) return null;
+    if (processes.bare) return { device, pasid: pid, first: null, supervisor: true, userMemory: true };
     const known = others.map(({ first }) => first).filter((first) => first !== null);
+    const shared = known.length > 0 && dice.chance(20);
     const bare = !translates || dice.chance(8);
-    const first = bare ? null : known.length > 0 && dice.chance(20) ? dice.pick(known) : this.newFirstStage(device.guest);
+    const first = bare ? null : shared ? dice.pick(known) : this.newFirstStage(device.guest);
     const supervisor = dice.chance(this.traits.privilege ? 80 : 40);
-    const userMemory = dice.chance(50);
-    this.write(slot, processWords(first, supervisor, userMemory));
-    return { device, pasid: pid, first, supervisor, userMemory };
+    const process = { pid, first, supervisor, userMemory: dice.chance(50) };
+    if (!processes.add(process)) return null;
+    return { device, pasid: pid, first, supervisor, userMemory: process.userMemory };
   }
 
-  /** A process id of a sound device that the directory does not resolve; null if the device has no directory. */
+  /** A process id of a sound device that its directory does not resolve; null if it has none. */
   brokenProcess(device: Device): number | null {
-    const { dice, image } = this.workshop;
-    const { processes, guest } = device;
-    if (processes?.radix == null) return null;
-    const pid = this.newPid(processes);
-    if (pid === null) return null;
-    if (processes.mode > 1 && dice.chance(50)) {
-      const slot = processes.radix.claim(BigInt(pid), dice.between(1, processes.mode - 1));
-      if (slot !== null) {
-        const broken = guest !== null && dice.chance(50) ? guest.brokenTable() : null;
-        const physicalBits = guest === null ? this.capabilities.physicalBits : 56;
-        image.set(slot, broken === null ? this.flawedPdte(physicalBits) : directoryEntry(broken));
-        return pid;
-      }
-    }
-    const slot = processes.radix.claim(BigInt(pid), 0);
-    if (slot === null) return null;
-    if (dice.chance(12)) return pid;
-    const words = processWords(this.newFirstStage(guest), dice.chance(50), dice.chance(50));
-    this.write(slot, flawedProcessContext(dice, words, this.capabilities));
-    return pid;
+    return device.processes?.addBroken(() => this.newFirstStage(device.guest)) ?? null;
   }
-
-  private flawedPdte(physicalBits: number): bigint {
-    const { dice } = this.workshop;
-    return flawedDirectoryEntry(dice, (1n << 32n) | (dice.bits(31) & ~(PAGE - 1n)), physicalBits);
-  }
-
-  /** A process id wider than the directory of the device; null if there is none. */
-  widePid(device: Device): number | null {
-    const mode = device.processes?.mode ?? 0;
-    if (mode !== 1 && mode !== 2) return null;
-    const width = PID_BITS[mode]!;
-    return this.workshop.dice.between(2 ** width, 2 ** 20 - 1);
-  }
-}
-
-/** Bits of a process id by mode of the directory. */
-const PID_BITS = [20, 8, 17, 20];
-
-function processWords(first: FirstStage | null, supervisor: boolean, userMemory: boolean): bigint[] {
-  const pscid = BigInt(first?.pscid ?? 0);
-  const ta = 1n | (supervisor ? 2n : 0n) | (userMemory ? 4n : 0n) | (pscid << 12n);
-  return [ta, first === null ? 0n : rootWord(modeOfLevels(first.levels), first.root)];
 }

@@ -131,11 +131,22 @@ const [CONTROL, SECOND, ATTRIBUTES, FIRST, MSI_ROOT, MSI_MASK, MSI_PATTERN, RESE
 /** Changes one word, or null if the flaw is not possible with this context. */
 type Flaw = (dice: Dice, words: readonly bigint[], capabilities: Capabilities) => [index: number, word: bigint] | null;
 
-function modeFlaw(dice: Dice, words: readonly bigint[], index: number, modes: readonly number[]): [number, bigint] | null {
+function modeFlaw(
+  dice: Dice,
+  words: readonly bigint[],
+  index: number,
+  modes: readonly number[],
+): [number, bigint] | null {
   return modes.length === 0 ? null : [index, withMode(words[index]!, dice.pick(modes))];
 }
 
-function setBit(dice: Dice, words: readonly bigint[], index: number, low: number, high: number): [number, bigint] | null {
+function setBit(
+  dice: Dice,
+  words: readonly bigint[],
+  index: number,
+  low: number,
+  high: number,
+): [number, bigint] | null {
   const word = words[index];
   return word === undefined ? null : [index, word | (1n << BigInt(dice.between(low, high)))];
 }
@@ -189,11 +200,7 @@ const DEVICE_FLAWS: readonly (readonly [Flaw, number])[] = [
   [(dice, words) => modeFlaw(dice, words, SECOND, [1, 2, 3, 4, 5, 6, 7]), 2],
   [(dice, words) => modeFlaw(dice, words, SECOND, [11, 12, 13, 14, 15]), 1],
   [(dice, words, caps) => modeFlaw(dice, words, SECOND, unsupportedModes(caps, SECOND_MODES)), 4],
-  [
-    (dice, words) =>
-      modeOf(words[SECOND]!) === 0 ? null : [SECOND, words[SECOND]! | BigInt(dice.between(1, 3))],
-    2,
-  ],
+  [(dice, words) => (modeOf(words[SECOND]!) === 0 ? null : [SECOND, words[SECOND]! | BigInt(dice.between(1, 3))]), 2],
   [(dice, words) => (words.length === 8 ? modeFlaw(dice, words, MSI_ROOT, [2, 7, 13, 14, 15]) : null), 2],
   [
     (dice, words, caps) =>

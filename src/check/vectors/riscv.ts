@@ -13,7 +13,7 @@ import { AccessMaker } from './riscv-accesses.js';
 import { Capabilities } from './riscv-directories.js';
 import { Dice, Image } from './riscv-image.js';
 import { drawCapabilities, type ModeTraits, RISCV_MODES } from './riscv-modes.js';
-import type { Workshop } from './riscv-spaces.js';
+import type { Workshop } from './riscv-guest.js';
 import type { Generator, Random, Vector, VectorAccess } from './vector.js';
 
 const DDTP = 0x10;

@@ -58,7 +58,7 @@ const upper = (address: number): number => Math.floor(address / 2 ** 32) | 0;
 export class Rig {
   readonly kernel = new Kernel(Op.Relay);
   readonly physical = new PhysicalMemory();
-  readonly memory = new MemorySystem(MEMORY);
+  readonly memory = new MemorySystem(MEMORY, this.kernel.clock);
   readonly frames: FrameAllocator;
   readonly ledger = new LatencyLedger(SLOTS, CAUSES);
   readonly registers: Registers;
