@@ -8,6 +8,8 @@ export const ExitCode = { Ok: 0, Internal: 1, BadInput: 2, Interrupted: 130 } as
 export interface Output {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Settles when whoever reads has taken what was written; for commands that write much. */
+  readonly drained?: () => Promise<void>;
 }
 
 /** Bad input: one line for each problem. A point that failed: its message. Anything else is a defect and shows its stack. */

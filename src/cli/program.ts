@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFactory>>> = {
   figure: async () => (await import('./figure.js')).figureCommand,
   validate: async () => (await import('./validate.js')).validateCommand,
   fit: async () => (await import('./fit.js')).fitCommand,
+  vectors: async () => (await import('./vectors.js')).vectorsCommand,
 };
 
 /** The command that the arguments name; all of them when they name none, for help and suggestions. */

@@ -63,7 +63,7 @@ export class VectorBench {
     this.recorder = new WalkRecorder(physical, (m) => {
       this.walk = m;
     });
-    const memory = new MemorySystem(MEMORY);
+    const memory = new MemorySystem(MEMORY, kernel.clock);
     const recycle = (event: Event): void => this.fabric.recycle(event);
     this.built = buildUnit('iommu0', 0, spec, { kernel, memory, physical, ledger, seed: 1, recycle });
     const { unit, hardware } = this.built;

@@ -1,12 +1,16 @@
 /** Every vector generator that ships, by architecture, and the vectors of a seed. */
 import { RandomStream } from '../../kernel/random.js';
-import { smmuv3Generator } from './smmuv3.js';
+import { amdviGenerator } from './amdvi.js';
+import { riscvGenerator } from './riscv.js';
+import { SMMUV3_GENERATOR } from './smmuv3.js';
 import type { Architecture, Generator, Vector } from './vector.js';
 import { VTD_GENERATOR } from './vtd.js';
 
-export const GENERATORS: Readonly<Partial<Record<Architecture, Generator>>> = {
+export const GENERATORS: Readonly<Record<Architecture, Generator>> = {
   vtd: VTD_GENERATOR,
-  smmuv3: smmuv3Generator,
+  amdvi: amdviGenerator,
+  smmuv3: SMMUV3_GENERATOR,
+  riscv: riscvGenerator,
 };
 
 /**

@@ -4,6 +4,7 @@
  * Not modelled: translation requests and translated requests (`at=`).
  */
 import { Stage } from '../../iommu/address-space.js';
+import type { IommuSpec } from '../../iommu/spec.js';
 import type { WalkStep } from '../../iommu/walk-trace.js';
 import { type Outcome, VectorBench, wordOf } from './bench.js';
 import { Config, VectorConfigError } from './config.js';
@@ -18,12 +19,12 @@ export class Simulation {
   private readonly kind: MachineKind;
   private readonly keepsCaches: boolean;
 
-  /** @throws VectorConfigError for `cfg` lines the architecture does not have; RangeError where it cannot be simulated */
+  /** @throws VectorConfigError for `cfg` lines the architecture does not have; and for units that cannot be built */
   constructor(vector: Vector) {
     this.kind = MACHINES[vector.architecture];
     this.config = new Config(vector.config, this.kind.title, this.kind.keys);
     this.keepsCaches = this.config.keepsCaches;
-    this.bench = new VectorBench(this.kind.spec(this.config));
+    this.bench = benchFor(this.kind.spec(this.config));
     this.kind.configure?.(this.bench.built, this.config);
     this.bench.load(vector.words);
     this.bench.writeRegisters(vector.registers);
@@ -57,6 +58,15 @@ export class Simulation {
       ...(address2 !== undefined && { address2 }),
       ...(!recorded && { silent: true }),
     };
+  }
+}
+
+function benchFor(spec: IommuSpec): VectorBench {
+  try {
+    return new VectorBench(spec);
+  } catch (error) {
+    if (error instanceof RangeError) throw new VectorConfigError(error.message);
+    throw error;
   }
 }
 
