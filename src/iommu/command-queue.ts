@@ -35,6 +35,8 @@ export const enum After {
   Drain,
   /** Store `statusBytes` at `statusHi:statusLo`, then go on. */
   Store,
+  /** Drain, then Store. */
+  DrainStore,
   /** Stop: the command is not legal. */
   Stop,
 }
@@ -74,6 +76,8 @@ export class CommandQueue {
   /** Commands of the ring that `line` holds: [bufferFirst, bufferEnd). */
   private bufferFirst = 0;
   private bufferEnd = 0;
+  /** A drain is to be followed by the store of the same command. */
+  private storesNext = false;
   private readonly words = new Int32Array(LINE / 4);
   private watch: StoreWatch | null = null;
 
@@ -186,34 +190,45 @@ export class CommandQueue {
   }
 
   private execute(): void {
-    switch (this.commands.execute()) {
+    const after = this.commands.execute();
+    switch (after) {
       case After.Drain:
+      case After.DrainStore:
+        this.storesNext = after === After.DrainStore;
         if (this.unit.beginDrain() > 0) {
           this.state = State.Drain;
           this.counters.drainBegins(this.kernel.clock[0]!);
           return;
         }
-        break;
-      case After.Store: {
-        const { statusHi, statusLo, statusBytes } = this.commands;
-        this.state = State.Store;
-        const delay = this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes);
-        this.kernel.after(delay, this.event, Op.InvalidationStep);
+        this.afterDrain();
         return;
-      }
+      case After.Store:
+        this.store();
+        return;
       case After.Stop:
         this.stop();
         return;
       default:
-        break;
+        this.advance();
     }
-    this.advance();
+  }
+
+  private store(): void {
+    const { statusHi, statusLo, statusBytes } = this.commands;
+    this.state = State.Store;
+    const delay = this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes);
+    this.kernel.after(delay, this.event, Op.InvalidationStep);
   }
 
   private drained(): void {
     if (this.state !== State.Drain) return;
     this.counters.drainEnds(this.kernel.clock[0]!);
-    this.advance();
+    this.afterDrain();
+  }
+
+  private afterDrain(): void {
+    if (this.storesNext) this.store();
+    else this.advance();
   }
 
   /** The command at the head is complete. */

@@ -1,5 +1,6 @@
 /** Builds IOMMU units: the one place that knows every architecture. */
 import type { Hardware } from '../iommu/architecture.js';
+import { buildAmdvi } from '../iommu/arch/amdvi/build.js';
 import { buildIdeal } from '../iommu/arch/ideal/ideal.js';
 import { buildVtd } from '../iommu/arch/vtd/build.js';
 import type { ArchitectureName, IommuSpec } from '../iommu/spec.js';
@@ -16,6 +17,7 @@ type Build = (name: string, index: number, spec: IommuSpec, surroundings: Surrou
 
 const BUILDERS: Readonly<Partial<Record<ArchitectureName, Build>>> = {
   vtd: buildVtd,
+  amdvi: buildAmdvi,
   ideal: buildIdeal,
 };
 
