@@ -2,6 +2,10 @@
 import { nfp6000 } from './devices/nfp6000.js';
 import { nic100g } from './devices/nic-100g.js';
 import { nvmeGen4 } from './devices/nvme-gen4.js';
+import { amdviGenoa } from './iommus/amdvi-genoa.js';
+import { amdviMilan } from './iommus/amdvi-milan.js';
+import { amdviNaples } from './iommus/amdvi-naples.js';
+import { amdviRome } from './iommus/amdvi-rome.js';
 import { ideal } from './iommus/ideal.js';
 import { vtdBdwEp } from './iommus/vtd-bdw-ep.js';
 import { vtdHswEp } from './iommus/vtd-hsw-ep.js';
@@ -36,6 +40,10 @@ export const SHEETS: readonly Sheet[] = [
   vtdBdwEp,
   vtdSkx,
   vtdSpr,
+  amdviNaples,
+  amdviRome,
+  amdviMilan,
+  amdviGenoa,
   ideal,
   nfp6000,
   nic100g,

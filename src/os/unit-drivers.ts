@@ -1,4 +1,5 @@
 /** The driver of each IOMMU architecture. */
+import { AmdviDriver } from './amdvi/driver.js';
 import { IdealDriver } from './ideal/driver.js';
 import type { IommuDriver } from './iommu-driver.js';
 import type { UnitSpec } from './spec.js';
@@ -9,6 +10,7 @@ export type DriverName = Exclude<UnitSpec['architecture'], 'none'>;
 
 const DRIVERS: Readonly<Partial<Record<DriverName, new (environment: UnitDriverEnvironment) => IommuDriver>>> = {
   vtd: VtdDriver,
+  amdvi: AmdviDriver,
   ideal: IdealDriver,
 };
 
