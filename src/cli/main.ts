@@ -1,6 +1,5 @@
 #!/usr/bin/env node
-/** The program `iommusim`. V8 flags come first: they must be set before any simulation code is compiled. */
-import '../run/flags.js';
+/** The program `iommusim`. */
 import { once } from 'node:events';
 import { runProgram } from './program.js';
 

@@ -12,7 +12,7 @@ import { inputError } from '../workload/errors.js';
 import { nearest } from '../workload/nearest.js';
 import { ExitCode } from './errors.js';
 import { readWhole } from './numbers.js';
-import type { Context } from './program.js';
+import type { Context } from './context.js';
 import { vectorError } from './vector-errors.js';
 
 interface Options {

@@ -34,18 +34,21 @@ export class Translations {
   /** Entries of each size class now in the IOTLB, and in the second-stage TLB: sizes that are absent are not searched. */
   private readonly population = new Int32Array(SIZES);
   private readonly secondPopulation = new Int32Array(SIZES);
-  private readonly pageHi: Int32Array;
-  private readonly pageLo: Int32Array;
-  private readonly permission: Int32Array;
+  /** By entry number of the IOTLB: first address and permissions of the page. */
+  readonly pageHi: Int32Array;
+  readonly pageLo: Int32Array;
+  readonly permission: Int32Array;
   /** 1: the entry is global: commands that name a PASID leave it. */
   readonly global: Uint8Array;
-  private readonly hostHi: Int32Array;
-  private readonly hostLo: Int32Array;
-  private readonly hostPermission: Int32Array;
-  private readonly tableHi: readonly Int32Array[];
-  private readonly tableLo: readonly Int32Array[];
-  private readonly tableLevel: readonly Uint8Array[];
-  private readonly tablePermission: readonly Int32Array[];
+  /** The same of the second-stage TLB. */
+  readonly hostHi: Int32Array;
+  readonly hostLo: Int32Array;
+  readonly hostPermission: Int32Array;
+  /** By paging-structure cache and its entry number: the table that the cached entry points to, its level, permissions so far. */
+  readonly tableHi: readonly Int32Array[];
+  readonly tableLo: readonly Int32Array[];
+  readonly tableLevel: readonly Uint8Array[];
+  readonly tablePermission: readonly Int32Array[];
   /** log2 of the input bytes that an entry covers. */
   readonly tableSpan: readonly Uint8Array[];
 

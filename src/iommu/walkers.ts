@@ -309,7 +309,7 @@ export class Walkers {
     const second = formats[space.secondFormat]!;
     const { guestHi, guestLo } = two;
     if (t.lookupSecond(space, guestHi, guestLo, two.guestAccess)) {
-      return translatedTwoStage(two, t.outHi, t.outLo, t.outSizeLg2, t.permissions);
+      return translatedTwoStage(two, formats[space.format]!, t.outHi, t.outLo, t.outSizeLg2, t.permissions);
     }
     const { secondLevels } = space;
     return t.resume(space, Stage.Second, second, secondLevels, guestHi, guestLo)

@@ -47,6 +47,9 @@ class RowTable {
 export class Format {
   readonly name: string;
   readonly source: string;
+  /** Named bit fields of an entry, and the one that holds its address: for people. */
+  readonly fields: FormatDescription['fields'];
+  readonly addressField: string;
   readonly granuleLg2: number;
   readonly heights: readonly number[];
   readonly signExtended: boolean;
@@ -80,6 +83,9 @@ export class Format {
   readonly topMask: number;
   readonly earlyPermissions: number;
 
+  /** As a first stage: `Walk.intent` of the second-stage walks for its tables. */
+  readonly tableIntent: number;
+
   /** By level: lowest input bit of the index, minus 3 so that the result is a byte offset. */
   readonly indexShift: Int32Array;
   /** Index mask times 8 of every table but the root. */
@@ -99,11 +105,14 @@ export class Format {
   constructor(d: FormatDescription) {
     this.name = d.name;
     this.source = d.source;
+    this.fields = d.fields;
+    this.addressField = d.address.field;
     this.granuleLg2 = d.granuleLg2;
     this.heights = d.heights;
     this.signExtended = d.signExtended;
     this.hostAddressWidth = d.hostAddressWidth;
     this.earlyPermissions = d.earlyPermissions;
+    this.tableIntent = d.marksTables === true ? Permission.Write : 0;
     const top = Math.max(...d.heights);
 
     const addressMask = wordOf(d, { [d.address.field]: -1 });

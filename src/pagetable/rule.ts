@@ -145,7 +145,7 @@ function rowOf(d: FormatDescription, rule: EntryRule, level: number): number[] {
   row[Row.SizeLg2] = Size.None;
   if (rule.kind === 'absent' || rule.kind === 'refused') return row;
 
-  const above = aboveWidth(d);
+  const above = d.beyondWidth === 'unchecked' ? { hi: 0, lo: 0 } : aboveWidth(d);
   const reserved = { ...above };
   for (const range of rule.reserved) addBits(reserved, range, -1);
   put(Row.ReservedHi, reserved);

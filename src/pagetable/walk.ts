@@ -27,6 +27,8 @@ export class Walk {
   inputLo = 0;
   /** What the request needs: `Permission` bits. 0: check nothing. */
   access = 0;
+  /** What it may use later without needing it now (ATS): a leaf that grants Write to an intended write is marked dirty. */
+  intent = 0;
 
   /** Level of the entry to read next; of the leaf when done; of the offending entry after a fault (0: none was read). */
   level = 0;
@@ -77,8 +79,9 @@ function begin(walk: Walk, permissions: number): void {
   walk.permissions = permissions;
 }
 
-/** 0 if the input address bits from `bit` (below 32) up are all zero, -1 if they are all ones, another value otherwise. */
+/** 0 if the input address bits from `bit` (below 32, or 64) up are all zero, -1 if they are all ones, else another value. */
 function bitsFrom(walk: Walk, bit: number): number {
+  if (bit === 64) return 0;
   const low = walk.inputLo >> bit;
   return walk.inputHi === low >> 31 ? low : 1;
 }
@@ -97,9 +100,8 @@ export function startWalk(
 ): Step {
   begin(walk, Permission.All);
   const bit = inputLg2 - format.signBits;
-  let top = 0;
-  if (bit < 32) top = bitsFrom(walk, bit);
-  else if (bit < 64) top = walk.inputHi >> (bit - 32);
+  // Shift counts are modulo 32: from bit 32 on it is the upper half that is shifted.
+  const top = (bit & 32) !== 0 ? walk.inputHi >> bit : bitsFrom(walk, bit);
   if (top !== 0 && top !== format.otherTop) {
     walk.level = 0;
     walk.fault = format.otherTop === 0 ? Fault.AddressWidth : Fault.NonCanonical;
@@ -208,7 +210,7 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
   if (missing !== 0) return fail(walk, leafDenied(rows, row, lo, missing));
   const dirtyMask = rows[row + Row.DirtyMask]!;
   const dirtyValue = rows[row + Row.DirtyValue]!;
-  if ((walk.access & Permission.Write) !== 0) word = (word & ~dirtyMask) | dirtyValue;
+  if (((walk.access | walk.intent) & permissions & Permission.Write) !== 0) word = (word & ~dirtyMask) | dirtyValue;
   if (word !== lo && !update(rows, row, walk, hi, word)) return Step.Fault;
   walk.permissions = permissions;
   walk.clean = (word & dirtyMask) !== dirtyValue && (permissions & Permission.Write) !== 0 ? 1 : 0;

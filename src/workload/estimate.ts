@@ -15,9 +15,13 @@ const EVENTS: Readonly<Record<JobSpec['kind'], number>> = { dma: 10, stream: 40,
 const EVENTS_PER_SECOND = 8e6;
 
 export function estimateRun(plan: RunPlan): Estimate {
+  return estimatePoints(plan.points.map(({ spec }) => spec));
+}
+
+export function estimatePoints(specs: readonly PointSpec[]): Estimate {
   let operations = 0;
   let events = 0;
-  for (const { spec } of plan.points) {
+  for (const spec of specs) {
     const jobs = Object.values(spec.workload);
     const count = pointOperations(spec, jobs);
     operations += count;

@@ -54,7 +54,8 @@ export class VectorBench {
   private readonly recorder: WalkRecorder;
   private readonly requester = new Int32Array(1);
   private left: Event | null = null;
-  private walk: Miss | null = null;
+  /** The walk that answered the last request, as it ended; null when none was needed. */
+  walk: Miss | null = null;
 
   /** @throws RangeError where no unit of the architecture can be built */
   constructor(spec: IommuSpec) {

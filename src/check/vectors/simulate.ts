@@ -16,15 +16,18 @@ import type { Answer, MemoryAccess, Responder, Vector, VectorAccess } from './ve
 export class Simulation {
   readonly config: Config;
   readonly bench: VectorBench;
-  private readonly kind: MachineKind;
+  readonly kind: MachineKind;
   private readonly keepsCaches: boolean;
 
-  /** @throws VectorConfigError for `cfg` lines the architecture does not have; and for units that cannot be built */
-  constructor(vector: Vector) {
+  /**
+   * `spec`: the unit, instead of the one that the `cfg` lines describe.
+   * @throws VectorConfigError for `cfg` lines the architecture does not have and for units that cannot be built
+   */
+  constructor(vector: Vector, spec: IommuSpec | null = null) {
     this.kind = MACHINES[vector.architecture];
     this.config = new Config(vector.config, this.kind.title, this.kind.keys);
     this.keepsCaches = this.config.keepsCaches;
-    this.bench = benchFor(this.kind.spec(this.config));
+    this.bench = benchFor(spec ?? this.kind.spec(this.config));
     this.kind.configure?.(this.bench.built, this.config);
     this.bench.load(vector.words);
     this.bench.writeRegisters(vector.registers);

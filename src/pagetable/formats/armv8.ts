@@ -24,8 +24,8 @@ export interface Armv8Options {
   readonly inputLimitLg2?: 48 | 52;
   /** 64 KiB granule with IDR5.OAS = 52 bits: descriptor bits 15:12 are address bits 51:48. */
   readonly wideAddresses?: boolean;
-  /** HA and HD: AF = 0 faults; hardware sets AF; hardware also makes writable what has DBM, at the first write. */
-  readonly updates: 'none' | 'access' | 'dirty';
+  /** AF = 0 faults; AF is ignored (AFFD); hardware sets AF (HA); it also makes writable what has DBM, at the first write (HD). */
+  readonly updates: 'none' | 'ignore' | 'access' | 'dirty';
   /** The contiguous hint is used, by software and hardware. */
   readonly contiguous: boolean;
   /** CD.HAD0: APTable, UXNTable and PXNTable are ignored. */
@@ -120,7 +120,7 @@ export function armv8(options: Armv8Options): FormatDescription {
     grants: first ? stage1(dirty) : stage2(dirty),
     preset: { Valid: 1, AF: 1, SH: 3, ...attributes },
     presetIfWritable: dirty ? { DBM: 1 } : {},
-    setWhenUsed: { AF: 1 },
+    setWhenUsed: updates === 'ignore' ? {} : { AF: 1 },
     dirty: dirty ? (first ? { AP2: 0 } : { S2AP1: 1 }) : {},
   });
   const leaves = (level: number): EntryRule[] => {

@@ -14,7 +14,7 @@ import {
 } from '../description.js';
 
 export interface RiscvOptions {
-  /** capabilities.PAS: physical address bits, at most 56. */
+  /** capabilities.PAS: physical address bits, at most 56. Only software looks at it: reading from beyond is an access fault. */
   readonly hostAddressWidth: number;
   /** G-stage: root index 2 bits wider, no sign extension, every page must have U. */
   readonly secondStage: boolean;
@@ -68,7 +68,8 @@ export function riscv(options: RiscvOptions): FormatDescription {
     inputLimitLg2: 64,
     signExtended: !secondStage,
     hostAddressWidth,
-    beyondWidth: 'output-size',
+    beyondWidth: 'unchecked',
+    marksTables: hardwareUpdates,
     fields: {
       ...{ V: [0, 0], R: [1, 1], W: [2, 2], X: [3, 3], U: [4, 4], G: [5, 5], A: [6, 6], D: [7, 7] },
       ...{ PPN: [53, 10], PBMT: [62, 61], N: [63, 63] },

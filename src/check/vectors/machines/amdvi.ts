@@ -1,9 +1,12 @@
 /** AMD-Vi units of vectors: no `cfg` keys; host tables of up to six levels, guest tables of four or five over them, 52 address bits. */
 import type { MachineKind } from './machine.js';
 import { coldUnit } from './unit-spec.js';
+import { unknownLayout } from './unknown-layout.js';
 
 export const AMDVI_MACHINE: MachineKind = {
   title: 'amdvi',
+  faultNames: {},
+  layout: unknownLayout,
   keys: [],
   spec: () =>
     coldUnit({

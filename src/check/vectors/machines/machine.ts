@@ -1,4 +1,5 @@
 /** What the simulator has to know of an architecture to take its vectors: which unit a vector speaks about, and how faults are stated. */
+import type { EntryLayout } from '../../../iommu/entry-layout.js';
 import type { Miss } from '../../../iommu/miss.js';
 import type { IommuSpec } from '../../../iommu/spec.js';
 import type { BuiltUnit } from '../../../system/unit.js';
@@ -14,6 +15,10 @@ export interface MachineKind {
   configure?(built: BuiltUnit, config: Config): void;
   /** Fault code as vectors state it, where it is not the simulator's own. */
   code?(m: Miss, config: Config): number;
+  /** What a directory entry that a walk has read is; `entry` as in its trace. */
+  layout(entry: number, built: BuiltUnit): EntryLayout;
+  /** What a fault code means. */
+  readonly faultNames: Readonly<Record<number, string>>;
   /** Second address of the fault record; undefined where it has none. */
   address2?(m: Miss): bigint | undefined;
 }

@@ -3,6 +3,7 @@ import type { IommuSpec } from '../../../iommu/spec.js';
 import type { Config } from '../config.js';
 import type { MachineKind } from './machine.js';
 import { coldUnit } from './unit-spec.js';
+import { unknownLayout } from './unknown-layout.js';
 
 /** capabilities: Sv39, Sv48 and Sv57 at bit 9, Sv39x4 to Sv57x4 at bit 17, PAS in bits 37:32, PD8 to PD20 at bit 38. */
 const FIRST_BIT = 9;
@@ -17,6 +18,8 @@ function highest(capabilities: bigint, low: number): number {
 
 export const RISCV_MACHINE: MachineKind = {
   title: 'riscv',
+  faultNames: {},
+  layout: unknownLayout,
   keys: ['capabilities', 'fctl'],
   spec(config: Config): IommuSpec {
     const capabilities = config.word('capabilities', 64, 0n);

@@ -6,11 +6,14 @@ import type { IommuSpec } from '../../../iommu/spec.js';
 import type { Config } from '../config.js';
 import type { MachineKind } from './machine.js';
 import { coldUnit } from './unit-spec.js';
+import { unknownLayout } from './unknown-layout.js';
 
 const STAGES = { '1': 'first', '2': 'second', nested: 'nested' } as const;
 
 export const SMMUV3_MACHINE: MachineKind = {
   title: 'smmuv3',
+  faultNames: {},
+  layout: unknownLayout,
   keys: ['stage', 'oas', 'ssid', 'httu', 'vax'],
   spec(config: Config): IommuSpec {
     const stage = STAGES[config.oneOf('stage', ['1', '2', 'nested'])];

@@ -4,7 +4,9 @@
  * root entry, context entry and second stage by their legacy reasons in scalable mode too (hw/i386/intel_iommu.c).
  */
 import { Stage } from '../../../iommu/address-space.js';
-import { FaultReason } from '../../../iommu/arch/vtd/format.js';
+import { directoryLayout } from '../../../iommu/arch/vtd/fields.js';
+import { FAULT_REASON_NAMES, FaultReason } from '../../../iommu/arch/vtd/format.js';
+import type { Vtd } from '../../../iommu/arch/vtd/vtd.js';
 import type { Miss } from '../../../iommu/miss.js';
 import type { IommuSpec } from '../../../iommu/spec.js';
 import { TlpFlag } from '../../../protocol/tlp.js';
@@ -54,6 +56,8 @@ export const VTD_MACHINE: MachineKind = {
       largestPage: 2 ** 30,
     });
   },
+  faultNames: FAULT_REASON_NAMES,
+  layout: (entry, { hardware }) => directoryLayout(entry, (hardware as Vtd).registers.scalable),
   code(m: Miss, config: Config): number {
     return config.oneOf('rules', ['emulator', 'specification']) === 'emulator' ? emulated(m) : m.fault;
   },
