@@ -7,6 +7,10 @@ import { riscvServer } from './iommus/riscv-server.js';
 import { riscvZeroDay } from './iommus/riscv-zero-day.js';
 import { gem5Smmuv3 } from './iommus/gem5-smmuv3.js';
 import { grace } from './iommus/grace.js';
+import { amdviGenoa } from './iommus/amdvi-genoa.js';
+import { amdviMilan } from './iommus/amdvi-milan.js';
+import { amdviNaples } from './iommus/amdvi-naples.js';
+import { amdviRome } from './iommus/amdvi-rome.js';
 import { ideal } from './iommus/ideal.js';
 import { kunpeng920 } from './iommus/kunpeng-920.js';
 import { mmu600 } from './iommus/mmu-600.js';
@@ -60,6 +64,10 @@ export const SHEETS: readonly Sheet[] = [
   kunpeng920,
   grace,
   gem5Smmuv3,
+  amdviNaples,
+  amdviRome,
+  amdviMilan,
+  amdviGenoa,
   ideal,
   nfp6000,
   nic100g,

@@ -1,4 +1,5 @@
 /** The driver of each IOMMU architecture. */
+import { AmdviDriver } from './amdvi/driver.js';
 import { IdealDriver } from './ideal/driver.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { RiscvDriver } from './riscv/driver.js';
@@ -13,6 +14,7 @@ const DRIVERS: Readonly<Partial<Record<DriverName, new (environment: UnitDriverE
   vtd: VtdDriver,
   riscv: RiscvDriver,
   smmuv3: Smmuv3Driver,
+  amdvi: AmdviDriver,
   ideal: IdealDriver,
 };
 

@@ -1,5 +1,6 @@
 /** Builds IOMMU units: the one place that knows every architecture. */
 import type { Hardware } from '../iommu/architecture.js';
+import { buildAmdvi } from '../iommu/arch/amdvi/build.js';
 import { buildIdeal } from '../iommu/arch/ideal/ideal.js';
 import { buildRiscv } from '../iommu/arch/riscv/build.js';
 import { buildSmmuv3 } from '../iommu/arch/smmuv3/build.js';
@@ -20,6 +21,7 @@ const BUILDERS: Readonly<Partial<Record<ArchitectureName, Build>>> = {
   vtd: buildVtd,
   riscv: buildRiscv,
   smmuv3: buildSmmuv3,
+  amdvi: buildAmdvi,
   ideal: buildIdeal,
 };
 
