@@ -31,8 +31,8 @@ export function imageOf(spec) {
   // The numbers that have not been drawn yet; then the register writes of the boot take effect, before any request arrives.
   const state = source.random.generator.getState();
   machine.start();
-  while (!machine.units[0].vtd.registers.translation) machine.dispatcher.batch(1);
-  const { rootHi, rootLo } = machine.units[0].vtd.registers;
+  while (machine.units[0].unit.architecture.contexts.bypass) machine.dispatcher.batch(1);
+  const { rootHi, rootLo } = machine.units[0].hardware.registers;
   const numbers = {
     base: machine.memory.baseOf(0),
     size: machine.memory.sizeOf(0),

@@ -198,19 +198,19 @@ async function timed(print) {
     ['512 B in 64 MiB', 2 ** 26 - 1, 512, 0],
     ['64 B in 64 MiB, remote', 2 ** 26 - 1, 64, 1],
   ]) {
-    const memory = new MemorySystem(spec);
+    const memory = new MemorySystem(spec, clock);
     const read = (_, count) => {
       for (let i = 0; i < count; i++) {
         clock[0] += 20_000;
-        sum = (sum + memory.deviceRead(clock[0], home, 1, random() & mask & -bytes, bytes)) | 0;
+        sum = (sum + memory.deviceRead(home, 1, random() & mask & -bytes, bytes)) | 0;
       }
     };
     const mixed = (_, count) => {
       for (let i = 0; i < count; i++) {
         clock[0] += 20_000;
         const lo = random() & mask & -bytes;
-        sum = (sum + memory.deviceWrite(clock[0], home, 1, lo, bytes)) | 0;
-        sum = (sum + memory.walkerRead(clock[0], home, 1, lo ^ 0x1000, true)) | 0;
+        sum = (sum + memory.deviceWrite(home, 1, lo, bytes)) | 0;
+        sum = (sum + memory.walkerRead(home, 1, lo ^ 0x1000, true)) | 0;
       }
     };
     print('memory.device_read', variant, 1 << 20, measure(1 << 20, 3, read), 'ns/request');

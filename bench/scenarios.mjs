@@ -16,6 +16,10 @@ const iommu = {
   mode: 'legacy',
   stage: 'second',
   levels: 4,
+  secondLevels: 0,
+  granule: 4 * KIB,
+  deviceLevels: 2,
+  processLevels: 2,
   hostAddressWidth: 46,
   largestPage: GIB,
   coherent: true,
@@ -29,6 +33,7 @@ const iommu = {
     level4: structure(16, 4, 1000),
     level5: structure(16, 4, 1000),
   },
+  secondStageTlb: { ...structure(16, 4, 0), enabled: false },
   walkers: { count: 8, overhead: 20_000, replay: 10_000, readHold: 0, merge: true, outstanding: 32 },
   invalidation: {
     sizeLg2: 8,

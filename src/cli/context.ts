@@ -4,6 +4,8 @@
 export interface Output {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Settles when whoever reads has taken what was written; for commands that write much. */
+  readonly drained?: () => Promise<void>;
 }
 
 /** What a command does with its output and how it reports its exit status. */

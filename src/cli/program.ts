@@ -17,6 +17,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFactory>>> = {
   figure: async () => (await import('./figure.js')).figureCommand,
   validate: async () => (await import('./validate.js')).validateCommand,
   fit: async () => (await import('./fit.js')).fitCommand,
+  walk: async () => (await import('./walk.js')).walkCommand,
+  vectors: async () => (await import('./vectors.js')).vectorsCommand,
 };
 
 /** The command that the arguments name; all of them when they name none, for help and suggestions. */

@@ -64,7 +64,8 @@ export class Engine {
   private client: DeviceClient | null = null;
   private readonly sources: Source[] = [];
   private turn = 0;
-  private readonly gateAt = new Float64Array(1);
+  /** Absolute ps. NaN first makes it a double field, which V8 updates in place. */
+  private gateAt = Number.NaN;
 
   private readonly dmas: readonly Dma[];
   /** Start of each DMA, absolute ps. */
@@ -101,6 +102,7 @@ export class Engine {
     private readonly ledger: LatencyLedger,
     private readonly meter: Meter,
   ) {
+    this.gateAt = 0;
     const slots = spec.outstanding;
     this.start = new Float64Array(slots);
     this.dmas = Array.from({ length: slots }, () => new Dma());
@@ -160,7 +162,7 @@ export class Engine {
   private choose(): Source | null {
     if (this.freeCount === 0) return null;
     const now = this.kernel.clock[0]!;
-    const gateAt = this.gateAt[0]!;
+    const { gateAt } = this;
     const n = this.sources.length;
     for (let k = 0; k < n; k++) {
       let i = this.turn + k;
@@ -197,7 +199,7 @@ export class Engine {
 
   private startDma(source: Source): void {
     const now = this.kernel.clock[0]!;
-    source.clock[0] = now;
+    source.startAt = now;
     source.next();
     source.inFlight++;
     const slot = this.freeSlots[--this.freeCount]!;
@@ -205,7 +207,7 @@ export class Engine {
       this.order[(this.orderHead + this.orderCount) % this.order.length] = slot;
       this.orderCount++;
     }
-    this.start[slot] = source.clock[0]!;
+    this.start[slot] = source.startAt;
     const dma = this.dmas[slot]!;
     dma.left = 0;
     dma.bytes = source.bytes;
@@ -214,7 +216,7 @@ export class Engine {
     dma.tag = source.tag;
     dma.source = source.index;
     const rows = source.access === Access.Read ? this.spec.readInterval : this.spec.writeInterval;
-    this.gateAt[0] = now + intervalFor(rows, source.bytes);
+    this.gateAt = now + intervalFor(rows, source.bytes);
     this.current = slot;
     this.admitted = source.access !== Access.Read;
     this.currentHi = source.addressHi;

@@ -41,7 +41,10 @@ export class Source {
   private readonly arrivals: Float64Array;
   private arrivalHead = 0;
   private arrivalCount = 0;
-  readonly clock: Float64Array = new Float64Array(2); // [0] start of the DMA `next` produced, [1] next arrival (open loop)
+  /** Start of the DMA that `next` has produced, absolute ps. NaN first makes it a double field, which V8 updates in place. */
+  startAt = Number.NaN;
+  /** Open loop: the next arrival, absolute ps. */
+  private arrivalAt = Number.NaN;
 
   private position = 0;
   private readonly blocks: number;
@@ -55,6 +58,8 @@ export class Source {
     private readonly random: RandomStream,
     limit: number,
   ) {
+    this.startAt = 0;
+    this.arrivalAt = 0;
     this.posted = work === null;
     this.limit = work === null ? limit : Math.min(limit, work.outstanding);
     this.blocks = work === null ? 0 : Math.floor(work.window / work.size);
@@ -66,7 +71,7 @@ export class Source {
   /** Schedules the first arrival of an open loop. */
   start(now: number): void {
     if (this.work !== null && this.work.interarrival > 0) {
-      this.clock[1] = now + this.random.exponential(this.work.interarrival);
+      this.arrivalAt = now + this.random.exponential(this.work.interarrival);
     }
   }
 
@@ -74,18 +79,18 @@ export class Source {
   nextArrival(now: number): number {
     if (this.arrivals.length === 0) return -1;
     this.collect(now);
-    return this.clock[1]!;
+    return this.arrivalAt;
   }
 
   /** Accounts arrivals up to `now`. A full backlog loses arrivals: see `lost`. */
   private collect(now: number): void {
     const work = this.work!;
-    while (this.clock[1]! <= now) {
+    while (this.arrivalAt <= now) {
       if (this.arrivalCount < this.arrivals.length) {
-        this.arrivals[(this.arrivalHead + this.arrivalCount) & (this.arrivals.length - 1)] = this.clock[1]!;
+        this.arrivals[(this.arrivalHead + this.arrivalCount) & (this.arrivals.length - 1)] = this.arrivalAt;
         this.arrivalCount++;
       } else this.lost++;
-      this.clock[1] = this.clock[1]! + this.random.exponential(work.interarrival);
+      this.arrivalAt = this.arrivalAt + this.random.exponential(work.interarrival);
     }
   }
   /** Open-loop arrivals that found 1024 others waiting. */
@@ -130,7 +135,7 @@ export class Source {
     return block;
   }
 
-  /** Produces the next DMA into the fields of this object; the caller has put its start into clock[0]. Call only when `ready`. */
+  /** Produces the next DMA into the fields of this object; the caller has put its start into `startAt`. Call only when `ready`. */
   next(): void {
     const work = this.work;
     if (work === null) {
@@ -156,7 +161,7 @@ export class Source {
     this.access =
       work.reads === 100 || (work.reads > 0 && this.random.below(100) < work.reads) ? Access.Read : Access.Write;
     if (this.arrivals.length > 0) {
-      this.clock[0] = this.arrivals[this.arrivalHead]!;
+      this.startAt = this.arrivals[this.arrivalHead]!;
       this.arrivalHead = (this.arrivalHead + 1) & (this.arrivals.length - 1);
       this.arrivalCount--;
     }

@@ -1,6 +1,6 @@
 /** Metrics of an IOMMU unit: definitions, and where their values come from. Names follow the hardware's own counters where there are some. */
 import type { MetricDef, Registry } from '../stats/registry.js';
-import type { Directory } from './arch/vtd/directory.js';
+import type { Hardware } from './architecture.js';
 import type { SetAssociativeCache } from './cache.js';
 import type { IommuUnit } from './unit.js';
 
@@ -12,6 +12,16 @@ const CACHES: readonly [name: string, what: string][] = [
   ['psc_level3', 'paging-structure cache of level 3 entries (1 GiB each)'],
   ['psc_level4', 'paging-structure cache of level 4 entries (512 GiB each)'],
   ['psc_level5', 'paging-structure cache of level 5 entries (256 TiB each)'],
+  ['second_stage_tlb', 'second-stage TLB (where guest-physical pages of tables lie)'],
+];
+
+const COMMANDS: readonly [name: string, what: string][] = [
+  ['context', 'Device-context invalidations executed.'],
+  ['pasid', 'Process-context invalidations executed.'],
+  ['iotlb_global', 'IOTLB invalidations of everything executed.'],
+  ['iotlb_domain', 'IOTLB invalidations of a whole domain, or of a PASID or ASID in it, executed.'],
+  ['iotlb_page', 'IOTLB invalidations by address executed.'],
+  ['wait', 'Commands executed that wait for, or tell of, the completion of earlier ones.'],
 ];
 
 const cacheMetrics: MetricDef[] = CACHES.flatMap(([name, what]) => [
@@ -94,6 +104,37 @@ export const IOMMU_METRICS: readonly MetricDef[] = [
     sentence: 'Requests refused by translation.',
     formula: 'count',
   },
+  ...COMMANDS.map(([name, sentence]) => ({
+    name: `iommu.invalidation.${name}`,
+    unit: 'count',
+    sentence,
+    formula: 'count',
+  })),
+  {
+    name: 'iommu.invalidation.utilisation',
+    unit: 'ratio',
+    sentence: 'Share of time the command queue was being worked on.',
+    formula: 'time from doorbell to empty queue / window',
+  },
+  {
+    name: 'iommu.invalidation.drain_time',
+    unit: 'ns',
+    sentence:
+      'Mean time an invalidation waited for requests that still used old translations, over those that had to wait.',
+    formula: 'total drain time / drains',
+  },
+  {
+    name: 'iommu.faults',
+    unit: 'count',
+    sentence: 'Translation faults, those that found no room for a record included.',
+    formula: 'count',
+  },
+  {
+    name: 'iommu.faults_lost',
+    unit: 'count',
+    sentence: 'Faults that found no room for a record.',
+    formula: 'count',
+  },
 ];
 
 const rate = (hits: number, lookups: number): number => (lookups === 0 ? Number.NaN : hits / lookups);
@@ -106,24 +147,53 @@ function registerCache(registry: Registry, component: string, name: string, cach
 }
 
 /** Registers everything a unit counts under its name. */
-export function registerUnit(registry: Registry, component: string, unit: IommuUnit, directory: Directory): void {
+export function registerUnit(registry: Registry, component: string, unit: IommuUnit, hardware: Hardware): void {
   const { counters, translations } = unit;
+  const { contexts } = unit.architecture;
   registry.gauge(component, 'iommu.requests', () => counters.requests);
   registerCache(registry, component, 'iotlb', translations.iotlb);
-  registerCache(registry, component, 'context_cache', directory.contextCache);
-  registerCache(registry, component, 'pasid_cache', directory.pasidCache);
+  registerCache(registry, component, 'context_cache', contexts.device);
+  registerCache(registry, component, 'pasid_cache', contexts.process);
   translations.structure.forEach((cache, i) => {
     registerCache(registry, component, `psc_level${i + 2}`, cache);
   });
+  registerCache(registry, component, 'second_stage_tlb', translations.second);
   registry.gauge(component, 'iommu.walks', () => counters.walks);
   registry.gauge(component, 'iommu.reads_per_walk', () => rate(counters.tableReads, counters.walks));
   registry.gauge(component, 'iommu.directory_reads', () => counters.directoryReads);
   registry.gauge(component, 'iommu.walks_merged', () => counters.merged);
   registry.gauge(component, 'iommu.walks_restarted', () => counters.restarts);
-  registry.gauge(component, 'iommu.walkers.occupancy', (now) => unit.walkersBusy.mean(now));
+  registry.gauge(component, 'iommu.walkers.occupancy', (now) => unit.walkers.busy.mean(now));
   registry.gauge(component, 'iommu.queue.occupancy', (now) => unit.queue.occupancy.mean(now));
   registry.gauge(component, 'iommu.queue.stalls', () => unit.queue.stalls);
   registry.gauge(component, 'iommu.miss_stalls', () => counters.missStalls);
   registry.gauge(component, 'iommu.aborted', () => counters.aborted);
   registry.onReset((now) => unit.resetCounters(now));
+  registerHardware(registry, component, hardware);
+}
+
+function registerHardware(registry: Registry, component: string, { commands, faults }: Hardware): void {
+  let since = 0;
+  const counts: Record<string, () => number> = {
+    context: () => commands.context,
+    pasid: () => commands.pasid,
+    iotlb_global: () => commands.iotlbGlobal,
+    iotlb_domain: () => commands.iotlbDomain,
+    iotlb_page: () => commands.iotlbPage,
+    wait: () => commands.wait,
+  };
+  for (const [name] of COMMANDS) registry.gauge(component, `iommu.invalidation.${name}`, counts[name]!);
+  registry.gauge(component, 'iommu.invalidation.utilisation', (now) =>
+    now > since ? commands.busyPs(now) / (now - since) : 0,
+  );
+  registry.gauge(component, 'iommu.invalidation.drain_time', () =>
+    commands.drains === 0 ? Number.NaN : commands.drainPs() / commands.drains / 1000,
+  );
+  registry.gauge(component, 'iommu.faults', () => faults.total);
+  registry.gauge(component, 'iommu.faults_lost', () => faults.lost);
+  registry.onReset((now) => {
+    since = now;
+    commands.reset(now);
+    faults.reset();
+  });
 }

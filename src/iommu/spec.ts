@@ -12,7 +12,10 @@ export interface StructureSpec {
   readonly latency: number;
 }
 
-/** Paging-structure caches by the level of the table entry they hold: level2 covers 2 MiB an entry, level3 1 GiB, level4 512 GiB, level5 256 TiB. */
+/**
+ * Paging-structure caches by the level of the table entry they hold, counted from the leaf: with 4 KiB tables level2 covers 2 MiB an
+ * entry, level3 1 GiB, level4 512 GiB, level5 256 TiB. Both stages of a nested translation share them.
+ */
 export interface PagingStructureCacheSpec {
   readonly level2: StructureSpec;
   readonly level3: StructureSpec;
@@ -50,7 +53,7 @@ export interface WalkerSpec {
 }
 
 export interface InvalidationSpec {
-  /** Descriptors in the queue are 2^sizeLg2. */
+  /** Commands in the queue are 2^sizeLg2. */
   readonly sizeLg2: number;
   /** From the tail-register write reaching the unit to the first descriptor fetch, ps. */
   readonly start: number;
@@ -76,27 +79,49 @@ export interface FaultSpec {
   readonly records: number;
 }
 
+/**
+ * `vtd` Intel VT-d, `amdvi` AMD I/O virtualization, `smmuv3` Arm SMMUv3, `riscv` RISC-V IOMMU, `virtio` virtio-iommu on a host that keeps
+ * shadow tables, `tce` POWER TCE tables, `dart` Apple DART, `ideal` every translation known at no cost, `none` no translation.
+ */
+export type ArchitectureName = 'vtd' | 'amdvi' | 'smmuv3' | 'riscv' | 'virtio' | 'tce' | 'dart' | 'ideal' | 'none';
+
 export interface IommuSpec {
-  readonly architecture: 'vtd' | 'none';
+  readonly architecture: ArchitectureName;
   /** Socket whose memory controller the unit sits on. */
   readonly socket: string;
-  /** Root table mode (RTADDR.TTM). */
-  readonly mode: 'legacy' | 'scalable';
-  /** Stage used for DMA mappings in scalable mode. Legacy mode has second-stage only. */
-  readonly stage: 'first' | 'second';
-  /** Table levels: 3, 4 or 5. */
+  /** VT-d: root table mode (RTADDR.TTM). `native`: the architecture has only one. */
+  readonly mode: 'legacy' | 'scalable' | 'native';
+  /**
+   * What translates DMA mappings: first-stage tables (VT-d first stage, AMD guest tables, SMMU stage 1, RISC-V first stage),
+   * second-stage tables (VT-d second stage, AMD host tables, SMMU stage 2, RISC-V G-stage; architectures with one kind of table),
+   * or first-stage tables of a guest over second-stage tables of its host.
+   */
+  readonly stage: 'first' | 'second' | 'nested';
+  /** Levels of the tables that hold DMA mappings. */
   readonly levels: number;
+  /** Levels of the second-stage tables under a nested first stage; 0 otherwise. */
+  readonly secondLevels: number;
+  /** Smallest page of the tables that hold DMA mappings, bytes. */
+  readonly granule: number;
+  /** Reads from a requester id to its device context: VT-d root and context entry 2, AMD 1, SMMU stream table 1 or 2, RISC-V 1 to 3. */
+  readonly deviceLevels: number;
+  /** Reads from the device context to a process context: VT-d 2 (in scalable mode), AMD GCR3 1 to 3, SMMU 1 or 2, RISC-V 1 to 3; 0: no PASIDs. */
+  readonly processLevels: number;
   /** Host physical address bits. */
   readonly hostAddressWidth: number;
-  /** Largest leaf: 4 KiB, 2 MiB or 1 GiB in bytes. */
+  /** Largest leaf in bytes. */
   readonly largestPage: number;
   /** Walks snoop the CPU caches (ECAP.C / ECAP.SMPWCS); when false they read DRAM and software flushes every entry it writes. */
   readonly coherent: boolean;
   readonly queue: TransactionQueueSpec;
+  /** Device contexts: VT-d context entries, AMD device table entries, SMMU stream table entries, RISC-V device contexts. */
   readonly contextCache: StructureSpec;
+  /** Process contexts: VT-d PASID entries, AMD GCR3 entries, SMMU context descriptors, RISC-V process contexts. */
   readonly pasidCache: StructureSpec;
   readonly iotlb: StructureSpec;
   readonly pagingStructureCache: PagingStructureCacheSpec;
+  /** Second-stage translations of table and directory addresses. */
+  readonly secondStageTlb: StructureSpec;
   readonly walkers: WalkerSpec;
   readonly invalidation: InvalidationSpec;
   readonly faults: FaultSpec;

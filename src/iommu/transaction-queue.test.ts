@@ -19,16 +19,16 @@ class Harness {
   constructor(readonly queue: TransactionQueue) {}
 
   arrive(event: Event): void {
-    if (this.queue.enter(event, 0)) this.pending.push(event);
+    if (this.queue.enter(event)) this.pending.push(event);
   }
 
   translate(index: number): void {
     const [event] = this.pending.splice(index, 1);
     let out = this.queue.translated(event!);
     while (out !== null) {
-      const following = this.queue.leave(out, 0);
+      const following = this.queue.leave(out);
       this.out.push(out.id);
-      const admitted = this.queue.admit(out, 0);
+      const admitted = this.queue.admit(out);
       if (admitted !== null) this.pending.push(admitted);
       out = following;
     }
@@ -47,7 +47,9 @@ describe('transaction queue', () => {
         fc.integer({ min: 1, max: 5 }),
         fc.array(step, { maxLength: 200 }),
         (order, postedDepth, nonPostedDepth, steps) => {
-          const h = new Harness(new TransactionQueue({ order, postedDepth, nonPostedDepth, interval: 0 }));
+          const h = new Harness(
+            new TransactionQueue({ order, postedDepth, nonPostedDepth, interval: 0 }, new Float64Array(1)),
+          );
           const writes: boolean[] = [];
           for (const { arrive, write, pick } of steps) {
             if (arrive || h.pending.length === 0) h.arrive(tlp(writes.push(write) - 1, write));
@@ -74,7 +76,9 @@ describe('transaction queue', () => {
   });
 
   it('takes requests from the ingress in order of arrival, past none', () => {
-    const h = new Harness(new TransactionQueue({ order: 'none', postedDepth: 1, nonPostedDepth: 1, interval: 0 }));
+    const h = new Harness(
+      new TransactionQueue({ order: 'none', postedDepth: 1, nonPostedDepth: 1, interval: 0 }, new Float64Array(1)),
+    );
     for (let id = 0; id < 5; id++) h.arrive(tlp(id, true));
     expect([h.pending.length, h.queue.stalls]).toEqual([1, 4]);
     while (h.pending.length > 0) h.translate(0);
@@ -83,7 +87,9 @@ describe('transaction queue', () => {
 
   it('classes do not take each other places, except where there is one order for all', () => {
     for (const order of orders) {
-      const h = new Harness(new TransactionQueue({ order, postedDepth: 1, nonPostedDepth: 1, interval: 0 }));
+      const h = new Harness(
+        new TransactionQueue({ order, postedDepth: 1, nonPostedDepth: 1, interval: 0 }, new Float64Array(1)),
+      );
       h.arrive(tlp(0, true));
       h.arrive(tlp(1, true));
       h.arrive(tlp(2, false));

@@ -60,7 +60,11 @@ export class TransactionQueue {
   /** Requests that found the queue full. */
   stalls = 0;
 
-  constructor(spec: TransactionQueueSpec) {
+  /** `clock[0]` is the current time, ps. */
+  constructor(
+    spec: TransactionQueueSpec,
+    private readonly clock: Float64Array,
+  ) {
     if (spec.order === 'all') {
       this.nonPosted = new Lane(spec.postedDepth + spec.nonPostedDepth, true);
       this.posted = this.nonPosted;
@@ -75,20 +79,20 @@ export class TransactionQueue {
   }
 
   /** True when the request is in the queue now; false: it waits at the ingress and `admit` will return it. */
-  enter(tlp: Event, now: number): boolean {
+  enter(tlp: Event): boolean {
     const lane = this.lane(tlp);
     if (lane.count === lane.depth || lane.ingress.length > 0) {
       this.stalls++;
       lane.ingress.push(tlp);
       return false;
     }
-    this.take(lane, tlp, now);
+    this.take(lane, tlp);
     return true;
   }
 
-  private take(lane: Lane, tlp: Event, now: number): void {
+  private take(lane: Lane, tlp: Event): void {
     lane.count++;
-    this.occupancy.add(now, 1);
+    this.occupancy.add(this.clock[0]!, 1);
     tlp.state = Progress.Pending;
     if (lane.ordered === true) lane.append(tlp);
   }
@@ -101,21 +105,21 @@ export class TransactionQueue {
   }
 
   /** `tlp`, as returned by `translated` or `next`, leaves the queue. Returns the next one that may leave, or null. */
-  leave(tlp: Event, now: number): Event | null {
+  leave(tlp: Event): Event | null {
     const lane = this.lane(tlp);
     lane.count--;
-    this.occupancy.add(now, -1);
+    this.occupancy.add(this.clock[0]!, -1);
     if (lane.ordered === false) return null;
     lane.removeHead();
     return lane.ready();
   }
 
   /** A request that entered from the ingress because `tlp` left, or null. */
-  admit(tlp: Event, now: number): Event | null {
+  admit(tlp: Event): Event | null {
     const lane = this.lane(tlp);
     if (lane.count === lane.depth) return null;
     const next = lane.ingress.pop();
-    if (next !== null) this.take(lane, next, now);
+    if (next !== null) this.take(lane, next);
     return next;
   }
 }

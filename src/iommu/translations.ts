@@ -1,120 +1,203 @@
 /**
- * The IOTLB and the paging-structure caches of one unit. One IOTLB array holds all page sizes; entries are tagged with domain,
- * PASID (first stage only), stage and size. A paging-structure cache of level n holds level-n table entries, that is, pointers to
- * level-(n-1) tables with the permissions accumulated so far.
+ * The translation caches of one unit: the IOTLB (whole translations of any page size in one array), one paging-structure cache per
+ * table level for both stages, and the second-stage TLB, which knows where the guest-physical pages of first-stage tables and
+ * directories lie. Entries are tagged with domain, PASID (not second stage) and stage. A paging-structure cache of level n holds
+ * level-n table entries, that is, pointers to tables below with the permissions accumulated so far.
  * Hot path: bench/end-to-end.
  */
-import type { AddressSpace } from './address-space.js';
+import { type Format, Permission } from '../pagetable/format.js';
+import type { Walk } from '../pagetable/walk.js';
+import { type AddressSpace, Stage } from './address-space.js';
 import { SetAssociativeCache } from './cache.js';
+import type { Miss } from './miss.js';
 import type { IommuSpec } from './spec.js';
 
-/** Leaf sizes: log2 of bytes by size class. */
-export const SIZE_LG2: readonly number[] = [12, 21, 30];
+/** Most page sizes a unit can tell apart. */
+const SIZES = 16;
 
 export class Translations {
   readonly iotlb: SetAssociativeCache;
-  /** Index 0 holds level 2 (2 MiB an entry). */
+  /** Index 0 holds level 2 entries. */
   readonly structure: readonly SetAssociativeCache[];
+  readonly second: SetAssociativeCache;
   /** Paging-structure caches are searched in parallel: the time of the slowest. */
   readonly structureLatency: number;
-  /** Entries of each size class now in the IOTLB: sizes that are absent are not searched. */
-  private readonly population = new Int32Array(3);
-  private readonly pageHi: Int32Array;
-  private readonly pageLo: Int32Array;
-  private readonly permission: Int32Array;
-  private readonly tableHi: readonly Int32Array[];
-  private readonly tableLo: readonly Int32Array[];
-  private readonly tablePermission: readonly Int32Array[];
+  readonly secondLatency: number;
+  /** log2 of the bytes of each size class, ascending. */
+  readonly sizeLg2: readonly number[];
+  /** Size class that holds a leaf of 2^n bytes. */
+  private readonly classOf = new Int8Array(65);
+  private readonly sizes: number;
+  private readonly shift: Int32Array;
+  private readonly maskHi: Int32Array;
+  private readonly maskLo: Int32Array;
+  /** Entries of each size class now in the IOTLB, and in the second-stage TLB: sizes that are absent are not searched. */
+  private readonly population = new Int32Array(SIZES);
+  private readonly secondPopulation = new Int32Array(SIZES);
+  /** By entry number of the IOTLB: first address and permissions of the page. */
+  readonly pageHi: Int32Array;
+  readonly pageLo: Int32Array;
+  readonly permission: Int32Array;
+  /** 1: the entry is global: commands that name a PASID leave it. */
+  readonly global: Uint8Array;
+  /** The same of the second-stage TLB. */
+  readonly hostHi: Int32Array;
+  readonly hostLo: Int32Array;
+  readonly hostPermission: Int32Array;
+  /** By paging-structure cache and its entry number: the table that the cached entry points to, its level, permissions so far. */
+  readonly tableHi: readonly Int32Array[];
+  readonly tableLo: readonly Int32Array[];
+  readonly tableLevel: readonly Uint8Array[];
+  readonly tablePermission: readonly Int32Array[];
+  /** log2 of the input bytes that an entry covers. */
+  readonly tableSpan: readonly Uint8Array[];
 
-  // Results of `lookup` and `resume`.
+  // Results of `lookup`, `lookupSecond` and `resume`.
   outHi = 0;
   outLo = 0;
   level = 0;
   permissions = 0;
+  outSizeLg2 = 0;
 
-  constructor(spec: IommuSpec, seed: number, name: string) {
+  constructor(spec: IommuSpec, pageSizes: readonly number[], seed: number, name: string) {
+    if (pageSizes.length > SIZES) throw new RangeError(`${name}: more than ${SIZES} page sizes`);
+    this.sizeLg2 = pageSizes;
+    this.sizes = pageSizes.length;
+    for (let lg2 = 0; lg2 <= 64; lg2++) {
+      for (let i = 0; i < pageSizes.length; i++) if (pageSizes[i]! <= lg2) this.classOf[lg2] = i;
+    }
+    this.shift = Int32Array.from(pageSizes);
+    this.maskLo = Int32Array.from(pageSizes, (s) => (s < 32 ? (1 << s) - 1 : -1));
+    this.maskHi = Int32Array.from(pageSizes, (s) => (s < 32 ? 0 : (1 << (s - 32)) - 1));
     this.iotlb = new SetAssociativeCache(spec.iotlb, seed, `${name}/iotlb`);
+    this.second = new SetAssociativeCache(spec.secondStageTlb, seed, `${name}/second`);
     const psc = spec.pagingStructureCache;
     const specs = [psc.level2, psc.level3, psc.level4, psc.level5];
     this.structure = specs.map((s, i) => new SetAssociativeCache(s, seed, `${name}/psc${i + 2}`));
     this.structureLatency = Math.max(0, ...specs.filter((s) => s.enabled).map((s) => s.latency));
+    this.secondLatency = spec.secondStageTlb.enabled ? spec.secondStageTlb.latency : 0;
     this.pageHi = new Int32Array(spec.iotlb.entries);
     this.pageLo = new Int32Array(spec.iotlb.entries);
     this.permission = new Int32Array(spec.iotlb.entries);
+    this.global = new Uint8Array(spec.iotlb.entries);
+    this.hostHi = new Int32Array(spec.secondStageTlb.entries);
+    this.hostLo = new Int32Array(spec.secondStageTlb.entries);
+    this.hostPermission = new Int32Array(spec.secondStageTlb.entries);
     this.tableHi = specs.map((s) => new Int32Array(s.entries));
     this.tableLo = specs.map((s) => new Int32Array(s.entries));
+    this.tableLevel = specs.map((s) => new Uint8Array(s.entries));
     this.tablePermission = specs.map((s) => new Int32Array(s.entries));
+    this.tableSpan = specs.map((s) => new Uint8Array(s.entries));
   }
 
   /**
-   * Looks hi:lo up in every page size present. True on a hit that grants `access`: the translated address is in outHi:outLo.
+   * Looks hi:lo up in every page size present. True on a hit that grants `needed`: the translated address is in outHi:outLo.
    * A hit without the permission counts as a miss, so that the walk decides (and sets a dirty bit where one is due).
    */
-  lookup(space: AddressSpace, hi: number, lo: number, access: number): boolean {
+  lookup(space: AddressSpace, hi: number, lo: number, needed: number): boolean {
     const iotlb = this.iotlb;
     if (iotlb.enabled === false) return false;
     iotlb.lookups++;
-    for (let size = 0; size < 3; size++) {
+    for (let size = 0; size < this.sizes; size++) {
       if (this.population[size] === 0) continue;
       const entry = this.touch(space, size, hi, lo);
       if (entry < 0) continue;
-      if ((this.permission[entry]! & access) !== access) return false;
+      if ((this.permission[entry]! & needed) !== needed) return false;
       iotlb.hits++;
-      const mask = (1 << SIZE_LG2[size]!) - 1;
-      this.outHi = this.pageHi[entry]!;
-      this.outLo = this.pageLo[entry]! | (lo & mask);
+      this.outHi = this.pageHi[entry]! | (hi & this.maskHi[size]!);
+      this.outLo = this.pageLo[entry]! | (lo & this.maskLo[size]!);
       return true;
     }
     return false;
   }
 
   private touch(space: AddressSpace, size: number, hi: number, lo: number): number {
-    const s = SIZE_LG2[size]!;
-    const k0 = (lo >>> s) | (hi << (32 - s));
-    const k1 = ((hi >>> s) & 0xffff) | (space.did << 16);
-    return this.iotlb.touch(k0, k1, space.pasid | (size << 20) | (space.stage << 22) | ((hi >>> 28) << 24));
-  }
-
-  /** Caches a leaf: page address, size class (0 = 4 KiB) and the permissions a hit may use without a walk. */
-  fill(
-    space: AddressSpace,
-    hi: number,
-    lo: number,
-    size: number,
-    outHi: number,
-    outLo: number,
-    permissions: number,
-  ): void {
-    const s = SIZE_LG2[size]!;
-    const k0 = (lo >>> s) | (hi << (32 - s));
-    const k1 = ((hi >>> s) & 0xffff) | (space.did << 16);
-    const iotlb = this.iotlb;
-    const victimsBefore = iotlb.evictions;
-    const occupancyBefore = iotlb.occupancy;
-    const entry = iotlb.fill(k0, k1, space.pasid | (size << 20) | (space.stage << 22) | ((hi >>> 28) << 24));
-    if (entry < 0) return;
-    if (iotlb.evictions !== victimsBefore) this.population[(iotlb.victimKey2 >>> 20) & 3]!--;
-    if (iotlb.occupancy !== occupancyBefore || iotlb.evictions !== victimsBefore) this.population[size]!++;
-    this.pageHi[entry] = outHi;
-    this.pageLo[entry] = outLo & ~((1 << s) - 1);
-    this.permission[entry] = permissions;
+    const s = this.shift[size]!;
+    const k0 = s < 32 ? (lo >>> s) | (hi << (32 - s)) : hi >>> (s - 32);
+    const k1 = (s < 32 ? (hi >>> s) & 0xffff : 0) | (space.did << 16);
+    return this.iotlb.touch(k0, k1, space.pasid | (size << 20) | (space.stage << 24) | ((hi >>> 28) << 26));
   }
 
   /**
-   * Finds the deepest cached table for hi:lo below `levels`. True: tables of `level` at outHi:outLo with `permissions` so far.
-   * False: the walk starts at the root.
+   * Caches what the walk of a miss has found, with the permissions a hit may use without a walk. A page size that the unit does not
+   * know is held as the next smaller one.
    */
-  resume(space: AddressSpace, hi: number, lo: number): boolean {
-    for (let level = 2; level <= space.levels; level++) {
+  fill({ space, walk, inputHi: hi, inputLo: lo }: Miss): void {
+    const size = this.classOf[walk.sizeLg2]!;
+    const s = this.shift[size]!;
+    const k0 = s < 32 ? (lo >>> s) | (hi << (32 - s)) : hi >>> (s - 32);
+    const k1 = (s < 32 ? (hi >>> s) & 0xffff : 0) | (space.did << 16);
+    const iotlb = this.iotlb;
+    const victimsBefore = iotlb.evictions;
+    const occupancyBefore = iotlb.occupancy;
+    const entry = iotlb.fill(k0, k1, space.pasid | (size << 20) | (space.stage << 24) | ((hi >>> 28) << 26));
+    if (entry < 0) return;
+    if (iotlb.evictions !== victimsBefore) this.population[(iotlb.victimKey2 >>> 20) & 15]!--;
+    if (iotlb.occupancy !== occupancyBefore || iotlb.evictions !== victimsBefore) this.population[size]!++;
+    this.pageHi[entry] = walk.outHi & ~this.maskHi[size]!;
+    this.pageLo[entry] = walk.outLo & ~this.maskLo[size]!;
+    this.permission[entry] = walk.permissions;
+    this.global[entry] = walk.global;
+  }
+
+  /** Second-stage translation of the guest-physical hi:lo for an access of the walker. True: host address in outHi:outLo, of outSizeLg2. */
+  lookupSecond(space: AddressSpace, hi: number, lo: number, needed: number): boolean {
+    const cache = this.second;
+    if (cache.enabled === false) return false;
+    cache.lookups++;
+    for (let size = 0; size < this.sizes; size++) {
+      if (this.secondPopulation[size] === 0) continue;
+      const s = this.shift[size]!;
+      const k0 = s < 32 ? (lo >>> s) | (hi << (32 - s)) : hi >>> (s - 32);
+      const entry = cache.touch(k0, (s < 32 ? (hi >>> s) & 0xffff : 0) | (space.did << 16), size);
+      if (entry < 0) continue;
+      const permissions = this.hostPermission[entry]!;
+      if ((permissions & needed) !== needed) return false;
+      cache.hits++;
+      this.outHi = this.hostHi[entry]! | (hi & this.maskHi[size]!);
+      this.outLo = this.hostLo[entry]! | (lo & this.maskLo[size]!);
+      this.outSizeLg2 = s;
+      this.permissions = permissions;
+      return true;
+    }
+    return false;
+  }
+
+  /** Caches where a guest-physical page lies, as a second-stage walk has found it. */
+  fillSecond(space: AddressSpace, walk: Walk): void {
+    const cache = this.second;
+    const { inputHi: hi, inputLo: lo } = walk;
+    const size = this.classOf[walk.sizeLg2]!;
+    const s = this.shift[size]!;
+    const k0 = s < 32 ? (lo >>> s) | (hi << (32 - s)) : hi >>> (s - 32);
+    const victimsBefore = cache.evictions;
+    const occupancyBefore = cache.occupancy;
+    const entry = cache.fill(k0, (s < 32 ? (hi >>> s) & 0xffff : 0) | (space.did << 16), size);
+    if (entry < 0) return;
+    if (cache.evictions !== victimsBefore) this.secondPopulation[cache.victimKey2]!--;
+    if (cache.occupancy !== occupancyBefore || cache.evictions !== victimsBefore) this.secondPopulation[size]!++;
+    this.hostHi[entry] = walk.outHi & ~this.maskHi[size]!;
+    this.hostLo[entry] = walk.outLo & ~this.maskLo[size]!;
+    this.hostPermission[entry] = walk.clean === 1 ? walk.permissions & ~Permission.Write : walk.permissions;
+  }
+
+  /**
+   * Finds the deepest cached table for hi:lo below `levels` of a space's tables under the tag `stage`. True: tables of `level` at
+   * outHi:outLo with `permissions` so far. False: the walk starts at the root.
+   */
+  resume(space: AddressSpace, stage: Stage, format: Format, levels: number, hi: number, lo: number): boolean {
+    const top = levels < 5 ? levels : 5;
+    const k2 = stage === Stage.Second ? 0 : space.pasid | (stage << 22) | (space.half << 24);
+    for (let level = 2; level <= top; level++) {
       const cache = this.structure[level - 2]!;
-      const s = 12 + 9 * (level - 1);
+      const s = format.indexShift[level]! + 3;
       const entry = cache.lookup(
         s < 32 ? (lo >>> s) | (hi << (32 - s)) : hi >>> (s - 32),
         (s < 32 ? (hi >>> s) & 0xffff : 0) | (space.did << 16),
-        space.pasid | (space.stage << 22),
+        k2,
       );
       if (entry >= 0) {
-        this.level = level - 1;
+        this.level = this.tableLevel[level - 2]![entry]!;
         this.outHi = this.tableHi[level - 2]![entry]!;
         this.outLo = this.tableLo[level - 2]![entry]!;
         this.permissions = this.tablePermission[level - 2]![entry]!;
@@ -124,58 +207,50 @@ export class Translations {
     return false;
   }
 
-  /** Caches the level-`level` table entry that covers hi:lo and points to the table at tableHi:tableLo. */
-  fillStructure(
-    space: AddressSpace,
-    hi: number,
-    lo: number,
-    level: number,
-    tableHi: number,
-    tableLo: number,
-    permissions: number,
-  ): void {
-    const cache = this.structure[level - 2]!;
-    const s = 12 + 9 * (level - 1);
+  /** Caches the table entry that the walk has just consumed. */
+  fillStructure(space: AddressSpace, stage: Stage, format: Format, walk: Walk): void {
+    const { consumedLevel, inputHi: hi, inputLo: lo } = walk;
+    if (consumedLevel > 5) return;
+    const cache = this.structure[consumedLevel - 2]!;
+    const s = format.indexShift[consumedLevel]! + 3;
     const entry = cache.fill(
       s < 32 ? (lo >>> s) | (hi << (32 - s)) : hi >>> (s - 32),
       (s < 32 ? (hi >>> s) & 0xffff : 0) | (space.did << 16),
-      space.pasid | (space.stage << 22),
+      stage === Stage.Second ? 0 : space.pasid | (stage << 22) | (space.half << 24),
     );
     if (entry < 0) return;
-    this.tableHi[level - 2]![entry] = tableHi;
-    this.tableLo[level - 2]![entry] = tableLo;
-    this.tablePermission[level - 2]![entry] = permissions;
+    this.tableHi[consumedLevel - 2]![entry] = walk.tableHi;
+    this.tableLo[consumedLevel - 2]![entry] = walk.tableLo;
+    this.tableLevel[consumedLevel - 2]![entry] = walk.level;
+    this.tablePermission[consumedLevel - 2]![entry] = walk.permissions;
+    this.tableSpan[consumedLevel - 2]![entry] = s;
   }
 
   /** Removes an IOTLB entry. */
   drop(entry: number): void {
     if (this.iotlb.valid[entry] === 0) return;
-    this.population[(this.iotlb.k2[entry]! >>> 20) & 3]!--;
+    this.population[(this.iotlb.k2[entry]! >>> 20) & 15]!--;
     this.iotlb.invalidate(entry);
+  }
+
+  /** Removes an entry of the second-stage TLB. */
+  dropSecond(entry: number): void {
+    if (this.second.valid[entry] === 0) return;
+    this.secondPopulation[this.second.k2[entry]!]!--;
+    this.second.invalidate(entry);
   }
 
   dropAll(): void {
     this.population.fill(0);
+    this.secondPopulation.fill(0);
     this.iotlb.invalidateAll();
+    this.second.invalidateAll();
     for (const cache of this.structure) cache.invalidateAll();
   }
 
   resetCounters(): void {
     this.iotlb.resetCounters();
+    this.second.resetCounters();
     for (const cache of this.structure) cache.resetCounters();
   }
 }
-
-/** Fields of an entry's key words, for invalidation rules. */
-export const Key = {
-  did: (cache: SetAssociativeCache, entry: number): number => cache.k1[entry]! >>> 16,
-  pasid: (cache: SetAssociativeCache, entry: number): number => cache.k2[entry]! & 0xfffff,
-  stage: (cache: SetAssociativeCache, entry: number): number => (cache.k2[entry]! >>> 22) & 3,
-  size: (cache: SetAssociativeCache, entry: number): number => (cache.k2[entry]! >>> 20) & 3,
-  /** Region number, high and low: the input address shifted right by the entry's span. Of 4 KiB pages the top four bits are in k2. */
-  regionHi: (cache: SetAssociativeCache, entry: number): number => {
-    const k2 = cache.k2[entry]!;
-    return (cache.k1[entry]! & 0xffff) | (((k2 >>> 20) & 3) === 0 ? ((k2 >>> 24) & 0xf) << 16 : 0);
-  },
-  regionLo: (cache: SetAssociativeCache, entry: number): number => cache.k0[entry]!,
-};

@@ -116,7 +116,7 @@ describe('latency breakdown', () => {
   it('charges a walk that was begun again to the walk', () => {
     const { rig, iova } = legacy();
     rig.send({ address: iova });
-    rig.after(3.5 * READ_PS, () => rig.unit.overtake(-1, null));
+    rig.after(3.5 * READ_PS, () => rig.unit.walkers.overtake(-1, null));
     rig.run();
     expect(rig.unit.counters.restarts).toBe(1);
     // One level was read and is cached, the second was under way: it is read again.
@@ -126,7 +126,7 @@ describe('latency breakdown', () => {
   it('charges a search of the directory that fails, or begins again, to the directory', () => {
     const { rig } = legacy();
     rig.send({ address: 0, device: 4 }); // its context entry is not present
-    rig.after(1.5 * READ_PS, () => rig.unit.overtake(-1, null));
+    rig.after(1.5 * READ_PS, () => rig.unit.walkers.overtake(-1, null));
     rig.run();
     expect(rig.departures[0]).toMatchObject({ aborted: true });
     expect(parts(rig)).toEqual({ directory: 4 });
@@ -142,8 +142,8 @@ describe('results of a walk that others joined', () => {
     rig.run();
     expect(rig.departures.find((d) => d.id === 1)).toMatchObject({ aborted: true });
     expect(rig.departures.find((d) => d.id === 2)).toMatchObject({ aborted: false, output: pa });
-    expect(rig.faults.byReason[FaultReason.WriteDenied]).toBe(1);
-    expect(rig.faults.total).toBe(1);
+    expect(rig.faults.counters.byCode[FaultReason.WriteDenied]).toBe(1);
+    expect(rig.faults.counters.total).toBe(1);
   });
 
   it('a request that joins a failing walk after the page was mapped is translated', () => {

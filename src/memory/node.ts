@@ -57,7 +57,7 @@ export class MemoryNode {
       let arrival = offset + this.latencyPs;
       if (this.llc.deviceRead(lineHi, lineLo)) this.hits[Kind.DeviceRead] = this.hits[Kind.DeviceRead]! + 1;
       else arrival += this.dram.read(offset, lineHi, lineLo) + this.dram.latencyPs;
-      last = Math.max(last, arrival);
+      if (arrival > last) last = arrival;
     }
     return last;
   }
@@ -75,7 +75,7 @@ export class MemoryNode {
       let visible = offset + this.latencyPs;
       if (this.posted === false) visible += this.dram.write(offset, lineHi, lineLo);
       else if (this.llc.evictedDirty === true) visible = this.writeBack(offset);
-      last = Math.max(last, visible);
+      if (visible > last) last = visible;
     }
     return last;
   }
@@ -97,7 +97,7 @@ export class MemoryNode {
   /** Writes the victim of the last allocation back; returns when the line that replaced it is usable, ps from now. */
   private writeBack(offset: number): number {
     const wait = this.dram.write(offset, this.llc.evictedHi, this.llc.evictedLo);
-    return offset + Math.max(wait, this.latencyPs);
+    return offset + (wait > this.latencyPs ? wait : this.latencyPs);
   }
 }
 

@@ -13,6 +13,12 @@ const LINK_LINE = 3200;
 
 const rate = (ps: number) => (512 * 1e12) / ps;
 
+/** The memory at an instant, ps. */
+function at(memory: MemorySystem, now: number): MemorySystem {
+  memory.clock[0] = now;
+  return memory;
+}
+
 function socket(change: { ddioWays?: number; channels?: number; size?: number } = {}): SocketSpec {
   return {
     cores: 8,
@@ -63,11 +69,11 @@ describe('physical layout', () => {
 
   it('refuses addresses outside every socket, to the byte, in every kind of access', () => {
     const memory = system({ only: socket() });
-    expect(memory.deviceRead(0, 0, 1, 0x3ffff000, 4096)).toBeGreaterThan(0);
-    expect(() => memory.deviceRead(0, 0, 1, 0x3ffff001, 4096)).toThrow(/all of the 4096 bytes at 0x13ffff001/);
-    expect(() => memory.deviceWrite(0, 0, 0, -64, 64)).toThrow(AddressOutsideMemory);
-    expect(() => memory.walkerRead(0, 0, -1, 0, true)).toThrow(AddressOutsideMemory);
-    expect(() => memory.hardwareWrite(0, 0, 2, 0, 4)).toThrow(AddressOutsideMemory);
+    expect(at(memory, 0).deviceRead(0, 1, 0x3ffff000, 4096)).toBeGreaterThan(0);
+    expect(() => at(memory, 0).deviceRead(0, 1, 0x3ffff001, 4096)).toThrow(/all of the 4096 bytes at 0x13ffff001/);
+    expect(() => at(memory, 0).deviceWrite(0, 0, -64, 64)).toThrow(AddressOutsideMemory);
+    expect(() => at(memory, 0).walkerRead(0, -1, 0, true)).toThrow(AddressOutsideMemory);
+    expect(() => at(memory, 0).hardwareWrite(0, 2, 0, 4)).toThrow(AddressOutsideMemory);
     expect(() => memory.cpuWrite(0, 0, 8)).toThrow(AddressOutsideMemory);
     expect(() => memory.warmFromDevice(FIRST_BASE, 2 ** 30 + 1)).toThrow(AddressOutsideMemory);
   });
@@ -90,56 +96,56 @@ describe('unloaded latency', () => {
       const lines = Math.ceil(bytes / 64);
       const memory = system();
       const now = 7e15;
-      expect(memory.deviceRead(now, 0, 1, 0, bytes)).toBe(miss(lines));
-      expect(memory.deviceRead(now + 1e9, 0, 1, 0, bytes)).toBe(miss(lines));
-      memory.deviceWrite(now + 2e9, 0, 1, 0, bytes);
-      expect(memory.deviceRead(now + 3e9, 0, 1, 0, bytes)).toBe(hit(lines));
+      expect(at(memory, now).deviceRead(0, 1, 0, bytes)).toBe(miss(lines));
+      expect(at(memory, now + 1e9).deviceRead(0, 1, 0, bytes)).toBe(miss(lines));
+      at(memory, now + 2e9).deviceWrite(0, 1, 0, bytes);
+      expect(at(memory, now + 3e9).deviceRead(0, 1, 0, bytes)).toBe(hit(lines));
       const remote = Math.max(hit(lines), (lines - 1) * LINK_LINE + LLC_PS) + LINK_PS;
-      expect(memory.deviceRead(now + 4e9, 1, 1, 0, bytes)).toBe(remote);
+      expect(at(memory, now + 4e9).deviceRead(1, 1, 0, bytes)).toBe(remote);
     },
   );
 
   it('of a write is the LLC latency, with a DRAM wait only when victims pile up', () => {
     const memory = system({ node0: socket() });
-    expect(memory.deviceWrite(0, 0, 1, 0, 64)).toBe(LLC_PS);
-    expect(memory.hardwareWrite(1e9, 0, 1, 64, 4)).toBe(LLC_PS);
-    expect(memory.deviceWrite(2e9, 0, 1, 0x10000, 4096)).toBe(63 * PORT_LINE + LLC_PS);
+    expect(at(memory, 0).deviceWrite(0, 1, 0, 64)).toBe(LLC_PS);
+    expect(at(memory, 1e9).hardwareWrite(0, 1, 64, 4)).toBe(LLC_PS);
+    expect(at(memory, 2e9).deviceWrite(0, 1, 0x10000, 4096)).toBe(63 * PORT_LINE + LLC_PS);
   });
 
   it('of a write without DDIO is the LLC latency after the wait for the channel', () => {
     const memory = system({ node0: socket({ ddioWays: 0 }) });
     memory.cpuWrite(1, 0, 64);
-    expect(memory.deviceWrite(0, 0, 1, 0, 64)).toBe(LLC_PS);
+    expect(at(memory, 0).deviceWrite(0, 1, 0, 64)).toBe(LLC_PS);
     expect(memory.nodes[0]!.dram.counts[1]).toBe(1);
-    expect(memory.deviceWrite(0, 0, 1, 0, 64)).toBe(CHANNEL_LINE + LLC_PS);
-    expect(memory.deviceRead(1e9, 0, 1, 0, 64)).toBe(LLC_PS + DRAM_PS);
+    expect(at(memory, 0).deviceWrite(0, 1, 0, 64)).toBe(CHANNEL_LINE + LLC_PS);
+    expect(at(memory, 1e9).deviceRead(0, 1, 0, 64)).toBe(LLC_PS + DRAM_PS);
   });
 
   it('counts the lines that an unaligned request touches, over a 4 GiB border as well', () => {
     const memory = system({ node0: socket({ size: 8 * 2 ** 30 }) });
-    expect(memory.deviceRead(0, 0, 1, 60, 8)).toBe(miss(2));
-    memory.deviceWrite(1e9, 0, 1, -64, 128);
-    expect(memory.deviceRead(2e9, 0, 2, 0, 64)).toBe(LLC_PS);
-    expect(memory.deviceRead(3e9, 0, 1, 0, 64)).toBe(LLC_PS + DRAM_PS);
+    expect(at(memory, 0).deviceRead(0, 1, 60, 8)).toBe(miss(2));
+    at(memory, 1e9).deviceWrite(0, 1, -64, 128);
+    expect(at(memory, 2e9).deviceRead(0, 2, 0, 64)).toBe(LLC_PS);
+    expect(at(memory, 3e9).deviceRead(0, 1, 0, 64)).toBe(LLC_PS + DRAM_PS);
   });
 });
 
 describe('table walks', () => {
   it('leave the line in the LLC when coherent and bypass it when not', () => {
     const memory = system();
-    expect(memory.walkerRead(0, 0, 1, 8, true)).toBe(LLC_PS + DRAM_PS);
-    expect(memory.walkerRead(1e9, 0, 1, 16, true)).toBe(LLC_PS);
-    expect(memory.walkerRead(2e9, 0, 1, 16, false)).toBe(LLC_PS + DRAM_PS);
-    expect(memory.walkerRead(3e9, 1, 1, 16, true)).toBe(LLC_PS + LINK_PS);
+    expect(at(memory, 0).walkerRead(0, 1, 8, true)).toBe(LLC_PS + DRAM_PS);
+    expect(at(memory, 1e9).walkerRead(0, 1, 16, true)).toBe(LLC_PS);
+    expect(at(memory, 2e9).walkerRead(0, 1, 16, false)).toBe(LLC_PS + DRAM_PS);
+    expect(at(memory, 3e9).walkerRead(1, 1, 16, true)).toBe(LLC_PS + LINK_PS);
   });
 
   it('find what a CPU stored until it is flushed', () => {
     const memory = system();
     memory.cpuWrite(1, 0x1000 - 8, 16);
-    expect(memory.walkerRead(0, 0, 1, 0xff8, true)).toBe(LLC_PS);
-    expect(memory.walkerRead(1e9, 0, 1, 0x1000, true)).toBe(LLC_PS);
+    expect(at(memory, 0).walkerRead(0, 1, 0xff8, true)).toBe(LLC_PS);
+    expect(at(memory, 1e9).walkerRead(0, 1, 0x1000, true)).toBe(LLC_PS);
     memory.flushLine(1, 0x1008);
-    expect(memory.walkerRead(2e9, 0, 1, 0x1000, true)).toBe(LLC_PS + DRAM_PS);
+    expect(at(memory, 2e9).walkerRead(0, 1, 0x1000, true)).toBe(LLC_PS + DRAM_PS);
   });
 });
 
@@ -148,13 +154,13 @@ describe('evicted dirty lines', () => {
     const memory = system({ node0: socket() });
     const written = memory.nodes[0]!.dram.counts;
     memory.warmFromHost(FIRST_BASE, 64 * 8 * 64);
-    memory.walkerRead(0, 0, 1, 0x100000, true);
+    at(memory, 0).walkerRead(0, 1, 0x100000, true);
     expect(written[1]).toBe(1);
-    memory.walkerRead(1e9, 0, 1, 0x100040, true);
-    memory.deviceWrite(2e9, 0, 1, 0x100080, 64);
+    at(memory, 1e9).walkerRead(0, 1, 0x100040, true);
+    at(memory, 2e9).deviceWrite(0, 1, 0x100080, 64);
     expect(written[1]).toBe(3);
     memory.coldAll();
-    for (let i = 0; i < 1000; i++) memory.walkerRead(3e9 + i * 1e9, 0, 1, i << 6, true);
+    for (let i = 0; i < 1000; i++) at(memory, 3e9 + i * 1e9).walkerRead(0, 1, i << 6, true);
     expect(written[1]).toBe(3);
   });
 });
@@ -170,27 +176,27 @@ describe('bandwidth', () => {
 
   it('of hits is that of the LLC port', () => {
     const memory = system();
-    memory.deviceWrite(0, 0, 1, 0, 64);
-    expect(measured(10_000, 64, () => memory.deviceRead(1e9, 0, 1, 0, 64)) / rate(PORT_LINE)).toBeCloseTo(1, 9);
+    at(memory, 0).deviceWrite(0, 1, 0, 64);
+    expect(measured(10_000, 64, () => at(memory, 1e9).deviceRead(0, 1, 0, 64)) / rate(PORT_LINE)).toBeCloseTo(1, 9);
   });
 
   it('of misses is that of all DRAM channels', () => {
     const memory = system();
-    const total = measured(10_000, 4096, (i) => memory.deviceRead(1e9, 0, 1, i << 12, 4096));
+    const total = measured(10_000, 4096, (i) => at(memory, 1e9).deviceRead(0, 1, i << 12, 4096));
     expect(total / (2 * rate(CHANNEL_LINE))).toBeCloseTo(1, 2);
   });
 
   it('of device writes beyond the DDIO share is that of writing victims back', () => {
     const memory = system();
-    const total = measured(10_000, 4096, (i) => memory.deviceWrite(1e9, 0, 1, i << 12, 4096));
+    const total = measured(10_000, 4096, (i) => at(memory, 1e9).deviceWrite(0, 1, i << 12, 4096));
     expect(total / (2 * rate(CHANNEL_LINE))).toBeCloseTo(1, 2);
   });
 
   it('of remote hits is that of the link, in the direction of the data', () => {
     const memory = system();
-    memory.deviceWrite(0, 0, 1, 0, 64);
-    expect(measured(10_000, 64, () => memory.deviceRead(1e9, 1, 1, 0, 64)) / rate(LINK_LINE)).toBeCloseTo(1, 3);
-    const quiet = memory.deviceWrite(1e9 + 10_000 * PORT_LINE, 1, 1, 0, 64);
+    at(memory, 0).deviceWrite(0, 1, 0, 64);
+    expect(measured(10_000, 64, () => at(memory, 1e9).deviceRead(1, 1, 0, 64)) / rate(LINK_LINE)).toBeCloseTo(1, 3);
+    const quiet = at(memory, 1e9 + 10_000 * PORT_LINE).deviceWrite(1, 1, 0, 64);
     expect(quiet).toBe(LLC_PS + LINK_PS);
   });
 
@@ -201,8 +207,8 @@ describe('bandwidth', () => {
 
   it('is not spent while idle: a request after an hour waits for nothing', () => {
     const memory = system();
-    for (let i = 0; i < 1000; i++) memory.deviceRead(0, 0, 1, i << 6, 64);
-    expect(memory.deviceRead(3600e12, 0, 1, 0, 64)).toBe(LLC_PS + DRAM_PS);
+    for (let i = 0; i < 1000; i++) at(memory, 0).deviceRead(0, 1, i << 6, 64);
+    expect(at(memory, 3600e12).deviceRead(0, 1, 0, 64)).toBe(LLC_PS + DRAM_PS);
   });
 });
 
@@ -211,7 +217,7 @@ describe('host cache state', () => {
 
   function hitShare(memory: MemorySystem, lines: number): number {
     let hits = 0;
-    for (let i = 0; i < lines; i++) if (memory.deviceRead(1e12 + i * 1e9, 0, 1, i << 6, 64) === LLC_PS) hits++;
+    for (let i = 0; i < lines; i++) if (at(memory, 1e12 + i * 1e9).deviceRead(0, 1, i << 6, 64) === LLC_PS) hits++;
     return hits / lines;
   }
 
@@ -232,7 +238,7 @@ describe('host cache state', () => {
     const memory = system({ node0: socket() }, 'device-warm');
     memory.warmWindow(FIRST_BASE, window);
     const replayed = system({ node0: socket() });
-    for (let i = 0; i < 5 * LINES; i++) replayed.deviceWrite(i * 1e9, 0, 1, i << 6, 64);
+    for (let i = 0; i < 5 * LINES; i++) at(replayed, i * 1e9).deviceWrite(0, 1, i << 6, 64);
     for (let i = 0; i < 5 * LINES; i++) {
       expect(memory.nodes[0]!.llc.contains(1, i << 6)).toBe(replayed.nodes[0]!.llc.contains(1, i << 6));
     }
@@ -244,8 +250,8 @@ describe('host cache state', () => {
     const memory = system({ node0: socket() });
     memory.cpuWrite(1, 0, 4096);
     memory.warmWindow(FIRST_BASE, 2048);
-    expect(memory.deviceRead(1e9, 0, 1, 0x7c0, 64)).toBe(LLC_PS + DRAM_PS);
-    expect(memory.deviceRead(2e9, 0, 1, 0x800, 64)).toBe(LLC_PS);
+    expect(at(memory, 1e9).deviceRead(0, 1, 0x7c0, 64)).toBe(LLC_PS + DRAM_PS);
+    expect(at(memory, 2e9).deviceRead(0, 1, 0x800, 64)).toBe(LLC_PS);
   });
 });
 
@@ -256,12 +262,12 @@ describe('metrics', () => {
     memory.registerMetrics(registry);
     expect(registry.collect(0)).toHaveLength(2 * registry.definitions().length);
 
-    memory.deviceRead(0, 0, 1, 0, 64);
+    at(memory, 0).deviceRead(0, 1, 0, 64);
     registry.reset(1e9);
-    memory.deviceWrite(1e9, 0, 1, 0, 256);
-    memory.deviceRead(1e9, 1, 1, 0, 512);
-    memory.walkerRead(1e9, 0, 1, 0, true);
-    memory.walkerRead(1e9, 0, 1, 0, false);
+    at(memory, 1e9).deviceWrite(0, 1, 0, 256);
+    at(memory, 1e9).deviceRead(1, 1, 0, 512);
+    at(memory, 1e9).walkerRead(0, 1, 0, true);
+    at(memory, 1e9).walkerRead(0, 1, 0, false);
     const values = registry.collect(1e9 + 100_000);
     const value = (key: string) => values.find((v) => `${v.component} ${v.metric}` === key)?.value;
     expect(value('node0 llc.device_write.lookups')).toBe(4);

@@ -17,6 +17,8 @@ import type { HostCacheState, InterconnectSpec, MemorySpec } from './spec.js';
 export const FIRST_BASE = 2 ** 32;
 /** Sockets start at multiples of this. */
 export const SOCKET_ALIGN = 2 ** 30;
+const GIB_LG2 = 30;
+const GIB = 1 << GIB_LG2;
 
 /** A request touches bytes that no socket owns. */
 export class AddressOutsideMemory extends Error {
@@ -33,15 +35,19 @@ export class MemorySystem {
   private readonly hostCache: HostCacheState;
   private readonly interconnect: InterconnectSpec;
   private readonly linkLinePs: number;
-  private readonly clock = new Float64Array(1);
   /** One server per ordered pair of sockets: from * sockets + to. */
   private readonly links: ServerBank;
   private readonly linkLines: Float64Array;
   /** Base and end of each socket's range, alternating. */
   private readonly ranges: Float64Array;
+  /** Socket by number of the GiB of the address; -1 where a GiB is not owned by one socket from end to end. */
+  private readonly homes: Int16Array;
 
-  /** Throws RangeError for an impossible machine: no socket, an LLC that is not a whole number of sets, rates that are not positive. */
-  constructor(spec: MemorySpec) {
+  /** `clock[0]` is the current time, ps; it belongs to the caller. Throws RangeError for an impossible machine: no socket, an LLC that is not a whole number of sets, rates that are not positive. */
+  constructor(
+    spec: MemorySpec,
+    readonly clock: Float64Array = new Float64Array(1),
+  ) {
     this.hostCache = spec.hostCache;
     this.interconnect = spec.interconnect;
     this.socketNames = Object.keys(spec.sockets).sort();
@@ -66,6 +72,10 @@ export class MemorySystem {
     this.linkLinePs = count > 1 ? linePs(spec.interconnect.bandwidth) : 0;
     this.links = new ServerBank(count * count, this.clock);
     this.linkLines = new Float64Array(count);
+    this.homes = new Int16Array(base / GIB).fill(-1);
+    for (let socket = 0; socket < count; socket++) {
+      this.homes.fill(socket, this.ranges[2 * socket]! / GIB, Math.floor(this.ranges[2 * socket + 1]! / GIB));
+    }
   }
 
   /** Socket number of a name; throws RangeError for an unknown one. */
@@ -92,6 +102,7 @@ export class MemorySystem {
 
   /** Whether some socket owns the 64-byte line of the address. */
   owns(hi: number, lo: number): boolean {
+    if (this.homeOfGib(hi, lo) >= 0) return true;
     const line = (hi >>> 0) * 4294967296 + ((lo & -LINE_BYTES) >>> 0);
     const ranges = this.ranges;
     for (let i = 0; i < ranges.length; i += 2) {
@@ -101,27 +112,31 @@ export class MemorySystem {
   }
 
   /** A device at `socket`'s root complex reads up to 4 KiB; delay until the last data are back there, ps. Looks the LLC up, allocates nothing. */
-  deviceRead(now: number, socket: number, hi: number, lo: number, bytes: number): number {
-    this.clock[0] = now;
-    return this.read(socket, hi, lo, bytes);
+  deviceRead(socket: number, hi: number, lo: number, bytes: number): number {
+    const home = this.homeOf(hi, lo, bytes);
+    const lines = linesOf(lo, bytes);
+    const delay = this.nodes[home]!.read(hi, lo, lines);
+    return home === socket ? delay : this.cross(home, socket, home, lines, delay);
   }
 
   /** A device writes up to 4 KiB; delay until the last line is globally visible, ps. Allocates in the DDIO ways; without any it goes to DRAM. */
-  deviceWrite(now: number, socket: number, hi: number, lo: number, bytes: number): number {
-    this.clock[0] = now;
-    return this.write(socket, hi, lo, bytes);
+  deviceWrite(socket: number, hi: number, lo: number, bytes: number): number {
+    const home = this.homeOf(hi, lo, bytes);
+    const lines = linesOf(lo, bytes);
+    const delay = this.nodes[home]!.write(hi, lo, lines);
+    return home === socket ? delay : this.cross(socket, home, home, lines, delay);
   }
 
   /** A walker reads the 64-byte line of the address; delay until the data, ps. Coherent: through the LLC, which keeps the line. */
-  walkerRead(now: number, socket: number, hi: number, lo: number, coherent: boolean): number {
-    this.clock[0] = now;
-    return this.walk(socket, hi, lo, coherent);
+  walkerRead(socket: number, hi: number, lo: number, coherent: boolean): number {
+    const home = this.homeOf(hi, lo, 1);
+    const delay = this.nodes[home]!.walk(hi, lo, coherent);
+    return home === socket ? delay : this.cross(home, socket, home, 1, delay);
   }
 
   /** The IOMMU writes (status words, fault records, accessed/dirty bits); as deviceWrite. */
-  hardwareWrite(now: number, socket: number, hi: number, lo: number, bytes: number): number {
-    this.clock[0] = now;
-    return this.write(socket, hi, lo, bytes);
+  hardwareWrite(socket: number, hi: number, lo: number, bytes: number): number {
+    return this.deviceWrite(socket, hi, lo, bytes);
   }
 
   /** A CPU has stored to the bytes: their lines are dirty in the LLC of their socket. State only, no time. */
@@ -183,26 +198,6 @@ export class MemorySystem {
     this.links.reset(now);
   }
 
-  private read(socket: number, hi: number, lo: number, bytes: number): number {
-    const home = this.homeOf(hi, lo, bytes);
-    const lines = linesOf(lo, bytes);
-    const delay = this.nodes[home]!.read(hi, lo, lines);
-    return home === socket ? delay : this.cross(home, socket, home, lines, delay);
-  }
-
-  private write(socket: number, hi: number, lo: number, bytes: number): number {
-    const home = this.homeOf(hi, lo, bytes);
-    const lines = linesOf(lo, bytes);
-    const delay = this.nodes[home]!.write(hi, lo, lines);
-    return home === socket ? delay : this.cross(socket, home, home, lines, delay);
-  }
-
-  private walk(socket: number, hi: number, lo: number, coherent: boolean): number {
-    const home = this.homeOf(hi, lo, 1);
-    const delay = this.nodes[home]!.walk(hi, lo, coherent);
-    return home === socket ? delay : this.cross(home, socket, home, 1, delay);
-  }
-
   /** Delay of a request whose lines cross the link `from` -> `to` and that the home socket serves within `delay`. */
   private cross(from: number, to: number, home: number, lines: number, delay: number): number {
     const service = this.linkLinePs;
@@ -212,7 +207,18 @@ export class MemorySystem {
     return Math.max(delay, paced) + this.interconnect.latency;
   }
 
+  /** Socket that owns the whole GiB of the address, or -1. Integers only: most requests need no more. */
+  private homeOfGib(hi: number, lo: number): number {
+    const gib = (hi << 2) | (lo >>> GIB_LG2);
+    return hi >>> 20 === 0 && gib < this.homes.length ? this.homes[gib]! : -1;
+  }
+
   private homeOf(hi: number, lo: number, bytes: number): number {
+    const home = this.homeOfGib(hi, lo);
+    return home >= 0 && (lo & (GIB - 1)) + bytes <= GIB ? home : this.search(hi, lo, bytes);
+  }
+
+  private search(hi: number, lo: number, bytes: number): number {
     const address = (hi >>> 0) * 4294967296 + (lo >>> 0);
     const ranges = this.ranges;
     for (let i = 0; i < ranges.length; i += 2) {

@@ -2,6 +2,7 @@
 import { nfp6000 } from './devices/nfp6000.js';
 import { nic100g } from './devices/nic-100g.js';
 import { nvmeGen4 } from './devices/nvme-gen4.js';
+import { ideal } from './iommus/ideal.js';
 import { vtdBdwEp } from './iommus/vtd-bdw-ep.js';
 import { vtdHswEp } from './iommus/vtd-hsw-ep.js';
 import { vtdIvbEp } from './iommus/vtd-ivb-ep.js';
@@ -35,6 +36,7 @@ export const SHEETS: readonly Sheet[] = [
   vtdBdwEp,
   vtdSkx,
   vtdSpr,
+  ideal,
   nfp6000,
   nic100g,
   nvmeGen4,

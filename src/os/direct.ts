@@ -4,6 +4,8 @@ import type { IommuDriver } from './iommu-driver.js';
 import type { Call } from './thread.js';
 
 export class DirectDriver implements IommuDriver {
+  readonly syncsMaps = false;
+
   createTable(): PageTable {
     throw new Error('no IOMMU unit, no page table');
   }
@@ -16,9 +18,15 @@ export class DirectDriver implements IommuDriver {
     return false;
   }
 
+  reserved(): readonly (readonly [number, number])[] {
+    return [];
+  }
+
   attach(): void {}
 
   *detach(): Call<void> {}
+
+  *syncMap(): Call<void> {}
 
   *flushRange(): Call<void> {}
 

@@ -268,7 +268,7 @@ describe('strict dma_unmap', () => {
         .length;
     };
     expect(staleFrees({})).toBe(0);
-    expect(staleFrees({ makeVtdDriver: (environment) => new ForgetfulVtdDriver(environment) })).toBe(1);
+    expect(staleFrees({ makeDriver: (_, environment) => new ForgetfulVtdDriver(environment) })).toBe(1);
   });
 });
 

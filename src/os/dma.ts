@@ -16,6 +16,7 @@ import type { CostSpec } from './spec.js';
 import { STEP_NAMES, Step, Turn } from './step.js';
 import { type Call, type Thread, Wait } from './thread.js';
 
+/** Page of machines without translation. */
 const PAGE = 4096;
 /** Lines of a table page: all are flushed when a non-coherent walker is to see a new one. */
 const LINES_PER_PAGE = 64;
@@ -73,10 +74,11 @@ export class DmaApi {
    */
   *map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): Call<number> {
     const outer = this.begin(thread, this.maps);
-    const offset = pa % PAGE;
-    const pages = Math.ceil((offset + bytes) / PAGE);
-    thread.charge(Step.Call, this.costs.mapCall);
     const space = domain.space;
+    const page = space === null ? PAGE : space.page;
+    const offset = pa % page;
+    const pages = Math.ceil((offset + bytes) / page);
+    thread.charge(Step.Call, this.costs.mapCall);
     let address = pa;
     if (space !== null) {
       let pfn = space.iova.allocateLocal(thread, pages);
@@ -85,8 +87,8 @@ export class DmaApi {
         this.failures++;
         address = 0;
       } else {
-        yield* this.install(thread, domain, space, pfn * PAGE, pa - offset, pages * PAGE, access);
-        address = pfn * PAGE + offset;
+        yield* this.install(thread, domain, space, pfn * page, pa - offset, pages * page, access);
+        address = pfn * page + offset;
       }
     }
     if (address !== 0) this.pages += pages;
@@ -105,23 +107,24 @@ export class DmaApi {
       this.end(thread, this.unmaps, outer, Turn.Unmap);
       return;
     }
-    const offset = address % PAGE;
+    const { page } = space;
+    const offset = address % page;
     const iova = address - offset;
-    const pages = Math.ceil((offset + bytes) / PAGE);
+    const pages = Math.ceil((offset + bytes) / page);
     const freed = thread.freedTables;
     thread.charge(Step.Table, this.costs.tableUnmapCall);
     yield Wait.Run;
-    this.clear(thread, domain, space, iova, pages * PAGE, freed);
-    const pfn = iova / PAGE;
+    this.clear(thread, domain, space, iova, pages * page, freed);
+    const pfn = iova / page;
     if (space.queue !== null) {
       if (!space.queue.addFast(thread, pfn, pages, freed)) yield* space.queue.add(thread, pfn, pages, freed);
       if (thread.debt !== 0) yield Wait.Run;
-      this.observer?.unmapped(domain.id, iova, pages * PAGE, false, this.scheduler.now());
+      this.observer?.unmapped(domain.id, iova, pages * page, false, this.scheduler.now());
     } else {
-      yield* domain.driver.flushRange(thread, domain, iova, pages * PAGE, freed.length > 0);
+      yield* domain.driver.flushRange(thread, domain, iova, pages * page, freed.length > 0);
       this.giveBack(thread, space, freed);
       // Reported before the range can be allocated again, which may be before this call has returned.
-      this.observer?.unmapped(domain.id, iova, pages * PAGE, true, this.scheduler.now());
+      this.observer?.unmapped(domain.id, iova, pages * page, true, this.scheduler.now());
       if (space.iova.freesLocally(thread, pages)) space.iova.freeLocal(thread, pfn, pages);
       else yield* space.iova.free(thread, pfn, pages);
       if (thread.debt !== 0) yield Wait.Run;
@@ -159,6 +162,7 @@ export class DmaApi {
       yield* domain.driver.flushRange(thread, domain, iova, bytes, true);
       this.giveBack(thread, space, displaced);
     }
+    if (domain.driver.syncsMaps) yield* domain.driver.syncMap(thread, domain, iova, bytes);
   }
 
   /** iommu_unmap_fast: clears the entries; unlinked table pages go to `freed`. */

@@ -45,6 +45,8 @@ export class DomainFactory {
       statistics: statistics.iova,
       treeLocks: statistics.treeLocks,
       depotLocks: statistics.depotLocks,
+      page: unit.granule,
+      reserved: driver.reserved(device.unit),
     });
     const queue = new FlushQueue(domain, {
       ...common,
@@ -56,7 +58,8 @@ export class DomainFactory {
       table: driver.createTable(device.unit),
       iova,
       queue: dma.mode === 'lazy' ? queue : null,
-      largestLg2: superpages ? log2(unit.largestPage) : 12,
+      page: unit.granule,
+      largestLg2: log2(superpages ? unit.largestPage : unit.granule),
       coherent: unit.coherent,
     };
     return domain;

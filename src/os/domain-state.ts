@@ -26,6 +26,8 @@ export interface DmaSpace {
   readonly iova: IovaAllocator;
   /** Null in strict mode. */
   readonly queue: FlushQueue | null;
+  /** Bytes of the smallest page of the table. */
+  readonly page: number;
   /** log2 of the largest leaf used. */
   readonly largestLg2: number;
   /** Walkers snoop the CPU caches. */

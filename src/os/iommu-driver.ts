@@ -23,11 +23,18 @@ export interface IommuDriver {
   /** Whether the unit can attach a device by PASID. */
   supportsPasid(unit: number): boolean;
 
+  /** Input byte ranges that are not translated as DMA (message-signalled interrupts), last byte included. */
+  reserved(unit: number): readonly (readonly [first: number, last: number])[];
+  /** A map has to tell the unit before its address can be used (`syncMap`). */
+  readonly syncsMaps: boolean;
+
   /** Writes the device's translation entries, without simulated time. `pasid` -1: requests without PASID. */
   attach(domain: DomainState, device: Endpoint, pasid: number): void;
   /** Clears them and removes every cached translation of the attachment before it returns. */
   detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void>;
 
+  /** iotlb_sync_map: what a new mapping of [iova, iova + bytes) needs before devices may use it. */
+  syncMap(thread: Thread, domain: DomainState, iova: number, bytes: number): Call<void>;
   /**
    * Removes cached translations of [iova, iova + bytes) on every unit of the domain and waits until they are gone.
    * `tablesFreed`: the unmap unlinked table pages, so cached non-leaf entries have to go too.

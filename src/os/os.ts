@@ -32,7 +32,8 @@ import { Scheduler } from './scheduler.js';
 import type { OsSpec, UnitSpec } from './spec.js';
 import { OsStatistics } from './statistics.js';
 import { Timers } from './timers.js';
-import { VtdDriver, type VtdEnvironment } from './vtd/driver.js';
+import type { UnitDriverEnvironment } from './unit-environment.js';
+import { type DriverName, makeDriver } from './unit-drivers.js';
 
 const PAGE = 4096;
 
@@ -73,15 +74,16 @@ export interface OsMachine {
   readonly seed: number;
 }
 
-/** Makes the VT-d driver; tests replace it by a broken one. */
-export type MakeVtdDriver = (environment: VtdEnvironment) => IommuDriver;
+/** Makes the driver of an architecture's units; tests replace it by a broken one. */
+export type MakeDriver = (architecture: DriverName, environment: UnitDriverEnvironment) => IommuDriver;
 
 export class Os implements StoreWatch, DeviceClient {
   readonly scheduler: Scheduler;
   readonly devices: readonly Device[];
   private readonly timers: Timers;
   private readonly direct = new DirectDriver();
-  private readonly vtd: IommuDriver;
+  /** By unit; null where nothing is translated. */
+  private readonly drivers: readonly (IommuDriver | null)[];
   private readonly factory: DomainFactory;
   private readonly statistics = new OsStatistics();
   private readonly jobs: Driver[] = [];
@@ -92,7 +94,7 @@ export class Os implements StoreWatch, DeviceClient {
   constructor(
     private readonly spec: OsSpec,
     private readonly machine: OsMachine,
-    makeVtdDriver: MakeVtdDriver = (environment) => new VtdDriver(environment),
+    make: MakeDriver = makeDriver,
   ) {
     const cpus = machine.sockets.flatMap(({ cores, frequency }, socket) =>
       Array.from({ length: cores }, () => ({ socket, frequency })),
@@ -100,20 +102,7 @@ export class Os implements StoreWatch, DeviceClient {
     this.scheduler = new Scheduler(machine.kernel, cpus, machine.seed, spec.jitter);
     this.timers = new Timers(machine.kernel, this.scheduler, spec.tick);
     this.factory = new DomainFactory(spec, this.scheduler, this.timers, this.statistics, machine.observer);
-    this.vtd = makeVtdDriver({
-      scheduler: this.scheduler,
-      costs: spec.costs,
-      memory: machine.memory,
-      timing: machine.timing,
-      registers: machine.registers,
-      observer: machine.observer,
-      statistics: this.statistics.invalidation,
-      queueLocks: this.statistics.queueLocks,
-      invalidationHint: spec.invalidationHint,
-      units: machine.units.map(({ spec: unit, socket }) =>
-        unit.architecture === 'vtd' ? { spec: unit, frames: machine.sockets[socket]!.frames } : null,
-      ),
-    });
+    this.drivers = this.bootUnits(make);
     this.devices = machine.devices.map(({ name, unit, requester }, id) => {
       const translated = unit >= 0 && machine.units[unit]!.spec.architecture !== 'none';
       const device = new Device(id, name, translated ? unit : -1, requester, new Group(id));
@@ -150,13 +139,14 @@ export class Os implements StoreWatch, DeviceClient {
     if (domain === null) throw new RangeError(`${target.name}: no domain is attached for PASID ${pasid}`);
     const space = domain.space;
     if (space === null) return pa;
-    const offset = pa % PAGE;
-    const pages = Math.ceil((offset + bytes) / PAGE);
+    const { page } = space;
+    const offset = pa % page;
+    const pages = Math.ceil((offset + bytes) / page);
     const pfn = space.iova.allocateStatic(pages);
     if (pfn === 0) throw new RangeError(`${target.name}: no I/O address space left for ${bytes} bytes`);
-    space.table.map(pfn * PAGE, pa - offset, pages * PAGE, access, space.largestLg2);
-    this.machine.observer?.mapped(domain.id, pfn * PAGE, pa - offset, pages * PAGE, access);
-    return pfn * PAGE + offset;
+    space.table.map(pfn * page, pa - offset, pages * page, access, space.largestLg2);
+    this.machine.observer?.mapped(domain.id, pfn * page, pa - offset, pages * page, access);
+    return pfn * page + offset;
   }
 
   /** Adds driver threads that keep buffers posted to a device. Returns the job's number. Throws OutOfCpus, OutOfMemory. */
@@ -194,7 +184,11 @@ export class Os implements StoreWatch, DeviceClient {
   }
 
   stored(hi: number, lo: number): void {
-    this.vtd.stored(hi, lo);
+    let last: IommuDriver | null = null;
+    for (const driver of this.drivers) {
+      if (driver !== last) driver?.stored(hi, lo);
+      last = driver;
+    }
   }
 
   completed(_device: number, tag: number, status: DmaStatus): void {
@@ -214,9 +208,37 @@ export class Os implements StoreWatch, DeviceClient {
     return benchmarkReport(driver, windowPs, driver.threads[0]!.cpu.socket);
   }
 
+  /** One driver for all units of an architecture. */
+  private bootUnits(make: MakeDriver): (IommuDriver | null)[] {
+    const { spec, machine, scheduler, statistics } = this;
+    const drivers = new Map<DriverName, IommuDriver>();
+    return machine.units.map(({ spec: { architecture } }) => {
+      if (architecture === 'none') return null;
+      const known = drivers.get(architecture);
+      if (known !== undefined) return known;
+      const driver = make(architecture, {
+        scheduler,
+        costs: spec.costs,
+        memory: machine.memory,
+        timing: machine.timing,
+        registers: machine.registers,
+        observer: machine.observer,
+        statistics: statistics.invalidation,
+        queueLocks: statistics.queueLocks,
+        invalidationHint: spec.invalidationHint,
+        ranges: machine.sockets.map(({ frames: { base, size } }) => ({ base, size })),
+        units: machine.units.map(({ spec: unit, socket }) =>
+          unit.architecture === architecture ? { spec: unit, frames: machine.sockets[socket]!.frames } : null,
+        ),
+      });
+      drivers.set(architecture, driver);
+      return driver;
+    });
+  }
+
   private createDomain(device: Device): Domain {
     if (device.unit < 0) return this.factory.identityDomain(this.direct);
-    return this.factory.defaultDomain(device, this.vtd, this.machine.units[device.unit]!.spec);
+    return this.factory.defaultDomain(device, this.drivers[device.unit]!, this.machine.units[device.unit]!.spec);
   }
 
   /** The next CPUs of the socket that run no thread. */

@@ -86,21 +86,27 @@ export interface OsSpec {
  * fits it; the OS takes no more.
  */
 export interface UnitSpec {
-  readonly architecture: 'vtd' | 'none';
-  /** Root table mode that the driver programs. */
-  readonly mode: 'legacy' | 'scalable';
-  /** Stage used for DMA mappings in scalable mode. */
-  readonly stage: 'first' | 'second';
+  readonly architecture: 'vtd' | 'amdvi' | 'smmuv3' | 'riscv' | 'virtio' | 'tce' | 'dart' | 'ideal' | 'none';
+  /** VT-d: root table mode that the driver programs. */
+  readonly mode: 'legacy' | 'scalable' | 'native';
+  /** Tables used for DMA mappings. `nested`: first-stage tables over second-stage tables that map memory to itself. */
+  readonly stage: 'first' | 'second' | 'nested';
   readonly levels: number;
+  readonly secondLevels: number;
+  /** Smallest page in bytes. */
+  readonly granule: number;
+  /** Levels of the device directory and of the process directory (0: no PASIDs). */
+  readonly deviceLevels: number;
+  readonly processLevels: number;
   readonly hostAddressWidth: number;
   /** Largest leaf in bytes. */
   readonly largestPage: number;
   /** Walks snoop the CPU caches. */
   readonly coherent: boolean;
   readonly invalidation: {
-    /** Ring of 2^sizeLg2 descriptors. */
+    /** Ring of 2^sizeLg2 commands. */
     readonly sizeLg2: number;
-    /** CAP.MAMV. */
+    /** log2 of the most pages that one command by address can name. */
     readonly maxAddressMask: number;
   };
 }

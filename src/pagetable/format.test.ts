@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import { FrameAllocator } from '../memory/frames.js';
+import { PhysicalMemory } from '../memory/physical.js';
 import { Access } from '../protocol/access.js';
 import { compileFormat, EntryKind, Permission, Row } from './format.js';
 import { vtdSecondStage } from './formats/vtdss.js';
+import { armv8 } from './formats/armv8.js';
+import { tce } from './formats/tce.js';
+import { PageTable } from './table.js';
+import { riscv } from './formats/riscv.js';
 import { x86FirstStage } from './formats/x86_64.js';
-import { riscv } from './testing/riscv.js';
 
+const sv = { hostAddressWidth: 50, hardwareUpdates: true, napot: false, pageTypes: false };
 const second = vtdSecondStage({
   ...{ hostAddressWidth: 46, guestAddressWidth: 48, largestPageLg2: 30 },
   ...{ scalable: false, snoopControl: false, accessedDirty: true },
@@ -40,26 +46,42 @@ describe('compileFormat', () => {
   it('knows what a permission set becomes', () => {
     const format = compileFormat(second);
     expect(format.permissionsFor(Access.None)).toBe(-1);
-    expect(format.granted[format.permissionsFor(Access.Write)]).toBe(
-      Permission.Write | Permission.Execute | Permission.User,
-    );
+    expect(format.templates.granted[format.permissionsFor(Access.Write)]).toBe(Permission.All & ~Permission.Read);
     const first = compileFormat(x86FirstStage({ hostAddressWidth: 46, largestPageLg2: 30, executeDisable: true }));
-    expect(first.granted[first.permissionsFor(Access.Write)]).toBe(
+    expect(first.templates.granted[first.permissionsFor(Access.Write)]).toBe(
+      Permission.All & ~(Permission.Execute | Permission.SupervisorExecute),
+    );
+    const leafOnly = compileFormat(riscv({ ...sv, secondStage: false }));
+    expect(leafOnly.permissionsFor(Access.None)).toBe(-1);
+    expect(leafOnly.templates.granted[leafOnly.permissionsFor(Access.Write)]).toBe(
       Permission.Read | Permission.Write | Permission.User,
     );
-    const leafOnly = compileFormat(riscv(3, 50, false));
-    expect(leafOnly.permissionsFor(Access.Write)).toBe(-1);
   });
 
   it('takes root tables of more than one page and canonical widths from the numbers', () => {
-    const format = compileFormat(riscv(3, 50, true));
-    expect([format.rootBytes, format.tableBytes, format.inputWidth(3)]).toEqual([16384, 4096, 41]);
-    expect(compileFormat(riscv(3, 50, false)).mappableBytes(3)).toBe(2 ** 38);
-    expect(format.leafSizes).toEqual([30, 21, 12]);
+    const format = compileFormat(riscv({ ...sv, secondStage: true }));
+    expect([format.rootBytes(3, 41), format.tableBytes, format.inputWidth(3)]).toEqual([16384, 4096, 41]);
+    expect(compileFormat(riscv({ ...sv, secondStage: false })).mappableBytes(39)).toBe(2 ** 38);
+    expect(format.templates.leafSizes).toEqual([48, 39, 30, 21, 12]);
   });
 
   it('says which field or level a description forgot', () => {
     expect(() => compileFormat({ ...second, fields: { R: [0, 0] } })).toThrow('VT-d second stage: no field ADDRESS');
     expect(() => compileFormat({ ...second, rules: second.rules.slice(0, 2) })).toThrow('no rule for a level 2 entry');
+  });
+
+  it('refuses combinations that do not exist', () => {
+    const arm = { stage: 1, hostAddressWidth: 48, updates: 'none', contiguous: false } as const;
+    expect(() => armv8({ ...arm, granuleLg2: 12, wideAddresses: true })).toThrow('64 KiB granule');
+    expect(() => tce({ hostAddressWidth: 51, pageLg2: 12, indexBits: 28 })).toThrow(RangeError);
+    const format = compileFormat(armv8({ ...arm, granuleLg2: 14 }));
+    const make = (levels: number, inputLg2: number): PageTable =>
+      new PageTable(format, new PhysicalMemory(), new FrameAllocator(0, 2 ** 20), levels, 'covered', { inputLg2 });
+    expect(() => make(3, 48)).toThrow('3 levels do not translate 48 bits');
+    expect(() => make(5, 48)).toThrow('no table of 5 levels');
+    expect(make(4, 48).rootBytes).toBe(16);
+    expect(() => compileFormat({ ...second, fields: { ...second.fields, D: [52, 52] } })).toThrow(
+      'must be in bits 31:0',
+    );
   });
 });

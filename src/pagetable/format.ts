@@ -3,122 +3,39 @@
  * code ever see: the bits of an entry that matter, side by side, select a row with its kind, permissions and reserved bits.
  */
 import { Access } from '../protocol/access.js';
-import { addBits, findRuns, hasValues, type Run, rangeOf, type Word, wordOf } from './bits.js';
-import type { BitRange, EntryRule, FieldValues, FormatDescription, Grant } from './description.js';
+import { findRuns, type Run, rangeOf, wordOf } from './bits.js';
+import type { FormatDescription } from './description.js';
+import { Permission, Row } from './row.js';
+import { CompiledRule, naturalSize, selectingBits } from './rule.js';
+import { Templates } from './templates.js';
 
-/** The bits of an entry's permission set; the first three are `Access`. A request made with user privilege needs `User`. */
-export const enum Permission {
-  Read = 1,
-  Write = 2,
-  Execute = 4,
-  User = 8,
-  All = 15,
-}
+export { EntryKind, Permission, Row, Size } from './row.js';
 
-export const enum EntryKind {
-  Absent,
-  Table,
-  Leaf,
-}
-
-/** Columns of `Format.rows`. */
-export const enum Row {
-  Kind,
-  Permissions,
-  /** Leaf: log2 of its size. */
-  SizeLg2,
-  ReservedHi,
-  ReservedLo,
-  UsedHi,
-  UsedLo,
-  WrittenHi,
-  WrittenLo,
-  Stride = 16,
-}
-
-/** log2 of what one entry at `level` covers. */
-function naturalSize(d: FormatDescription, level: number): number {
-  return d.granuleLg2 + (level - 1) * d.indexBits;
-}
-
-function covers(rule: EntryRule, level: number): boolean {
-  return level >= rule.levels[0] && level <= rule.levels[1];
-}
-
-/** Bits of an entry that some rule or grant looks at. */
-function selectingBits(d: FormatDescription): number[] {
-  const bits: number[] = [];
-  for (const rule of d.rules) {
-    const grants = Object.values(rule.grants).filter((grant) => grant !== 'always');
-    for (const name of [rule.when, ...grants].flatMap((values) => Object.keys(values))) {
-      const [high, low] = rangeOf(d, name);
-      for (let bit = low; bit <= high; bit++) bits.push(bit);
-    }
-  }
-  return bits;
-}
-
-function ruleFor(d: FormatDescription, level: number, word: Word): EntryRule {
-  const rule = d.rules.find((candidate) => covers(candidate, level) && hasValues(d, word, candidate.when));
-  if (rule === undefined) throw new RangeError(`${d.name}: no rule for a level ${level} entry`);
-  return rule;
-}
-
-function grantsOf(rule: EntryRule): readonly (readonly [Grant, Permission])[] {
-  const { read, write, execute, user } = rule.grants;
-  return [
-    [read, Permission.Read],
-    [write, Permission.Write],
-    [execute, Permission.Execute],
-    [user, Permission.User],
-  ];
-}
-
-function grantedBy(d: FormatDescription, rule: EntryRule, word: Word): number {
-  let permissions = 0;
-  for (const [grant, bit] of grantsOf(rule)) {
-    if (grant === 'always' || hasValues(d, word, grant)) permissions |= bit;
-  }
-  return permissions;
-}
-
-/** What software writes into a leaf: a permission that is not wanted has its (one-bit) fields the other way round. */
-function leafValues(leaf: EntryRule, permissions: number): FieldValues {
-  const values: Record<string, number> = { ...leaf.when, ...leaf.preset };
-  if ((permissions & Permission.Write) !== 0) Object.assign(values, leaf.presetIfWritable);
-  for (const [grant, bit] of grantsOf(leaf)) {
-    if (grant === 'always') continue;
-    for (const [name, value] of Object.entries(grant)) values[name] = (permissions & bit) !== 0 ? value : 1 - value;
-  }
-  return values;
-}
+/** At most this many bits classify an entry. */
+const SELECTOR_LIMIT = 13;
 
 /** Collects the distinct rows. */
 class RowTable {
   readonly words: number[] = [];
   private readonly known = new Map<string, number>();
 
-  constructor(private readonly d: FormatDescription) {}
+  constructor(
+    private readonly name: string,
+    private readonly rules: readonly CompiledRule[],
+  ) {}
 
   /** Offset of the row for an entry with these selecting bits. */
-  rowFor(level: number, word: Word): number {
-    const { d } = this;
-    const rule = ruleFor(d, level, word);
-    const reserved = { hi: 0, lo: 0 };
-    const [top, low] = rangeOf(d, d.address.field);
-    const aboveHost: BitRange = [top, d.hostAddressWidth - d.address.lowestBit + low];
-    for (const range of [...rule.reserved, aboveHost]) addBits(reserved, range, -1);
-    const used = wordOf(d, rule.setWhenUsed);
-    const written = wordOf(d, rule.setWhenWritten);
-    const kind = { absent: EntryKind.Absent, table: EntryKind.Table, leaf: EntryKind.Leaf }[rule.kind];
-    const row = [
-      ...[kind, grantedBy(d, rule, word), rule.kind === 'leaf' ? naturalSize(d, level) : 0],
-      ...[reserved.hi, reserved.lo, used.hi, used.lo, written.hi, written.lo],
-    ];
-    while (row.length < Row.Stride) row.push(0);
-    const key = row.join();
-    const offset = this.known.get(key) ?? this.words.push(...row) - Row.Stride;
-    this.known.set(key, offset);
+  rowFor(level: number, hi: number, lo: number): number {
+    const { rules } = this;
+    const index = rules.findIndex((rule) => rule.matches(level, hi, lo));
+    const rule = rules[index];
+    if (rule === undefined) throw new RangeError(`${this.name}: no rule for a level ${level} entry`);
+    const key = `${index} ${level} ${rule.permissions(hi, lo)}`;
+    let offset = this.known.get(key);
+    if (offset === undefined) {
+      offset = this.words.push(...rule.row(level, hi, lo)) - Row.Stride;
+      this.known.set(key, offset);
+    }
     return offset;
   }
 }
@@ -130,6 +47,9 @@ class RowTable {
 export class Format {
   readonly name: string;
   readonly source: string;
+  /** Named bit fields of an entry, and the one that holds its address: for people. */
+  readonly fields: FormatDescription['fields'];
+  readonly addressField: string;
   readonly granuleLg2: number;
   readonly heights: readonly number[];
   readonly signExtended: boolean;
@@ -152,45 +72,47 @@ export class Format {
   readonly rowOf: Uint16Array;
   readonly rows: Int32Array;
 
+  /** The address is (entry & mask) << addressShift, and its upper half also holds (lo & carryMask) rotated left by carryShift. */
   readonly addressMaskHi: number;
   readonly addressMaskLo: number;
-  /** The address is (entry & mask) << addressShift. */
   readonly addressShift: number;
   readonly addressScale: number;
+  readonly carryMask: number;
+  readonly carryShift: number;
+  /** The part of `carryMask` that is a field of its own. */
+  readonly topMask: number;
   readonly earlyPermissions: number;
+
+  /** As a first stage: `Walk.intent` of the second-stage walks for its tables. */
+  readonly tableIntent: number;
 
   /** By level: lowest input bit of the index, minus 3 so that the result is a byte offset. */
   readonly indexShift: Int32Array;
-  /** Index mask times 8, of a root table and of all others. */
-  readonly rootMask: number;
+  /** Index mask times 8 of every table but the root. */
   readonly indexMask: number;
   readonly tableBytes: number;
-  readonly rootBytes: number;
-  /** By table height: inputHi >> shift must be zero, or `otherTop`. */
-  readonly inputShift: Int32Array;
+  /** Input bits that must agree with each other besides those above the width: 1 if sign-extended; and what they may be if not 0. */
+  readonly signBits: number;
   readonly otherTop: number;
+  /** By table height: bits of the widest input address. */
+  readonly inputWidths: Int32Array;
 
   /** By level: bytes one entry covers. */
   readonly span: Float64Array;
-  /** log2 of leaf sizes, largest first, and the level of each size. */
-  readonly leafSizes: readonly number[];
-  readonly levelOfSize: Int8Array;
-  /** Leaf entry without address by (level << 4 | permissions): high and low word. */
-  readonly leafHi: Int32Array;
-  readonly leafLo: Int32Array;
-  readonly tableHi: number;
-  readonly tableLo: number;
-  /** Permissions that a leaf written for a permission set grants, by set; -1 where the format cannot express the set. */
-  readonly granted: Int8Array;
+  /** What software writes. */
+  readonly templates: Templates;
 
   constructor(d: FormatDescription) {
     this.name = d.name;
     this.source = d.source;
+    this.fields = d.fields;
+    this.addressField = d.address.field;
     this.granuleLg2 = d.granuleLg2;
     this.heights = d.heights;
     this.signExtended = d.signExtended;
     this.hostAddressWidth = d.hostAddressWidth;
     this.earlyPermissions = d.earlyPermissions;
+    this.tableIntent = d.marksTables === true ? Permission.Write : 0;
     const top = Math.max(...d.heights);
 
     const addressMask = wordOf(d, { [d.address.field]: -1 });
@@ -198,6 +120,15 @@ export class Format {
     this.addressMaskLo = addressMask.lo;
     this.addressShift = d.address.lowestBit - rangeOf(d, d.address.field)[1];
     this.addressScale = 1 << this.addressShift;
+    this.topMask = d.addressTop === undefined ? 0 : wordOf(d, { [d.addressTop.field]: -1 }).lo;
+    if (d.addressTop === undefined) {
+      this.carryMask = addressMask.lo & ~(-1 >>> this.addressShift);
+      this.carryShift = this.addressShift;
+    } else {
+      if (this.addressShift !== 0) throw new RangeError(`${d.name}: an address both shifted and in two fields`);
+      this.carryMask = this.topMask;
+      this.carryShift = d.addressTop.lowestBit - 32 - rangeOf(d, d.addressTop.field)[1];
+    }
 
     const selecting = selectingBits(d);
     const [lowA, lowB] = findRuns(
@@ -210,7 +141,9 @@ export class Format {
       lowBits,
     );
     this.selectorBits = lowBits + highA.width + highB.width;
-    if (this.selectorBits > 12) throw new RangeError(`${d.name}: ${this.selectorBits} classifying bits, at most 12`);
+    if (this.selectorBits > SELECTOR_LIMIT) {
+      throw new RangeError(`${d.name}: ${this.selectorBits} classifying bits, at most ${SELECTOR_LIMIT}`);
+    }
     this.lowAShift = lowA.low;
     this.lowAMask = lowA.mask;
     this.lowBShift = lowB.low;
@@ -223,13 +156,14 @@ export class Format {
     this.highBMask = highB.mask;
     this.highBPosition = highB.position;
 
-    const rows = new RowTable(d);
+    const rules = d.rules.map((rule) => new CompiledRule(d, rule));
+    const rows = new RowTable(d.name, rules);
     this.rowOf = new Uint16Array((top + 1) << this.selectorBits);
     for (let level = 1; level <= top; level++) {
       for (let selector = 0; selector < 1 << this.selectorBits; selector++) {
         const part = (run: Run): number => ((selector >> run.position) & run.mask) << run.low;
-        const word = { hi: part(highA) | part(highB), lo: part(lowA) | part(lowB) };
-        this.rowOf[(level << this.selectorBits) | selector] = rows.rowFor(level, word);
+        const row = rows.rowFor(level, part(highA) | part(highB), part(lowA) | part(lowB));
+        this.rowOf[(level << this.selectorBits) | selector] = row;
       }
     }
     this.rows = Int32Array.from(rows.words);
@@ -237,50 +171,30 @@ export class Format {
     const byLevel = (value: (level: number) => number): number[] =>
       Array.from({ length: top + 1 }, (_, level) => (level === 0 ? 0 : value(level)));
     this.tableBytes = 8 << d.indexBits;
-    this.rootBytes = this.tableBytes << d.rootExtraBits;
     this.indexMask = this.tableBytes - 8;
-    this.rootMask = this.rootBytes - 8;
     this.indexShift = Int32Array.from(byLevel((level) => naturalSize(d, level) - 3));
     this.span = Float64Array.from(byLevel((level) => 2 ** naturalSize(d, level)));
+    this.signBits = d.signExtended ? 1 : 0;
     this.otherTop = d.signExtended ? -1 : 0;
-    this.inputShift = Int32Array.from(
-      byLevel((height) => {
-        const width = Math.min(naturalSize(d, height + 1) + d.rootExtraBits, d.inputLimitLg2);
-        return width - (d.signExtended ? 33 : 32);
-      }),
+    this.inputWidths = Int32Array.from(
+      byLevel((height) => Math.min(naturalSize(d, height + 1) + d.rootExtraBits, d.inputLimitLg2)),
     );
-
-    this.levelOfSize = new Int8Array(64);
-    this.leafHi = new Int32Array((top + 1) << 4);
-    this.leafLo = new Int32Array((top + 1) << 4);
-    this.granted = new Int8Array(16).fill(-1);
-    for (let level = 1; level <= top; level++) {
-      const leaf = d.rules.find((rule) => rule.kind === 'leaf' && covers(rule, level));
-      if (leaf === undefined) continue;
-      this.levelOfSize[naturalSize(d, level)] = level;
-      for (let permissions = 0; permissions <= Permission.All; permissions++) {
-        const word = wordOf(d, leafValues(leaf, permissions));
-        this.leafHi[(level << 4) | permissions] = word.hi;
-        this.leafLo[(level << 4) | permissions] = word.lo;
-        if (level === 1 && ruleFor(d, 1, word).kind === 'leaf') this.granted[permissions] = grantedBy(d, leaf, word);
-      }
-    }
-    this.leafSizes = Array.from({ length: 64 }, (_, i) => 63 - i).filter((size) => this.levelOfSize[size] !== 0);
-
-    const table = d.rules.find((rule) => rule.kind === 'table');
-    const tableWord = wordOf(d, table === undefined ? {} : { ...table.when, ...table.preset });
-    this.tableHi = tableWord.hi;
-    this.tableLo = tableWord.lo;
+    this.templates = new Templates(d, rules, top);
   }
 
-  /** Bits of input address that tables of `height` levels translate. */
+  /** Bits of the widest input address that tables of `height` levels translate. */
   inputWidth(height: number): number {
-    return this.inputShift[height]! + (this.signExtended ? 33 : 32);
+    return this.inputWidths[height]!;
+  }
+
+  /** Bytes of a root table of `height` levels for input addresses of `inputLg2` bits. */
+  rootBytes(height: number, inputLg2: number): number {
+    return 8 << Math.max(0, inputLg2 - this.indexShift[height]! - 3);
   }
 
   /** Software maps below this address (exclusive); of canonical addresses only the lower half. Cold. */
-  mappableBytes(height: number): number {
-    return 2 ** (this.inputWidth(height) - (this.signExtended ? 1 : 0));
+  mappableBytes(inputLg2: number): number {
+    return 2 ** (inputLg2 - this.signBits);
   }
 
   /** Offset into `rows` for an entry of a table at `level`. Hot path. */
@@ -294,16 +208,48 @@ export class Format {
     ]!;
   }
 
+  /** Upper and lower half of the address in an entry. Hot path. */
+  addressHi(hi: number, lo: number): number {
+    const carry = lo & this.carryMask;
+    const rotated = (carry << this.carryShift) | (carry >>> (32 - this.carryShift));
+    return ((hi & this.addressMaskHi) << this.addressShift) | rotated;
+  }
+
+  addressLo(lo: number): number {
+    return (lo & this.addressMaskLo) << this.addressShift;
+  }
+
+  /** log2 of the size that the address field of a leaf encodes, 0 for a code that is reserved. */
+  codedSize(row: number, addressHi: number, addressLo: number): number {
+    const rows = this.rows;
+    const invert = rows[row + Row.CodeInvert]!;
+    const granule = this.granuleLg2;
+    const low = (addressLo ^ invert) >>> granule;
+    const high = addressHi ^ invert;
+    const zeros = low !== 0 ? 31 - Math.clz32(low & -low) : 32 - granule + 31 - Math.clz32(high & -high);
+    const size = granule + 1 + zeros;
+    return size < rows[row + Row.LeastLg2]! || size > rows[row + Row.MostLg2]! ? 0 : size;
+  }
+
   /** Index of the leaf templates for `access`; -1 if no present entry has it (VT-d second stage: neither R nor W). Cold. */
   permissionsFor(access: Access): number {
     const permissions = (access & (Access.Read | Access.Write | Access.Execute)) | Permission.User;
-    return this.granted[permissions]! < 0 ? -1 : permissions;
+    return this.templates.granted[permissions]! < 0 ? -1 : permissions;
   }
 
   /** Address field of an entry as a double. Cold. */
   addressOf(hi: number, lo: number): number {
-    const field = ((hi & this.addressMaskHi) >>> 0) * 4294967296 + ((lo & this.addressMaskLo) >>> 0);
-    return field * this.addressScale;
+    return (this.addressHi(hi, lo) >>> 0) * 4294967296 + (this.addressLo(lo) >>> 0);
+  }
+
+  /** Upper and lower word of the address field for an address (a double). */
+  fieldHi(address: number): number {
+    return (address / this.addressScale / 4294967296) & this.addressMaskHi;
+  }
+
+  fieldLo(address: number): number {
+    const top = ((address / 4294967296) >>> this.carryShift) & this.topMask;
+    return ((address / this.addressScale) & this.addressMaskLo) | top;
   }
 }
 

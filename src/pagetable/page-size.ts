@@ -6,24 +6,36 @@ export function high(address: number): number {
   return (address / 4294967296) | 0;
 }
 
-/** Largest leaf of the format, at most 2^largestLg2 bytes and at most as high as the table, that fits here; 0 if none does. */
-export function bestPageSize(
-  format: Format,
-  height: number,
-  iova: number,
-  pa: number,
-  bytes: number,
-  largestLg2: number,
-): number {
-  const low = iova | pa;
-  for (const size of format.leafSizes) {
-    const level = format.levelOfSize[size]!;
-    if (size > largestLg2 || format.span[level]! > bytes || level > height) continue;
-    const aligned =
-      size < 32
-        ? (low & ((1 << size) - 1)) === 0
-        : low === 0 && ((high(iova) | high(pa)) & ((1 << (size - 32)) - 1)) === 0;
-    if (aligned) return size;
+/** log2 of the largest power of two that divides a 64-bit number; 64 for zero. */
+function alignment(hi: number, lo: number): number {
+  if (lo !== 0) return 31 - Math.clz32(lo & -lo);
+  return hi !== 0 ? 63 - Math.clz32(hi & -hi) : 64;
+}
+
+/** The leaf sizes that a table may use, as a bit set. */
+export class PageSizes {
+  private readonly lo: number;
+  private readonly hi: number;
+
+  /** Those of the format up to the table's height; only `allowed` ones (log2), if given. */
+  constructor(format: Format, height: number, allowed?: readonly number[]) {
+    const { leafSizes, levelOfSize } = format.templates;
+    const usable = leafSizes.filter((size) => levelOfSize[size]! <= height && allowed?.includes(size) !== false);
+    const bits = (from: number): number =>
+      usable.filter((size) => size >> 5 === from).reduce((set, size) => set | (1 << size), 0);
+    this.lo = bits(0);
+    this.hi = bits(1);
   }
-  return 0;
+
+  /** log2 of the largest size, at most `largestLg2`, that divides both addresses and is not longer than `bytes`; 0 if none is. */
+  best(iova: number, pa: number, bytes: number, largestLg2: number): number {
+    const aligned = alignment(high(iova) | high(pa), iova | pa);
+    const bytesHi = high(bytes);
+    const fits = bytesHi !== 0 ? 63 - Math.clz32(bytesHi) : 31 - Math.clz32(bytes);
+    const limit = Math.min(aligned, fits, largestLg2);
+    const hi = limit >= 32 ? this.hi & (limit >= 63 ? -1 : (2 << (limit - 32)) - 1) : 0;
+    if (hi !== 0) return 63 - Math.clz32(hi);
+    const lo = limit >= 31 ? this.lo : this.lo & ((2 << limit) - 1);
+    return lo !== 0 ? 31 - Math.clz32(lo) : 0;
+  }
 }

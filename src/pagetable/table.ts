@@ -7,8 +7,9 @@
 import type { FrameAllocator } from '../memory/frames.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { Access } from '../protocol/access.js';
-import { EntryKind, type Format, Row } from './format.js';
-import { bestPageSize, high } from './page-size.js';
+import { EntryKind, type Format, Row, Size } from './format.js';
+import { high, PageSizes } from './page-size.js';
+import { SETS } from './templates.js';
 import { PageTableError, TableWork } from './work.js';
 
 /**
@@ -17,6 +18,13 @@ import { PageTableError, TableWork } from './work.js';
  */
 export type FreeTables = 'covered' | 'empty';
 
+export interface PageTableOptions {
+  /** Width of input addresses, and with it the size of the root; by default the format's widest for the height. */
+  readonly inputLg2?: number;
+  /** log2 of the page sizes that the driver uses (its pgsize_bitmap); by default all of the format's. */
+  readonly pageSizes?: readonly number[];
+}
+
 const FRAME = 4096;
 
 export class PageTable {
@@ -24,18 +32,24 @@ export class PageTable {
   readonly root: number;
   readonly work = new TableWork();
   /**
-   * Table pages that `map` replaced by a large leaf (empty tables left behind by earlier unmaps), or had to unlink again when it
-   * failed. The owner flushes the paging-structure caches, gives them back and empties the list; Linux does so at once.
+   * 4 KiB frames of tables that `map` replaced by a large leaf (empty tables left behind by earlier unmaps), or had to unlink
+   * again when it failed. The owner flushes the paging-structure caches, gives them back and empties the list; Linux does so at once.
    */
   readonly displaced: number[] = [];
-  /** Entries in use by table frame number; kept only when `empty` needs it. */
+  /** Width of input addresses and bytes of the root table. */
+  readonly inputLg2: number;
+  readonly rootBytes: number;
+  private readonly sizes: PageSizes;
+  /** Bytes of the smallest unit of address space. */
+  private readonly granule: number;
+  /** Entries in use by number of the table's first frame; kept only when `empty` needs it. */
   private readonly live: Map<number, number> | null;
   /** First input and output addresses that cannot be mapped. */
   private readonly iovaLimit: number;
   private readonly paLimit: number;
 
   /**
-   * Allocates the root. Throws RangeError if the format has no table of that many levels, OutOfMemory.
+   * Allocates the root. Throws RangeError if the format has no table of that many levels and width, OutOfMemory.
    */
   constructor(
     readonly format: Format,
@@ -43,15 +57,20 @@ export class PageTable {
     private readonly frames: FrameAllocator,
     readonly levels: number,
     freeTables: FreeTables = 'covered',
+    options: PageTableOptions = {},
   ) {
-    if (!format.heights.includes(levels) || format.tableBytes !== FRAME) {
-      throw new RangeError(`${format.name}: no table of ${levels} levels with 4 KiB table pages`);
+    if (!format.heights.includes(levels)) throw new RangeError(`${format.name}: no table of ${levels} levels`);
+    this.inputLg2 = options.inputLg2 ?? format.inputWidth(levels);
+    if (this.inputLg2 > format.inputWidth(levels)) {
+      throw new RangeError(`${format.name}: ${levels} levels do not translate ${this.inputLg2} bits`);
     }
+    this.sizes = new PageSizes(format, levels, options.pageSizes);
+    this.granule = 2 ** format.granuleLg2;
     this.live = freeTables === 'empty' ? new Map() : null;
-    this.iovaLimit = Math.min(format.mappableBytes(levels), 2 ** 53);
+    this.iovaLimit = Math.min(format.mappableBytes(this.inputLg2), 2 ** 53);
     this.paLimit = 2 ** format.hostAddressWidth;
-    this.root =
-      format.rootBytes === FRAME ? frames.allocate() : frames.allocateContiguous(format.rootBytes, format.rootBytes);
+    this.rootBytes = format.rootBytes(levels, this.inputLg2);
+    this.root = this.allocate(this.rootBytes);
   }
 
   /**
@@ -75,14 +94,14 @@ export class PageTable {
 
   /**
    * Clears the leaves of [iova, iova + bytes) and returns the bytes cleared: fewer than asked when it meets an address that is not
-   * mapped, where it stops as Linux does. Unlinked table pages are appended to `freed`: give them back (`giveBack`) after the flush.
+   * mapped, where it stops as Linux does. The frames of unlinked tables are appended to `freed`: give them back (`giveBack`) after the flush.
    * Throws PageTableError `partial`, with nothing changed, when the range begins or ends inside a large leaf.
    */
   unmap(iova: number, bytes: number, freed: number[]): number {
     this.checkRange(iova, bytes);
     const end = iova + bytes;
-    if (bytes > FRAME) {
-      const size = this.leafAt(end - FRAME);
+    if (bytes > this.granule) {
+      const size = this.leafAt(end - this.granule);
       if (size > 0 && end % size !== 0) throw partial(end, size);
     }
     return this.clear(this.root, this.levels, iova, end, freed) - iova;
@@ -97,14 +116,14 @@ export class PageTable {
     return Math.floor(page / size) * size + (iova - Math.floor(iova / size) * size);
   }
 
-  /** All table pages, the root included, for the end of a domain; the table must not be used afterwards. */
+  /** The frames of all tables, the root included, for the end of a domain; the table must not be used afterwards. */
   destroy(freed: number[]): void {
     this.collect(this.root, this.levels, freed, false);
-    for (let offset = 0; offset < this.format.rootBytes; offset += FRAME) freed.push(this.root + offset);
+    pushFrames(this.root, this.rootBytes, freed);
     this.live?.clear();
   }
 
-  /** Clears table pages, returns them to the allocator and empties the list. Only after the flush that covers them. */
+  /** Clears frames, returns them to the allocator and empties the list. Only after the flush that covers them. */
   giveBack(pages: number[]): void {
     for (const page of pages) {
       this.memory.clearPage(high(page), page | 0);
@@ -114,8 +133,9 @@ export class PageTable {
   }
 
   private checkRange(iova: number, bytes: number): void {
-    if (!(bytes > 0) || ((iova | bytes) & (FRAME - 1)) !== 0) {
-      throw new PageTableError('misaligned', `0x${iova.toString(16)}, ${bytes} bytes: not whole 4 KiB pages`);
+    if (!(bytes > 0) || ((iova | bytes) & (this.granule - 1)) !== 0) {
+      const page = `${this.granule / 1024} KiB pages`;
+      throw new PageTableError('misaligned', `0x${iova.toString(16)}, ${bytes} bytes: not whole ${page}`);
     }
     if (!(iova >= 0 && iova + bytes <= this.iovaLimit)) {
       throw new PageTableError('width', `0x${iova.toString(16)}, ${bytes} bytes: beyond ${this.levels} levels`);
@@ -124,7 +144,9 @@ export class PageTable {
 
   private checkMap(iova: number, pa: number, bytes: number, access: Access): number {
     this.checkRange(iova, bytes);
-    if ((pa & (FRAME - 1)) !== 0) throw new PageTableError('misaligned', `0x${pa.toString(16)} is not 4 KiB aligned`);
+    if ((pa & (this.granule - 1)) !== 0) {
+      throw new PageTableError('misaligned', `0x${pa.toString(16)} is not ${this.granule / 1024} KiB aligned`);
+    }
     if (!(pa >= 0 && pa + bytes <= this.paLimit)) {
       throw new PageTableError('width', `0x${pa.toString(16)}, ${bytes} bytes: beyond the host address width`);
     }
@@ -136,42 +158,54 @@ export class PageTable {
 
   /** Maps leaves of one size in one table; returns the bytes mapped, 0 if the first place is taken. */
   private mapRun(iova: number, pa: number, bytes: number, permissions: number, largestLg2: number): number {
-    const format = this.format;
-    const sizeLg2 = bestPageSize(format, this.levels, iova, pa, bytes, largestLg2);
+    const { format, sizes } = this;
+    const { templates } = format;
+    const sizeLg2 = sizes.best(iova, pa, bytes, largestLg2);
     if (sizeLg2 === 0) {
       throw new PageTableError('misaligned', `no page of at most 2^${largestLg2} bytes fits 0x${iova.toString(16)}`);
     }
-    const level = format.levelOfSize[sizeLg2]!;
-    const size = format.span[level]!;
-    const templateHi = format.leafHi[(level << 4) | permissions]!;
-    const templateLo = format.leafLo[(level << 4) | permissions]!;
-    const scale = format.addressScale;
+    const level = templates.levelOfSize[sizeLg2]!;
+    const size = 2 ** sizeLg2;
+    const slots = 1 << templates.slotsLg2[sizeLg2]!;
+    const step = templates.slotStep[sizeLg2]!;
+    const templateHi = templates.leafHi[sizeLg2 * SETS + permissions]!;
+    const templateLo = templates.leafLo[sizeLg2 * SETS + permissions]!;
     const table = this.descend(iova, level);
     if (table < 0) return 0;
-    const tableEnd = table + (level === this.levels ? format.rootBytes : FRAME);
+    const tableEnd = table + this.bytesOf(level);
     let done = 0;
     let line = -1;
     let entry = this.entryIn(table, iova, level);
     do {
-      const row = this.load(entry, level);
-      const kind = format.rows[row + Row.Kind]!;
-      if (kind === EntryKind.Leaf || (kind === EntryKind.Table && !this.displace(table, entry, level))) break;
-      const field = (pa + done) / scale;
-      this.memory.write(high(entry), entry | 0, templateHi | high(field), templateLo | field);
+      if (!this.vacate(table, entry, slots, level)) break;
+      for (let slot = 0; slot < slots; slot++) {
+        const address = pa + done + slot * step;
+        const hi = templateHi | format.fieldHi(address);
+        this.memory.write(high(entry), entry | 0, hi, templateLo | format.fieldLo(address));
+        const stored = Math.floor(entry / 64);
+        if (stored !== line) this.work.lines++;
+        line = stored;
+        entry += 8;
+      }
       this.work.leaves++;
-      this.work.entries++;
-      const stored = Math.floor(entry / 64);
-      if (stored !== line) this.work.lines++;
-      line = stored;
-      this.count(table, 1);
+      this.countSlots(table, slots, 1);
       done += size;
-      entry += 8;
     } while (
       done < bytes &&
       entry < tableEnd &&
-      bestPageSize(format, this.levels, iova + done, pa + done, bytes - done, largestLg2) === sizeLg2
+      sizes.best(iova + done, pa + done, bytes - done, largestLg2) === sizeLg2
     );
     return done;
+  }
+
+  /** Takes empty tables out of the places of a leaf; false if anything is mapped there. */
+  private vacate(table: number, entry: number, slots: number, level: number): boolean {
+    for (let at = entry; at < entry + 8 * slots; at += 8) {
+      const kind = this.format.rows[this.load(at, level) + Row.Kind]!;
+      if (kind === EntryKind.Absent) continue;
+      if (kind !== EntryKind.Table || !this.displace(table, at, level)) return false;
+    }
+    return true;
   }
 
   /** Address of the table at `level` on the path to iova, installing what is missing; -1 if a leaf is in the way. */
@@ -182,17 +216,16 @@ export class PageTable {
     for (let at = this.levels; at > level; at--) {
       const entry = this.entryIn(table, iova, at);
       const kind = format.rows[this.load(entry, at) + Row.Kind]!;
-      if (kind === EntryKind.Leaf) return -1;
       let next: number;
       if (kind === EntryKind.Table) {
         next = this.entryAddress();
-      } else {
-        next = this.frames.allocate();
+      } else if (kind === EntryKind.Absent) {
+        next = this.allocate(format.tableBytes);
         this.work.tablesAllocated++;
-        const field = next / format.addressScale;
-        this.store(entry, format.tableHi | high(field), format.tableLo | field);
+        const { tableHi, tableLo } = format.templates;
+        this.store(entry, tableHi[at]! | format.fieldHi(next), tableLo[at]! | format.fieldLo(next));
         this.count(table, 1);
-      }
+      } else return -1;
       table = next;
       this.work.levels++;
     }
@@ -202,25 +235,30 @@ export class PageTable {
   /** Takes an empty table out of the place of a large leaf; false, with nothing changed, if anything is mapped below it. */
   private displace(table: number, entry: number, level: number): boolean {
     const below = this.entryAddress();
-    const pages: number[] = [];
-    if (!this.collect(below, level - 1, pages, true)) return false;
-    pages.push(below);
-    for (const page of pages) this.unlinked(page, this.displaced);
+    const frames: number[] = [];
+    if (!this.collect(below, level - 1, frames, true)) return false;
+    pushFrames(below, this.format.tableBytes, frames);
+    const { tableBytes } = this.format;
+    for (let i = 0; i < frames.length; i += Math.max(1, tableBytes / FRAME)) this.forget(frames[i]!);
+    this.displaced.push(...frames);
     this.store(entry, 0, 0);
     this.count(table, -1);
     return true;
   }
 
-  /** Appends the table pages below `table`; with `mustBeEmpty` it gives up at the first leaf and returns false. */
-  private collect(table: number, level: number, pages: number[], mustBeEmpty: boolean): boolean {
-    const end = table + (level === this.levels ? this.format.rootBytes : FRAME);
+  /** Appends the frames of the tables below `table`; with `mustBeEmpty` it gives up at the first leaf and returns false. */
+  private collect(table: number, level: number, frames: number[], mustBeEmpty: boolean): boolean {
+    const end = table + this.bytesOf(level);
     for (let entry = table; entry < end; entry += 8) {
       const kind = this.format.rows[this.load(entry, level) + Row.Kind]!;
-      if (kind === EntryKind.Leaf && mustBeEmpty) return false;
-      if (kind !== EntryKind.Table) continue;
+      if (kind === EntryKind.Absent) continue;
+      if (kind !== EntryKind.Table) {
+        if (mustBeEmpty) return false;
+        continue;
+      }
       const below = this.entryAddress();
-      if (!this.collect(below, level - 1, pages, mustBeEmpty)) return false;
-      pages.push(below);
+      if (!this.collect(below, level - 1, frames, mustBeEmpty)) return false;
+      pushFrames(below, this.format.tableBytes, frames);
     }
     return true;
   }
@@ -236,34 +274,41 @@ export class PageTable {
     while (at < end) {
       const row = this.load(entry, level);
       const kind = format.rows[row + Row.Kind]!;
-      if (kind === EntryKind.Absent) return at;
-      let remove = true;
+      if (kind <= EntryKind.Refused) return at;
+      let slots = 1;
       if (kind === EntryKind.Leaf) {
-        if (level > 1 && (Math.floor(at / span) * span !== at || at + span > end)) throw partial(at, span);
+        const size = this.leafSize(row);
+        if (Math.floor(at / size) * size !== at || at + size > end) throw partial(at, size);
         this.work.leaves++;
-        at += span;
+        slots = size / span;
+        at += size;
       } else {
         const below = this.entryAddress();
         const first = Math.floor(at / span) * span;
         const stop = Math.min(end, first + span);
         const reached = this.clear(below, level - 1, at, stop, freed);
-        remove =
+        const remove =
           this.live === null
             ? at === first && stop === first + span && reached === stop
             : !this.live.has(below / FRAME);
-        if (remove) this.unlinked(below, freed);
+        if (remove) {
+          this.forget(below);
+          pushFrames(below, format.tableBytes, freed);
+        } else {
+          slots = 0;
+          entry += 8;
+        }
         if (reached < stop) end = reached;
         at = stop;
       }
-      if (remove) {
+      for (let slot = 0; slot < slots; slot++) {
         this.memory.write(high(entry), entry | 0, 0, 0);
-        this.work.entries++;
         const stored = Math.floor(entry / 64);
         if (stored !== line) this.work.lines++;
         line = stored;
-        this.count(table, -1);
+        entry += 8;
       }
-      entry += 8;
+      this.countSlots(table, slots, -1);
     }
     return end;
   }
@@ -274,15 +319,32 @@ export class PageTable {
     for (let level = this.levels; ; level--) {
       const row = this.load(this.entryIn(table, iova, level), level);
       const kind = this.format.rows[row + Row.Kind]!;
-      if (kind === EntryKind.Absent) return 0;
-      if (kind === EntryKind.Leaf) return this.format.span[level]!;
+      if (kind <= EntryKind.Refused) return 0;
+      if (kind === EntryKind.Leaf) return this.leafSize(row);
       table = this.entryAddress();
     }
   }
 
+  /** Bytes of the leaf that was loaded last. */
+  private leafSize(row: number): number {
+    const { format, memory } = this;
+    const sizeLg2 = format.rows[row + Row.SizeLg2]!;
+    if (sizeLg2 !== Size.Coded) return 2 ** sizeLg2;
+    const { wordHi, wordLo } = memory;
+    return 2 ** format.codedSize(row, format.addressHi(wordHi, wordLo), format.addressLo(wordLo));
+  }
+
+  private bytesOf(level: number): number {
+    return level === this.levels ? this.rootBytes : this.format.tableBytes;
+  }
+
+  private allocate(bytes: number): number {
+    return bytes <= FRAME ? this.frames.allocate() : this.frames.allocateContiguous(bytes, bytes);
+  }
+
   private entryIn(table: number, iova: number, level: number): number {
-    const mask = level === this.levels ? this.format.rootMask : this.format.indexMask;
-    return table + (((iova / this.format.span[level]!) << 3) & mask);
+    const index = Math.floor(iova / this.format.span[level]!);
+    return table + ((index * 8) & (this.bytesOf(level) - 8));
   }
 
   /** Reads an entry; returns its row. */
@@ -303,19 +365,31 @@ export class PageTable {
     this.work.lines++;
   }
 
-  private unlinked(page: number, list: number[]): void {
-    list.push(page);
+  /** A table is unlinked. */
+  private forget(table: number): void {
     this.work.tablesFreed++;
-    this.live?.delete(page / FRAME);
+    this.live?.delete(table / FRAME);
   }
 
-  /** Keeps the number of entries in use of a table page; a page without any has no key. */
+  /** A leaf, or table entry, of `slots` entries was stored (sign 1) or cleared (-1). */
+  private countSlots(table: number, slots: number, sign: number): void {
+    this.work.entries += slots;
+    if (slots > 1) this.work.contiguous += slots;
+    if (slots > 0) this.count(table, sign * slots);
+  }
+
+  /** Keeps the number of entries in use of a table; one without any has no key. */
   private count(table: number, change: number): void {
     if (this.live === null) return;
     const left = (this.live.get(table / FRAME) ?? 0) + change;
     if (left === 0) this.live.delete(table / FRAME);
     else this.live.set(table / FRAME, left);
   }
+}
+
+/** Appends the addresses of a table's 4 KiB frames. */
+function pushFrames(table: number, bytes: number, frames: number[]): void {
+  for (let offset = 0; offset < bytes; offset += FRAME) frames.push(table + offset);
 }
 
 function partial(iova: number, size: number): PageTableError {

@@ -18,17 +18,20 @@ export class TableWork {
   leaves = 0;
   /** 64-bit entries stored, leaf and table. */
   entries = 0;
+  /** Of these, entries of leaves that take several: contiguous or replicated ones. */
+  contiguous = 0;
   /** Tables entered on the way down, roots included. */
   levels = 0;
   tablesAllocated = 0;
-  /** Table pages unlinked (not yet given back). */
+  /** Tables unlinked (not yet given back). */
   tablesFreed = 0;
-  /** 64-byte lines stored, each once per run of entries: what a driver flushes for a non-coherent walker, besides 64 lines for each new table. */
+  /** 64-byte lines stored, each once per run of entries: what a driver flushes for a non-coherent walker, besides those of each new table. */
   lines = 0;
 
   reset(): void {
     this.leaves = 0;
     this.entries = 0;
+    this.contiguous = 0;
     this.levels = 0;
     this.tablesAllocated = 0;
     this.tablesFreed = 0;

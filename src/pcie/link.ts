@@ -77,7 +77,11 @@ export class Link implements TlpSink, CreditReturn {
   private readonly transmission: Int32Array;
   private readonly completion: Int32Array;
   private blocked = 0; // 0 no, 1 waiting for any return, 2 wake-up event under way
-  private readonly totals = new Float64Array(4); // up bytes, down bytes, stalls, window start
+  // NaN first makes these double fields, which V8 updates in place; a field that begins as 0 would be an int32 and change later.
+  private upBytes = Number.NaN;
+  private downBytes = Number.NaN;
+  private stalls = 0;
+  private windowStart = Number.NaN;
 
   constructor(
     private readonly kernel: Kernel,
@@ -87,6 +91,9 @@ export class Link implements TlpSink, CreditReturn {
     private readonly ledger: LatencyLedger,
     private readonly wake: Event,
   ) {
+    this.upBytes = 0;
+    this.downBytes = 0;
+    this.windowStart = 0;
     const { maxPayload, requestOverhead, completionOverhead } = spec;
     this.completion = Int32Array.from(
       { length: LARGEST_REQUEST + 1 },
@@ -105,14 +112,14 @@ export class Link implements TlpSink, CreditReturn {
     const units = write !== 0 ? (tlp.bytes + 15) >> 4 : 0;
     const pool = write !== 0 ? this.posted : this.nonPosted;
     if (!pool.take(now, units)) {
-      this.totals[2]!++;
+      this.stalls++;
       this.awaitCredit(pool);
       return false;
     }
     const bytes = this.spec.requestOverhead + (write !== 0 ? tlp.bytes : 0);
     const service = this.transmission[bytes]!;
     const end = this.up.book(now, service) + service;
-    this.totals[0]! += bytes;
+    this.upBytes += bytes;
     this.ledger.chargeFor(tlp.id, Cause.LinkUp, end + this.spec.latency);
     tlp.unit = this.unit;
     this.kernel.relay(end, this.spec.latency, tlp, Op.PortArrive);
@@ -137,7 +144,7 @@ export class Link implements TlpSink, CreditReturn {
     const bytes = this.completion[(tlp.flags & TlpFlag.Aborted) !== 0 ? 0 : tlp.bytes]!;
     const service = this.transmission[bytes]!;
     const end = this.down.book(now, service) + service;
-    this.totals[1]! += bytes;
+    this.downBytes += bytes;
     this.ledger.chargeFor(tlp.id, Cause.LinkDown, end + this.spec.latency);
     this.ledger.chargeFor(tlp.id, Cause.Device, overheadPs);
     this.kernel.relay(end, this.spec.latency + overheadPs, tlp, Op.DeviceDone);
@@ -161,17 +168,20 @@ export class Link implements TlpSink, CreditReturn {
   }
 
   registerMetrics(registry: Registry, component: string): void {
-    const t = this.totals;
-    registry.gauge(component, 'link.up.utilisation', (now) => (now > t[3]! ? this.up.busyPs(now) / (now - t[3]!) : 0));
-    registry.gauge(component, 'link.down.utilisation', (now) =>
-      now > t[3]! ? this.down.busyPs(now) / (now - t[3]!) : 0,
+    registry.gauge(component, 'link.up.utilisation', (now) =>
+      now > this.windowStart ? this.up.busyPs(now) / (now - this.windowStart) : 0,
     );
-    registry.gauge(component, 'link.up.bytes', () => t[0]!);
-    registry.gauge(component, 'link.down.bytes', () => t[1]!);
-    registry.gauge(component, 'link.credit_stalls', () => t[2]!);
+    registry.gauge(component, 'link.down.utilisation', (now) =>
+      now > this.windowStart ? this.down.busyPs(now) / (now - this.windowStart) : 0,
+    );
+    registry.gauge(component, 'link.up.bytes', () => this.upBytes);
+    registry.gauge(component, 'link.down.bytes', () => this.downBytes);
+    registry.gauge(component, 'link.credit_stalls', () => this.stalls);
     registry.onReset((now) => {
-      t.fill(0);
-      t[3] = now;
+      this.upBytes = 0;
+      this.downBytes = 0;
+      this.stalls = 0;
+      this.windowStart = now;
       this.up.reset(now);
       this.down.reset(now);
     });

@@ -43,11 +43,10 @@ export class RootPort implements Forwarder {
       this.kernel.after(0, tlp, Op.MemoryServed);
       return;
     }
-    const now = this.kernel.clock[0]!;
     const delay =
       (tlp.flags & TlpFlag.Write) !== 0
-        ? this.memory.deviceWrite(now, this.socket, tlp.outHi, tlp.outLo, tlp.bytes)
-        : this.memory.deviceRead(now, this.socket, tlp.outHi, tlp.outLo, tlp.bytes);
+        ? this.memory.deviceWrite(this.socket, tlp.outHi, tlp.outLo, tlp.bytes)
+        : this.memory.deviceRead(this.socket, tlp.outHi, tlp.outLo, tlp.bytes);
     this.ledger.chargeFor(tlp.id, Cause.Memory, delay);
     this.kernel.after(delay, tlp, Op.MemoryServed);
   }

@@ -15,6 +15,14 @@ export const enum TlpFlag {
   EpochOdd = 4,
   /** The device has counted its completion; what is left is the device's own time. */
   Settled = 8,
+  /** Privileged Mode Requested (PASID prefix). */
+  Privileged = 16,
+  /** A read for execution (Execute Requested). */
+  Execute = 32,
+  /** Reads and writes at once (atomic operation); set together with Write. */
+  Atomic = 64,
+  /** A request whose permissions the architecture works out: bits 4 to 6. */
+  Special = Privileged | Execute | Atomic,
 }
 
 /** Where a TLP waits or travels: the parts its latency is split into. One current cause at a time. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ForgetfulVtdDriver } from '../os/testing/broken-driver.js';
-import { Machine } from '../system/machine.js';
+import { Machine, type MachineOptions } from '../system/machine.js';
 import { pointOf, run, shipped, total, TWO_UNITS, value } from './testing/point.js';
 
 describe('audit of whole machines', () => {
@@ -38,8 +38,8 @@ describe('audit of whole machines', () => {
       return machine.audit!.violationCount;
     };
     const spec = pointOf(TWO_UNITS, sets);
-    const makeVtdDriver = (e: ConstructorParameters<typeof ForgetfulVtdDriver>[0]) => new ForgetfulVtdDriver(e);
-    expect(violations(new Machine(spec, { ...options, makeVtdDriver }))).toBeGreaterThan(0);
+    const makeDriver: MachineOptions['makeDriver'] = (_, e) => new ForgetfulVtdDriver(e);
+    expect(violations(new Machine(spec, { ...options, makeDriver }))).toBeGreaterThan(0);
     expect(violations(new Machine(spec, options))).toBe(0);
   });
 

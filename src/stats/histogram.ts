@@ -15,29 +15,34 @@ const LARGEST = Number.MAX_SAFE_INTEGER;
 
 export class Histogram {
   private counts = new Float64Array(2 * SUB);
-  /** [0] = count, [1] = minimum, [2] = maximum, [3] = sum modulo 2^52, [4] = sum div 2^52. */
-  private readonly totals = new Float64Array(5);
+  // NaN first makes these double fields, which V8 updates in place; a field that begins as 0 would be an int32 and change later.
+  private values = Number.NaN;
+  private smallest = Number.NaN;
+  private largest = Number.NaN;
+  /** The sum modulo 2^52 and div 2^52. */
+  private sumLow = Number.NaN;
+  private sumHigh = Number.NaN;
 
   constructor() {
-    this.totals[1] = Number.POSITIVE_INFINITY;
+    this.reset();
   }
 
   get count(): number {
-    return this.totals[0]!;
+    return this.values;
   }
 
   /** Exact below 2^53, rounded to a double above (it is kept exactly inside). */
   get sum(): number {
-    return this.totals[4]! * HALF_RANGE + this.totals[3]!;
+    return this.sumHigh * HALF_RANGE + this.sumLow;
   }
 
   /** Smallest value; 0 while the histogram is empty. */
   get min(): number {
-    return this.totals[0] === 0 ? 0 : this.totals[1]!;
+    return this.values === 0 ? 0 : this.smallest;
   }
 
   get max(): number {
-    return this.totals[2]!;
+    return this.largest;
   }
 
   /** Adds one value. Throws RangeError unless it is an integer from 0 to 2^53 - 1. */
@@ -48,17 +53,16 @@ export class Histogram {
     const index = bucketOf(value);
     if (index >= this.counts.length) this.grow(index + 1);
     this.counts[index]! += 1;
-    const totals = this.totals;
-    totals[0]! += 1;
-    if (value < totals[1]!) totals[1] = value;
-    if (value > totals[2]!) totals[2] = value;
+    this.values += 1;
+    if (value < this.smallest) this.smallest = value;
+    if (value > this.largest) this.largest = value;
     if (value < HALF_RANGE) this.addSum(value, 0);
     else this.addSum(value - HALF_RANGE, 1);
   }
 
   /** Mean; NaN while the histogram is empty. */
   mean(): number {
-    return this.sum / this.totals[0]!;
+    return this.sum / this.values;
   }
 
   /**
@@ -81,17 +85,19 @@ export class Histogram {
   merge(other: Histogram): void {
     if (other.counts.length > this.counts.length) this.grow(other.counts.length);
     for (let i = 0; i < other.counts.length; i++) this.counts[i]! += other.counts[i]!;
-    const totals = this.totals;
-    totals[0]! += other.totals[0]!;
-    totals[1] = Math.min(totals[1]!, other.totals[1]!);
-    totals[2] = Math.max(totals[2]!, other.totals[2]!);
-    this.addSum(other.totals[3]!, other.totals[4]!);
+    this.values += other.values;
+    this.smallest = Math.min(this.smallest, other.smallest);
+    this.largest = Math.max(this.largest, other.largest);
+    this.addSum(other.sumLow, other.sumHigh);
   }
 
   reset(): void {
     this.counts.fill(0);
-    this.totals.fill(0);
-    this.totals[1] = Number.POSITIVE_INFINITY;
+    this.values = 0;
+    this.smallest = Number.POSITIVE_INFINITY;
+    this.largest = 0;
+    this.sumLow = 0;
+    this.sumHigh = 0;
   }
 
   /** Calls `fn` for each bucket that is not empty, in ascending order, with its inclusive bounds. */
@@ -104,11 +110,14 @@ export class Histogram {
 
   /** Both parts below 2^52 stay exact: their sum is below 2^53. */
   private addSum(low: number, high: number): void {
-    const totals = this.totals;
-    const sum = totals[3]! + low;
-    const carry = sum >= HALF_RANGE ? 1 : 0;
-    totals[3] = sum - carry * HALF_RANGE;
-    totals[4]! += high + carry;
+    const sum = this.sumLow + low;
+    if (sum >= HALF_RANGE) {
+      this.sumLow = sum - HALF_RANGE;
+      this.sumHigh += high + 1;
+    } else {
+      this.sumLow = sum;
+      this.sumHigh += high;
+    }
   }
 
   /** Grows to whole octaves. */

@@ -3,50 +3,52 @@
  * Hot path: end-to-end benchmarks.
  */
 
-const VALUE = 0;
-const SINCE = 1;
-const AREA = 2;
-const START = 3;
-const MAX = 4;
-
 export class TimeAverage {
-  private readonly state = new Float64Array(5);
+  private level = 0;
+  private most = 0;
+  // NaN first makes these double fields, which V8 updates in place; a field that begins as 0 would be an int32 and change later.
+  private since = Number.NaN;
+  private area = Number.NaN;
+  private start = Number.NaN;
+
+  constructor() {
+    this.since = 0;
+    this.area = 0;
+    this.start = 0;
+  }
 
   get value(): number {
-    return this.state[VALUE]!;
+    return this.level;
   }
 
   /** Highest value since the last reset; the value at the reset counts. */
   get max(): number {
-    return this.state[MAX]!;
+    return this.most;
   }
 
   add(now: number, delta: number): void {
-    this.set(now, this.state[VALUE]! + delta);
+    this.set(now, this.level + delta);
   }
 
   set(now: number, value: number): void {
-    const state = this.state;
-    state[AREA]! += state[VALUE]! * (now - state[SINCE]!);
-    state[SINCE] = now;
-    state[VALUE] = value;
-    if (value > state[MAX]!) state[MAX] = value;
+    this.area += this.level * (now - this.since);
+    this.since = now;
+    this.level = value;
+    if (value > this.most) this.most = value;
   }
 
   /** Average from the last reset to `now`; the present value if no time has passed. */
   mean(now: number): number {
-    const state = this.state;
-    const elapsed = now - state[START]!;
-    if (elapsed === 0) return state[VALUE]!;
-    return (state[AREA]! + state[VALUE]! * (now - state[SINCE]!)) / elapsed;
+    const elapsed = now - this.start;
+    if (elapsed === 0) return this.level;
+    return (this.area + this.level * (now - this.since)) / elapsed;
   }
 
   /** Starts a new window; the level stays. */
   reset(now: number): void {
-    const state = this.state;
-    state[SINCE] = now;
-    state[AREA] = 0;
-    state[START] = now;
-    state[MAX] = state[VALUE]!;
+    this.since = now;
+    this.area = 0;
+    this.start = now;
+    this.most = this.level;
   }
 }

@@ -4,8 +4,7 @@
  * Hot path: bench/end-to-end.
  */
 import type { Engine } from '../devices/engine.js';
-import type { InvalidationQueue } from '../iommu/arch/vtd/invalidation-queue.js';
-import type { Vtd } from '../iommu/arch/vtd/vtd.js';
+import type { Hardware } from '../iommu/architecture.js';
 import type { IommuUnit } from '../iommu/unit.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Meter } from '../kernel/meter.js';
@@ -29,8 +28,7 @@ export interface Parts {
   readonly links: readonly Link[];
   readonly ports: readonly RootPort[];
   readonly units: readonly IommuUnit[];
-  readonly hardware: readonly Vtd[];
-  readonly invalidation: readonly InvalidationQueue[];
+  readonly hardware: readonly Hardware[];
   readonly os: Os;
 }
 
@@ -42,7 +40,7 @@ export class Dispatcher {
 
   /** Handles at most `limit` events; stops early when the meter closes or nothing is pending. Returns the number handled. */
   batch(limit: number): number {
-    const { kernel, meter, engines, links, ports, units, hardware, invalidation, os } = this.parts;
+    const { kernel, meter, engines, links, ports, units, hardware, os } = this.parts;
     let n = 0;
     while (n < limit && meter.open === true) {
       const event = kernel.next();
@@ -65,10 +63,10 @@ export class Dispatcher {
           engines[event.source]!.done(event);
           break;
         case Op.WalkRead:
-          units[event.unit]!.walkRead(event);
+          units[event.unit]!.walkers.walkRead(event);
           break;
         case Op.WalkReplay:
-          units[event.unit]!.walkReplay(event);
+          units[event.unit]!.walkers.walkReplay(event);
           break;
         case Op.DeviceIssue:
           engines[event.unit]!.gateOpen(event);
@@ -87,7 +85,7 @@ export class Dispatcher {
           hardware[event.unit]!.registerWrite(event);
           break;
         case Op.InvalidationStep:
-          invalidation[event.unit]!.step();
+          hardware[event.unit]!.step();
           break;
         case Op.Relay:
           kernel.relayed(event);

@@ -6,7 +6,6 @@
 import { Engine } from '../devices/engine.js';
 import { registerEngine } from '../devices/metrics.js';
 import { Source } from '../devices/source.js';
-import { registerVtd } from '../iommu/arch/vtd/metrics.js';
 import { registerUnit } from '../iommu/metrics.js';
 import { Kernel } from '../kernel/kernel.js';
 import { Meter } from '../kernel/meter.js';
@@ -14,7 +13,7 @@ import { RandomStream } from '../kernel/random.js';
 import { FrameAllocator } from '../memory/frames.js';
 import { PhysicalMemory } from '../memory/physical.js';
 import { MemorySystem } from '../memory/system.js';
-import { type MakeVtdDriver, Os } from '../os/os.js';
+import { type MakeDriver, Os } from '../os/os.js';
 import { Link } from '../pcie/link.js';
 import { RootPort } from '../pcie/root-port.js';
 import type { Access } from '../protocol/access.js';
@@ -29,13 +28,13 @@ import { Audit } from './audit.js';
 import { Dispatcher } from './dispatch.js';
 import { allMetrics } from './metrics.js';
 import { RegisterFabric } from './registers.js';
-import { buildVtd, type VtdUnit } from './unit.js';
+import { type BuiltUnit, buildUnit, translates } from './unit.js';
 
 export interface MachineOptions {
   readonly everyEvent: boolean;
   readonly audit: boolean;
-  /** Tests replace the driver by a broken one. */
-  readonly makeVtdDriver?: MakeVtdDriver;
+  /** Tests replace a driver by a broken one. */
+  readonly makeDriver?: MakeDriver;
 }
 
 /** TLP records of a device beyond its tags: posted writes between the device and memory. */
@@ -55,7 +54,8 @@ export class Machine implements DeviceQueue {
   readonly registry = new Registry();
   readonly physical = new PhysicalMemory();
   readonly memory: MemorySystem;
-  readonly units: readonly VtdUnit[];
+  readonly units: readonly BuiltUnit[];
+  private readonly unitNames: readonly string[];
   readonly engines: readonly Engine[];
   readonly links: readonly Link[];
   readonly os: Os;
@@ -81,7 +81,7 @@ export class Machine implements DeviceQueue {
     kernel.everyEvent = options.everyEvent;
     this.audit = options.audit ? new Audit() : null;
     const { sockets, interconnect, hostCache } = machine;
-    this.memory = new MemorySystem({ sockets, interconnect, hostCache });
+    this.memory = new MemorySystem({ sockets, interconnect, hostCache }, kernel.clock);
     const memory = this.memory;
     this.frames = memory.socketNames.map(
       (_, socket) => new FrameAllocator(memory.baseOf(socket), memory.sizeOf(socket)),
@@ -100,12 +100,13 @@ export class Machine implements DeviceQueue {
       seed,
       recycle: (event: Parameters<RegisterFabric['recycle']>[0]) => fabric.recycle(event),
     };
-    const vtdSpecs = entriesOf(machine.iommus).filter(([, unit]) => unit.architecture === 'vtd');
-    this.units = vtdSpecs.map(([name, unit], index) => buildVtd(name, index, unit, surroundings));
+    const unitSpecs = entriesOf(machine.iommus).filter(([, unit]) => translates(unit));
+    this.unitNames = unitSpecs.map(([name]) => name);
+    this.units = unitSpecs.map(([name, unit], index) => buildUnit(name, index, unit, surroundings));
 
     const unitOf = (device: DeviceSpec): number => {
       const { iommu } = machine.ports[device.port]!;
-      return vtdSpecs.findIndex(([name]) => name === iommu);
+      return iommu === null ? -1 : this.unitNames.indexOf(iommu);
     };
     let firstId = 0;
     this.engines = devices.map(([, device], index) => {
@@ -143,7 +144,7 @@ export class Machine implements DeviceQueue {
           const { cores, frequency } = sockets[name]!;
           return { name, cores, frequency, frames: this.frames[socket]! };
         }),
-        units: vtdSpecs.map(([, unit]) => ({ spec: unit, socket: memory.indexOf(unit.socket) })),
+        units: unitSpecs.map(([, unit]) => ({ spec: unit, socket: memory.indexOf(unit.socket) })),
         devices: devices.map(([name, device]) => ({ name, unit: unitOf(device), requester: device.requester })),
         registers: fabric,
         queue: this,
@@ -157,9 +158,9 @@ export class Machine implements DeviceQueue {
         },
         seed,
       },
-      ...(options.makeVtdDriver === undefined ? [] : ([options.makeVtdDriver] as const)),
+      ...(options.makeDriver === undefined ? [] : ([options.makeDriver] as const)),
     );
-    for (const { vtd } of this.units) vtd.queue.connect(this.os);
+    for (const { hardware } of this.units) hardware.connect(this.os);
     this.posted = this.engines.map(() => null);
     this.engines.forEach((engine, index) => {
       engine.connect(this.links[index]!, this.os);
@@ -174,8 +175,7 @@ export class Machine implements DeviceQueue {
       links: this.links,
       ports: this.ports,
       units: this.units.map(({ unit }) => unit),
-      hardware: this.units.map(({ vtd }) => vtd),
-      invalidation: this.units.map(({ vtd }) => vtd.queue),
+      hardware: this.units.map(({ hardware }) => hardware),
       os: this.os,
     });
   }
@@ -252,10 +252,9 @@ export class Machine implements DeviceQueue {
       registerEngine(registry, name, engine, this.ledger);
       this.links[index]!.registerMetrics(registry, name);
     });
-    for (const { name, unit, vtd } of this.units) {
-      registerUnit(registry, name, unit, vtd.directory);
-      registerVtd(registry, name, vtd);
-    }
+    this.units.forEach(({ unit, hardware }, index) => {
+      registerUnit(registry, this.unitNames[index]!, unit, hardware);
+    });
     this.memory.registerMetrics(registry);
     this.os.registerMetrics(registry);
     this.audit?.registerMetrics(registry);

@@ -1,6 +1,5 @@
 /** Every metric a run can report, in the order of the catalogue (metrics.csv, `iommusim explain`). */
 import { DEVICE_METRICS } from '../devices/metrics.js';
-import { VTD_METRICS } from '../iommu/arch/vtd/metrics.js';
 import { IOMMU_METRICS } from '../iommu/metrics.js';
 import { MEMORY_METRICS } from '../memory/metrics.js';
 import { OS_METRICS } from '../os/metrics.js';
@@ -35,7 +34,6 @@ export function allMetrics(): readonly MetricDef[] {
     ...DEVICE_METRICS,
     ...LINK_METRICS,
     ...IOMMU_METRICS,
-    ...VTD_METRICS,
     ...MEMORY_METRICS,
     ...OS_METRICS,
     ...AUDIT_METRICS,

@@ -1,6 +1,7 @@
 /** What a machine's schema cannot say: geometry of caches, names that refer to parts, modes that exclude each other. */
 import type { IommuSpec, StructureSpec } from '../iommu/spec.js';
 import type { PortSpec } from '../pcie/spec.js';
+import { checkArchitecture } from './check-architecture.js';
 import { nearest } from './nearest.js';
 import { type Fault, fault } from './problems.js';
 import type { DeviceSpec, MachineSpec, PointSpec } from './spec.js';
@@ -48,7 +49,7 @@ export function checkMachine(machine: MachineSpec): Fault[] {
   return faults;
 }
 
-const STRUCTURES = ['contextCache', 'pasidCache', 'iotlb'] as const;
+const STRUCTURES = ['contextCache', 'pasidCache', 'iotlb', 'secondStageTlb'] as const;
 const LEVELS = ['level2', 'level3', 'level4', 'level5'] as const;
 
 function checkUnit(unit: IommuSpec, machine: MachineSpec, path: readonly string[]): Fault[] {
@@ -59,27 +60,13 @@ function checkUnit(unit: IommuSpec, machine: MachineSpec, path: readonly string[
   for (const level of LEVELS) {
     faults.push(...checkStructure(unit.pagingStructureCache[level], [...path, 'pagingStructureCache', level]));
   }
-  const mode = [...path, 'mode'];
-  if (unit.stage === 'first' && unit.mode === 'legacy') {
-    faults.push(fault('E305', [...path, 'stage'], 'first-stage tables need scalable mode', { related: [mode] }));
-  }
-  if (unit.stage === 'first' && unit.levels === 3) {
-    faults.push(
-      fault('E305', [...path, 'levels'], 'first-stage tables have 4 or 5 levels', { related: [[...path, 'stage']] }),
-    );
-  }
+  faults.push(...checkArchitecture(unit, path));
   const { replay, readHold } = unit.walkers;
   if (readHold > replay) {
     const message = `${formatQuantity(readHold, 'time')} is more than the replay time of ${formatQuantity(replay, 'time')}`;
     faults.push(
       fault('E305', [...path, 'walkers', 'readHold'], message, { related: [[...path, 'walkers', 'replay']] }),
     );
-  }
-  const { sizeLg2 } = unit.invalidation;
-  const [least, most] = unit.mode === 'legacy' ? [8, 15] : [7, 14];
-  if (sizeLg2 < least || sizeLg2 > most) {
-    const message = `${sizeLg2} is outside ${least} to ${most}, the queue sizes of ${unit.mode} mode`;
-    faults.push(fault('E301', [...path, 'invalidation', 'sizeLg2'], message, { related: [mode] }));
   }
   const memory = Object.values(machine.sockets).reduce((sum, socket) => sum + socket.dram.size, 0);
   if (memory > 2 ** unit.hostAddressWidth) {

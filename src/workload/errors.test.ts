@@ -141,8 +141,8 @@ describe('errors of a workload file are one line: place, code, key, what to do',
     ],
     [
       '      walkers:\n        count: 8\n',
-      '      levels: 6\n',
-      'w.yaml:7:15: error E204: machine.iommus.iommu0.levels: expected a whole number from 3 to 5, got 6',
+      '      levels: 7\n',
+      'w.yaml:7:15: error E204: machine.iommus.iommu0.levels: expected a whole number from 1 to 6, got 7',
     ],
     [
       '    port: port0',

@@ -41,13 +41,23 @@ export const structureSchema = z.strictObject({
 });
 
 export const iommuSchema = z.strictObject({
-  architecture: choice(['vtd', 'none'], 'Architecture of the unit.'),
+  architecture: choice(
+    ['vtd', 'amdvi', 'smmuv3', 'riscv', 'virtio', 'tce', 'dart', 'ideal', 'none'],
+    'Architecture of the unit.',
+  ),
   socket: reference('Socket whose memory controller the unit sits on.'),
-  mode: choice(['legacy', 'scalable'], 'Root table mode.'),
-  stage: choice(['first', 'second'], 'Stage used for DMA mappings.'),
-  levels: count(3, 5, 'Table levels.'),
+  mode: choice(['legacy', 'scalable', 'native'], 'Root table mode of VT-d; native for all others.'),
+  stage: choice(['first', 'second', 'nested'], 'Tables used for DMA mappings.'),
+  levels: count(1, 6, 'Levels of the tables that hold DMA mappings.'),
+  secondLevels: count(0, 6, 'Levels of the second-stage tables under a nested first stage.'),
+  granule: sizeOneOf([4 * KiB, 16 * KiB, 64 * KiB, 2 * KiB * KiB, GiB], 'Smallest page.'),
+  deviceLevels: count(0, 3, 'Reads from a requester id to its device context.'),
+  processLevels: count(0, 3, 'Reads from the device context to a process context; 0: no PASIDs.'),
   hostAddressWidth: count(32, 52, 'Host physical address bits.'),
-  largestPage: sizeOneOf([4 * KiB, 2 * KiB * KiB, GiB], 'Largest leaf.'),
+  largestPage: sizeOneOf(
+    [4 * KiB, 16 * KiB, 64 * KiB, 2 * KiB * KiB, 32 * KiB * KiB, 512 * KiB * KiB, GiB, 512 * GiB],
+    'Largest leaf.',
+  ),
   coherent: flag('Table walks snoop the CPU caches.'),
   queue: z.strictObject({
     postedDepth: count(1, 65536, 'Posted transactions between arrival and release.'),
@@ -64,6 +74,7 @@ export const iommuSchema = z.strictObject({
     level4: structureSchema,
     level5: structureSchema,
   }),
+  secondStageTlb: structureSchema,
   walkers: z.strictObject({
     count: count(1, 4096, 'Page walks in flight.'),
     overhead: time('Time a walk occupies its walker besides its memory reads.'),
@@ -73,14 +84,14 @@ export const iommuSchema = z.strictObject({
     outstanding: count(1, 65536, 'Distinct pages that may be missing at the same time.'),
   }),
   invalidation: z.strictObject({
-    sizeLg2: count(7, 15, 'The queue has 2^sizeLg2 descriptors.'),
-    start: time('From the tail-register write to the first descriptor fetch.'),
-    context: time('Execution time of a context-cache invalidation.'),
-    pasid: time('Execution time of a PASID-cache invalidation.'),
+    sizeLg2: count(0, 20, 'The command queue has 2^sizeLg2 entries.'),
+    start: time('From the tail-register write to the first command fetch.'),
+    context: time('Execution time of an invalidation of device contexts.'),
+    pasid: time('Execution time of an invalidation of process contexts.'),
     iotlbGlobal: time('Execution time of a global IOTLB invalidation.'),
     iotlbDomain: time('Execution time of a domain-selective IOTLB invalidation.'),
     iotlbPage: time('Execution time of a page-selective IOTLB invalidation.'),
-    wait: time('Execution time of a wait descriptor.'),
+    wait: time('Execution time of a command that waits for earlier ones.'),
     drain: flag('Invalidations wait for translated requests on their way to memory.'),
     hintHonoured: flag('The invalidation hint keeps non-leaf entries.'),
     nonLeafScope: choice(

@@ -71,7 +71,7 @@ export function checkArchContract(name: string, reads: readonly ReadCase[], faul
 }
 
 export function countsOf(rig: Rig): Record<number, number> {
-  return Object.fromEntries([...rig.faults.byReason].map((n, reason) => [reason, n]).filter(([, n]) => n !== 0));
+  return Object.fromEntries([...rig.faults.counters.byCode].map((n, reason) => [reason, n]).filter(([, n]) => n !== 0));
 }
 
 /** Fields of a fault recording register; null when it is empty. */

@@ -7,16 +7,15 @@ import { Kernel } from '../../kernel/kernel.js';
 import { FrameAllocator } from '../../memory/frames.js';
 import { PhysicalMemory } from '../../memory/physical.js';
 import { MemorySystem } from '../../memory/system.js';
-import { compileFormat, type Format } from '../../pagetable/format.js';
-import { vtdSecondStage } from '../../pagetable/formats/vtdss.js';
-import { x86FirstStage } from '../../pagetable/formats/x86_64.js';
+import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import { Access } from '../../protocol/access.js';
 import { Op } from '../../protocol/op.js';
 import { CAUSES, TlpFlag } from '../../protocol/tlp.js';
 import { LatencyLedger } from '../../stats/latency-ledger.js';
-import { Directory } from '../arch/vtd/directory.js';
-import { FaultLog } from '../arch/vtd/fault-log.js';
+import { buildVtd } from '../arch/vtd/build.js';
+import type { Directory } from '../arch/vtd/directory.js';
+import type { FaultLog } from '../arch/vtd/fault-log.js';
 import {
   encodeQueueAddress,
   encodeRootTableAddress,
@@ -26,11 +25,11 @@ import {
   TableMode,
   WaitFlag,
 } from '../arch/vtd/format.js';
-import { InvalidationQueue } from '../arch/vtd/invalidation-queue.js';
-import { Registers } from '../arch/vtd/registers.js';
-import { Vtd } from '../arch/vtd/vtd.js';
+import type { Registers } from '../arch/vtd/registers.js';
+import type { Vtd } from '../arch/vtd/vtd.js';
+import type { CommandQueue, Ring } from '../command-queue.js';
 import type { IommuSpec } from '../spec.js';
-import { IommuUnit } from '../unit.js';
+import type { IommuUnit } from '../unit.js';
 import { MEMORY, type UnitChanges, unitSpec } from './spec.js';
 import { Tables } from './tables.js';
 
@@ -59,15 +58,16 @@ const upper = (address: number): number => Math.floor(address / 2 ** 32) | 0;
 export class Rig {
   readonly kernel = new Kernel(Op.Relay);
   readonly physical = new PhysicalMemory();
-  readonly memory = new MemorySystem(MEMORY);
+  readonly memory = new MemorySystem(MEMORY, this.kernel.clock);
   readonly frames: FrameAllocator;
   readonly ledger = new LatencyLedger(SLOTS, CAUSES);
-  readonly registers = new Registers();
+  readonly registers: Registers;
   readonly spec: IommuSpec;
   readonly directory: Directory;
   readonly faults: FaultLog;
   readonly unit: IommuUnit;
-  readonly queue: InvalidationQueue;
+  readonly queue: CommandQueue;
+  readonly ringState: Ring;
   readonly vtd: Vtd;
   readonly tables: Tables;
   /** By Stage: second, first. */
@@ -89,36 +89,19 @@ export class Rig {
   constructor(changes: UnitChanges = {}) {
     const spec = unitSpec(changes);
     this.spec = spec;
-    const { kernel, memory, physical, registers } = this;
+    const { kernel, memory, physical, ledger } = this;
     this.frames = new FrameAllocator(memory.baseOf(0), memory.sizeOf(0));
-    this.formats = formatsOf(spec);
-    this.directory = new Directory(spec, 1, 'rig', physical, registers);
-    this.faults = new FaultLog(spec.faults.records);
-    this.unit = new IommuUnit(
-      kernel,
-      0,
-      'rig',
-      spec,
-      1,
-      memory,
-      physical,
-      0,
-      this.ledger,
-      this.directory,
-      this.faults,
-      this.formats,
-    );
-    this.queue = new InvalidationQueue(
-      kernel,
-      this.unit,
-      spec.invalidation,
-      registers,
-      this.directory,
-      memory,
-      physical,
-      0,
-    );
-    this.vtd = new Vtd(registers, this.directory, this.queue, this.faults, () => {});
+    const recycle = (): void => {};
+    const { unit, hardware } = buildVtd('rig', 0, spec, { kernel, memory, physical, ledger, seed: 1, recycle });
+    this.unit = unit;
+    this.vtd = hardware;
+    this.directory = hardware.directory;
+    this.faults = hardware.log;
+    this.queue = hardware.queue;
+    this.ringState = hardware.queue.ring;
+    this.registers = hardware.registers;
+    const [second, first] = this.directory.formats;
+    this.formats = [second!, first!];
     const forwarder = { forward: (tlp: Event) => this.forward(tlp) };
     this.unit.connect(
       Array.from(REQUESTERS, () => forwarder),
@@ -232,10 +215,10 @@ export class Rig {
         this.unit.lookup(event);
         break;
       case Op.WalkRead:
-        this.unit.walkRead(event);
+        this.unit.walkers.walkRead(event);
         break;
       case Op.WalkReplay:
-        this.unit.walkReplay(event);
+        this.unit.walkers.walkReplay(event);
         break;
       case Op.InvalidationStep:
         this.queue.step();
@@ -265,20 +248,4 @@ export class Rig {
     this.ledger.finish(id, this.now);
     this.kernel.after(this.servicePs, tlp, Op.MemoryServed);
   }
-}
-
-/** As the real machine compiles them. */
-function formatsOf(spec: IommuSpec): [Format, Format] {
-  const { hostAddressWidth, levels } = spec;
-  const largestPageLg2 = spec.largestPage >= 2 ** 30 ? 30 : spec.largestPage >= 2 ** 21 ? 21 : 12;
-  const second = vtdSecondStage({
-    hostAddressWidth,
-    guestAddressWidth: 12 + 9 * levels,
-    largestPageLg2,
-    scalable: spec.mode === 'scalable',
-    snoopControl: true,
-    accessedDirty: false,
-  });
-  const first = x86FirstStage({ hostAddressWidth, largestPageLg2, executeDisable: false });
-  return [compileFormat(second), compileFormat(first)];
 }

@@ -17,6 +17,10 @@ const BASE: IommuSpec = {
   mode: 'legacy',
   stage: 'second',
   levels: 4,
+  secondLevels: 4,
+  granule: 4096,
+  deviceLevels: 2,
+  processLevels: 2,
   hostAddressWidth: 46,
   largestPage: 2 ** 30,
   coherent: false,
@@ -30,6 +34,7 @@ const BASE: IommuSpec = {
     level4: structure(16),
     level5: structure(16),
   },
+  secondStageTlb: structure(16),
   walkers: { count: 4, overhead: 0, replay: 0, readHold: 0, merge: true, outstanding: 16 },
   invalidation: {
     sizeLg2: 8,

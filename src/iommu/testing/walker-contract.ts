@@ -106,7 +106,7 @@ export function checkWalkerContract(
           if (k.order === 'all') ordered(rig.departures.map((d) => d.id));
           if (k.order === 'class') ordered(rig.departures.filter((d) => !d.write).map((d) => d.id));
           if (k.order !== 'none') ordered(rig.departures.filter((d) => d.write).map((d) => d.id));
-          expect(rig.unit.walkersBusy.max).toBeLessThanOrEqual(k.count);
+          expect(rig.unit.walkers.busy.max).toBeLessThanOrEqual(k.count);
           expect(rig.unit.queue.occupancy.max).toBeLessThanOrEqual(k.posted + k.nonPosted);
         }),
         { numRuns: 200 },
@@ -126,7 +126,7 @@ export function checkWalkerContract(
         const start = rig.now;
         for (let page = 1; page <= 6; page++) rig.send({ address: iova + 4096 * page });
         rig.run();
-        expect(rig.unit.walkersBusy.max).toBe(count);
+        expect(rig.unit.walkers.busy.max).toBe(count);
         const rounds = rig.departures.slice(1).map((d) => [d.id, (d.at - start) / 1000]);
         // Walks that start together are read one picosecond after the other at the memory's port.
         rounds.forEach(([id, at], i) => {

@@ -12,15 +12,8 @@ import type { Magazine } from './magazine.js';
 import { RangeCache } from './rcache.js';
 import { IovaTree } from './tree.js';
 
-const PAGE = 4096;
-/** Last page below 4 GiB. */
-const LIMIT_32BIT = 2 ** 20 - 1;
-/** Message-signalled interrupts: writes to these pages are not translated (VT-d specification 3.14). */
-const MSI_FIRST = 0xfee00;
-const MSI_LAST = 0xfeeff;
-
 export class IovaAllocator {
-  private readonly tree = new IovaTree();
+  private readonly tree: IovaTree;
   private readonly treeLock: SpinLock;
   private readonly caches: RangeCache[] = [];
   private readonly statistics: IovaStatistics;
@@ -31,6 +24,10 @@ export class IovaAllocator {
   private narrow: boolean;
   /** Sizes below this are rounded up to a power of two. */
   private readonly cacheable: number;
+  /** Bytes of a page: the granule of the domain's tables. */
+  private readonly page: number;
+  /** Last page below 4 GiB. */
+  private readonly limit32: number;
 
   /** `apertureBits`: input address bits of the domain's page table. */
   constructor(
@@ -38,7 +35,10 @@ export class IovaAllocator {
     apertureBits: number,
     private readonly environment: IovaEnvironment,
   ) {
-    const { scheduler, spec, costs, treeLocks, depotLocks } = environment;
+    const { scheduler, spec, costs, treeLocks, depotLocks, page, reserved } = environment;
+    this.page = page;
+    this.tree = new IovaTree(2 ** 32 / page);
+    this.limit32 = 2 ** 32 / page - 1;
     this.statistics = environment.statistics;
     this.costs = costs;
     this.treeLock = new SpinLock(scheduler, costs, treeLocks);
@@ -47,9 +47,9 @@ export class IovaAllocator {
       this.caches.push(new RangeCache(order, scheduler.cpus.length, spec.magazine, lock));
     }
     this.cacheable = spec.cachedOrders === 0 ? 0 : 2 ** (spec.cachedOrders - 1);
-    this.limit = 2 ** (Math.min(spec.addressBits, apertureBits, 52) - 12) - 1;
-    this.narrow = this.limit > LIMIT_32BIT;
-    this.tree.reserve(MSI_FIRST, MSI_LAST);
+    this.limit = 2 ** Math.min(spec.addressBits, apertureBits, 52) / page - 1;
+    this.narrow = this.limit > this.limit32;
+    for (const [first, last] of reserved) this.tree.reserve(Math.floor(first / page), Math.floor(last / page));
   }
 
   /** Pages of address space that a mapping of `pages` pages occupies. */
@@ -71,10 +71,10 @@ export class IovaAllocator {
     const cpu = thread.cpu.id;
     if (!cache.readyToGet(cpu)) return 0;
     const size = this.roundedPages(pages);
-    const pfn = cache.get(cpu, (this.narrow ? LIMIT_32BIT : this.limit) + 1 - size);
+    const pfn = cache.get(cpu, (this.narrow ? this.limit32 : this.limit) + 1 - size);
     if (pfn !== 0) {
       this.statistics.magazineHits++;
-      this.environment.observer?.iovaAllocated(this.domain, pfn * PAGE, size * PAGE);
+      this.environment.observer?.iovaAllocated(this.domain, pfn * this.page, size * this.page);
     }
     return pfn;
   }
@@ -85,7 +85,7 @@ export class IovaAllocator {
     const cache = this.cacheFor(pages);
     let pfn = 0;
     if (this.narrow) {
-      pfn = yield* this.allocateBelow(thread, cache, size, LIMIT_32BIT);
+      pfn = yield* this.allocateBelow(thread, cache, size, this.limit32);
       if (pfn === 0) {
         this.narrow = false;
         this.statistics.wentWide++;
@@ -101,7 +101,7 @@ export class IovaAllocator {
       pfn = yield* this.allocateFromTree(thread, size, this.limit);
     }
     if (pfn === 0) this.statistics.exhausted++;
-    else this.environment.observer?.iovaAllocated(this.domain, pfn * PAGE, size * PAGE);
+    else this.environment.observer?.iovaAllocated(this.domain, pfn * this.page, size * this.page);
     return pfn;
   }
 
@@ -147,9 +147,9 @@ export class IovaAllocator {
 
   /** Boot-time allocation without simulated time. Returns the first page, 0 if there is no room. */
   allocateStatic(pages: number): number {
-    let pfn = this.narrow ? this.tree.allocate(pages, LIMIT_32BIT) : 0;
+    let pfn = this.narrow ? this.tree.allocate(pages, this.limit32) : 0;
     if (pfn === 0) pfn = this.tree.allocate(pages, this.limit);
-    if (pfn !== 0) this.environment.observer?.iovaAllocated(this.domain, pfn * PAGE, pages * PAGE);
+    if (pfn !== 0) this.environment.observer?.iovaAllocated(this.domain, pfn * this.page, pages * this.page);
     return pfn;
   }
 
@@ -171,7 +171,7 @@ export class IovaAllocator {
 
   private reportFree(pfn: number, pages: number): void {
     const { observer, scheduler } = this.environment;
-    observer?.iovaFreed(this.domain, pfn * PAGE, this.roundedPages(pages) * PAGE, scheduler.now());
+    observer?.iovaFreed(this.domain, pfn * this.page, this.roundedPages(pages) * this.page, scheduler.now());
   }
 
   /** Depot, then tree. */

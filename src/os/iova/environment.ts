@@ -42,4 +42,8 @@ export interface IovaEnvironment {
   readonly treeLocks: LockStatistics;
   readonly depotLocks: LockStatistics;
   readonly observer: Observer | null;
+  /** Bytes of a page: the granule of the domain's tables. */
+  readonly page: number;
+  /** Byte ranges that are never handed out, last byte included. */
+  readonly reserved: readonly (readonly [first: number, last: number])[];
 }

@@ -1,14 +1,12 @@
 /**
  * The address-space side of the IOVA allocator (drivers/iommu/iova.c: __alloc_and_insert_iova_range, iova_find_limit, reserve_iova,
  * remove_iova): top-down first fit, size-aligned, starting from a cached node. Functional; the caller holds the tree lock and
- * charges time from `visits`. PFNs are numbers of 4 KiB pages.
+ * charges time from `visits`. PFNs are numbers of pages of the domain's granule.
  */
 import { NIL, RangeTree } from './rbtree.js';
 
 /** The anchor lies above every address; the tree is never empty. */
 const ANCHOR = 2 ** 52;
-/** First PFN above 4 GiB. */
-const PFN_32BIT = 2 ** 20;
 /** Page 0 is never handed out: IOVA 0 means failure. */
 const FIRST_PFN = 1;
 
@@ -19,9 +17,11 @@ export class IovaTree {
   private cached32: number;
   private cached: number;
   /** A 32-bit request of at least this size has failed since something below 4 GiB was freed. */
-  private max32 = PFN_32BIT;
+  private max32: number;
 
-  constructor() {
+  /** `pfn32`: first PFN above 4 GiB. */
+  constructor(private readonly pfn32: number = 2 ** 20) {
+    this.max32 = pfn32;
     this.anchor = this.tree.insert(ANCHOR, ANCHOR, NIL);
     this.cached32 = this.anchor;
     this.cached = this.anchor;
@@ -51,11 +51,11 @@ export class IovaTree {
     const tree = this.tree;
     tree.visits = 0;
     const top = limit + 1;
-    if (top <= PFN_32BIT && pages >= this.max32) return 0;
+    if (top <= this.pfn32 && pages >= this.max32) return 0;
     let align = 1;
     while (align < pages) align *= 2;
 
-    let node = top <= PFN_32BIT ? this.cached32 : this.cached;
+    let node = top <= this.pfn32 ? this.cached32 : this.cached;
     const retryAbove = tree.high[node]!;
     let lowest = FIRST_PFN;
     let ceiling = top;
@@ -71,7 +71,7 @@ export class IovaTree {
 
       if (ceiling >= pages && pfn >= lowest) {
         const fresh = tree.insert(pfn, pfn + pages - 1, above);
-        if (pfn + pages - 1 < PFN_32BIT) this.cached32 = fresh;
+        if (pfn + pages - 1 < this.pfn32) this.cached32 = fresh;
         else this.cached = fresh;
         return pfn;
       }
@@ -96,8 +96,8 @@ export class IovaTree {
     const low = tree.low[node]!;
     const high = tree.high[node]!;
     const next = tree.following(node);
-    if (node === this.cached32 || (high < PFN_32BIT && low >= tree.low[this.cached32]!)) this.cached32 = next;
-    if (low < PFN_32BIT) this.max32 = PFN_32BIT;
+    if (node === this.cached32 || (high < this.pfn32 && low >= tree.low[this.cached32]!)) this.cached32 = next;
+    if (low < this.pfn32) this.max32 = this.pfn32;
     if (low >= tree.low[this.cached]!) this.cached = next;
     tree.remove(node);
   }
@@ -105,7 +105,7 @@ export class IovaTree {
   /** Where a retry from the limit starts: the anchor for the full space, else the lowest node at or above the limit. */
   private findLimit(top: number): number {
     const tree = this.tree;
-    if (top > PFN_32BIT) return this.anchor;
+    if (top > this.pfn32) return this.anchor;
     let node = tree.top;
     let found = this.anchor;
     while (node !== NIL) {

@@ -12,7 +12,7 @@ import type { Observer } from '../../protocol/observer.js';
 import { Op } from '../../protocol/op.js';
 import { type DeviceQueue, DmaStatus } from '../../protocol/queue.js';
 import type { RegisterBus } from '../../protocol/registers.js';
-import { type MakeVtdDriver, Os, type OsDevice } from '../os.js';
+import { type MakeDriver, Os, type OsDevice } from '../os.js';
 import type { CostSpec, DmaMode, OsSpec, UnitSpec } from '../spec.js';
 import { testCosts } from './costs.js';
 
@@ -58,7 +58,7 @@ export interface MachineOptions {
   /** From the post of a DMA to its completion, ps. */
   readonly dma?: number;
   readonly observer?: Observer | null;
-  readonly makeVtdDriver?: MakeVtdDriver;
+  readonly makeDriver?: MakeDriver;
   readonly seed?: number;
 }
 
@@ -67,6 +67,10 @@ export const UNIT: UnitSpec = {
   mode: 'legacy',
   stage: 'second',
   levels: 4,
+  secondLevels: 0,
+  granule: 4096,
+  deviceLevels: 2,
+  processLevels: 2,
   hostAddressWidth: 46,
   largestPage: 2 ** 30,
   coherent: true,
@@ -135,7 +139,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
         sink: { operationDone: (job, latencyPs) => this.operations.push({ job, latencyPs, at: this.now }) },
         seed: options.seed ?? 1,
       },
-      options.makeVtdDriver,
+      options.makeDriver,
     );
   }
 

@@ -11,18 +11,16 @@ import {
   Granularity,
   PasidCacheGranularity,
 } from '../../iommu/arch/vtd/format.js';
-import type { FrameAllocator } from '../../memory/frames.js';
-import { compileFormat, type Format } from '../../pagetable/format.js';
-import { vtdSecondStage } from '../../pagetable/formats/vtdss.js';
-import { x86FirstStage } from '../../pagetable/formats/x86_64.js';
+import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
-import type { Observer } from '../../protocol/observer.js';
 import type { CacheTag, DomainState } from '../domain-state.js';
 import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
+import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import { addressMask, blockStart } from './flush-range.js';
-import { DESCRIPTOR_WORDS, type QueueEnvironment } from './queue.js';
+import { DESCRIPTOR_WORDS } from './queue.js';
+import { firstStageFormat, secondStageFormat, usesFirstStage } from './formats.js';
 import { VtdUnit } from './unit.js';
 
 /** Descriptors submitted at once (QI_MAX_BATCHED_DESC_COUNT). */
@@ -32,23 +30,26 @@ const EVERYTHING = 64;
 /** Domain id of identity domains (FLPT_DEFAULT_DID); 0 is reserved, others are handed out from 2 up. */
 const IDENTITY_DID = 1;
 
-export interface VtdEnvironment extends QueueEnvironment {
-  readonly observer: Observer | null;
-  readonly invalidationHint: boolean;
-  /** By unit number; null where a unit is of another architecture. */
-  readonly units: readonly ({ readonly spec: UnitSpec; readonly frames: FrameAllocator } | null)[];
-}
+/** Message-signalled interrupts: writes to these addresses are not translated (VT-d specification 3.14). */
+const INTERRUPTS = [[0xfee00000, 0xfeefffff]] as const;
 
 export class VtdDriver implements IommuDriver {
+  readonly syncsMaps = false;
   private readonly units: readonly (VtdUnit | null)[];
   private readonly formats: readonly (Format | null)[];
 
   /** Sets up and enables every unit. */
-  constructor(protected readonly environment: VtdEnvironment) {
+  constructor(protected readonly environment: UnitDriverEnvironment) {
     this.units = environment.units.map((unit, id) =>
       unit === null ? null : new VtdUnit(id, unit.spec, unit.frames, environment),
     );
-    this.formats = environment.units.map((unit) => (unit === null ? null : tableFormat(unit.spec)));
+    this.formats = environment.units.map((unit) =>
+      unit === null
+        ? null
+        : usesFirstStage(unit.spec)
+          ? firstStageFormat(unit.spec)
+          : secondStageFormat(unit.spec, unit.spec.levels),
+    );
   }
 
   createTable(unit: number): PageTable {
@@ -65,6 +66,10 @@ export class VtdDriver implements IommuDriver {
 
   supportsPasid(unit: number): boolean {
     return this.environment.units[unit]!.spec.mode === 'scalable';
+  }
+
+  reserved(): readonly (readonly [number, number])[] {
+    return INTERRUPTS;
   }
 
   attach(domain: DomainState, device: Endpoint, pasid: number): void {
@@ -111,6 +116,8 @@ export class VtdDriver implements IommuDriver {
     if (domain.dropTag(device.unit, tagPasid) && domain.type !== 'identity') unit.freeDomainId(tag.id);
     this.environment.observer?.detached(domain.id, device.unit, device.requester, pasid);
   }
+
+  *syncMap(): Call<void> {}
 
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
     const mask = addressMask(iova, bytes);
@@ -180,27 +187,4 @@ export class VtdDriver implements IommuDriver {
 function batchOf(domain: DomainState): Int32Array {
   domain.batch ??= new Int32Array(BATCH * DESCRIPTOR_WORDS);
   return domain.batch;
-}
-
-function usesFirstStage(spec: UnitSpec): boolean {
-  return spec.mode === 'scalable' && spec.stage === 'first';
-}
-
-function tableFormat(spec: UnitSpec): Format {
-  const { hostAddressWidth, mode } = spec;
-  let largestPageLg2 = 12;
-  while (2 ** largestPageLg2 < spec.largestPage) largestPageLg2++;
-  if (usesFirstStage(spec)) {
-    return compileFormat(x86FirstStage({ hostAddressWidth, largestPageLg2, executeDisable: false }));
-  }
-  return compileFormat(
-    vtdSecondStage({
-      hostAddressWidth,
-      guestAddressWidth: 12 + 9 * spec.levels,
-      largestPageLg2,
-      scalable: mode === 'scalable',
-      snoopControl: true,
-      accessedDirty: false,
-    }),
-  );
 }

@@ -5,15 +5,10 @@
  * modelled: queue errors and time-outs; completion by interrupt, which Linux does not use.
  */
 import { encodeWait, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
-import type { PhysicalMemory } from '../../memory/physical.js';
-import type { MemorySystem } from '../../memory/system.js';
-import type { RegisterBus } from '../../protocol/registers.js';
-import type { InvalidationStatistics } from '../invalidation-statistics.js';
-import { type LockStatistics, SpinLock } from '../lock.js';
-import type { Scheduler } from '../scheduler.js';
-import type { CostSpec } from '../spec.js';
+import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
+import type { UnitDriverEnvironment } from '../unit-environment.js';
 
 /** State of a slot; `InUse` and `Done` are also what its status word in memory holds (QI_IN_USE, QI_DONE). */
 const enum Slot {
@@ -24,16 +19,6 @@ const enum Slot {
 
 /** Dwords of a descriptor buffer; a queue of 128-bit descriptors takes the first four. */
 export const DESCRIPTOR_WORDS = 8;
-
-export interface QueueEnvironment {
-  readonly scheduler: Scheduler;
-  readonly costs: CostSpec;
-  readonly memory: PhysicalMemory;
-  readonly timing: MemorySystem | null;
-  readonly registers: RegisterBus;
-  readonly statistics: InvalidationStatistics;
-  readonly queueLocks: LockStatistics;
-}
 
 export interface QueueLayout {
   /** Byte address of the ring, aligned to its size or 4 KiB. */
@@ -60,7 +45,7 @@ export class InvalidationQueue {
   constructor(
     private readonly unit: number,
     private readonly layout: QueueLayout,
-    private readonly environment: QueueEnvironment,
+    private readonly environment: UnitDriverEnvironment,
   ) {
     const { scheduler, costs, queueLocks } = environment;
     this.lock = new SpinLock(scheduler, costs, queueLocks);

@@ -38,6 +38,8 @@ export class VtdTables {
     private readonly spec: UnitSpec,
     private readonly memory: PhysicalMemory,
     private readonly frames: FrameAllocator,
+    /** Root of the second-stage table under nested first-stage tables. */
+    private readonly hostRoot: number,
   ) {
     this.root = frames.allocate();
     this.mode = spec.mode === 'scalable' ? TableMode.Scalable : TableMode.Legacy;
@@ -65,15 +67,17 @@ export class VtdTables {
   /** Scalable mode: requests of `requester` with `pasid` (0: without) use the table at `root`, or pass through when it is null. */
   setPasid(requester: number, pasid: number, root: number | null, domainId: number): void {
     const entry = this.pasidEntry(requester, pasid);
-    const { stage, levels, coherent } = this.spec;
-    const first = root !== null && stage === 'first';
+    const { stage, levels, secondLevels, coherent } = this.spec;
+    const first = root !== null && stage !== 'second';
+    const nested = first && stage === 'nested';
+    const firstType = nested ? PasidType.Nested : PasidType.FirstStage;
     encodePasidEntry(this.words, {
-      type: root === null ? PasidType.PassThrough : first ? PasidType.FirstStage : PasidType.SecondStage,
+      type: root === null ? PasidType.PassThrough : first ? firstType : PasidType.SecondStage,
       domain: domainId,
       firstRoot: first ? root : 0,
       firstLevels: first ? levels : 4,
-      secondRoot: first ? 0 : (root ?? 0),
-      secondLevels: levels,
+      secondRoot: nested ? this.hostRoot : first ? 0 : (root ?? 0),
+      secondLevels: nested ? secondLevels : levels,
       secondAccessedDirty: false,
       walkSnoop: coherent,
       pageSnoop: false,

@@ -4,8 +4,11 @@
  */
 import { encodeQueueAddress, encodeRootTableAddress, GlobalBit, Register } from '../../iommu/arch/vtd/format.js';
 import type { FrameAllocator } from '../../memory/frames.js';
+import { identityTable } from '../identity-table.js';
 import type { UnitSpec } from '../spec.js';
-import { InvalidationQueue, type QueueEnvironment } from './queue.js';
+import { secondStageFormat } from './formats.js';
+import { InvalidationQueue } from './queue.js';
+import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { VtdTables } from './tables.js';
 
 /** 0 is reserved, 1 stands for identity (FLPT_DEFAULT_DID). */
@@ -24,9 +27,15 @@ export class VtdUnit {
     readonly id: number,
     readonly spec: UnitSpec,
     frames: FrameAllocator,
-    environment: QueueEnvironment,
+    environment: UnitDriverEnvironment,
   ) {
-    this.tables = new VtdTables(spec, environment.memory, frames);
+    const { memory, ranges } = environment;
+    const { secondLevels } = spec;
+    const host =
+      spec.stage === 'nested'
+        ? identityTable(secondStageFormat(spec, secondLevels), memory, frames, secondLevels, ranges)
+        : null;
+    this.tables = new VtdTables(spec, memory, frames, host?.root ?? 0);
     const scalable = spec.mode === 'scalable';
     const { sizeLg2 } = spec.invalidation;
     const descriptorLg2 = scalable ? 5 : 4;

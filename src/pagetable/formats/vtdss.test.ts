@@ -136,7 +136,7 @@ describe('VT-d second stage, faults', () => {
 
   it('reports a read that memory refused', () => {
     const record = new Walk();
-    expect(startWalk(plain, record, 1, 0, 4)).toBe(Step.Read);
+    expect(startWalk(plain, record, 1, 0, 4, 48)).toBe(Step.Read);
     expect(refuseWalk(record)).toBe(Step.Fault);
     expect([record.fault, record.level]).toEqual([Fault.TableAccess, 4]);
   });

@@ -1,9 +1,9 @@
 /**
  * Intel VT-d second-stage paging entries (VT-d specification 3.7 and 9.8; Linux drivers/iommu/generic_pt/fmt/vtdss.h writes them).
- * There is no present bit: an entry is present when R or W is set. Reserved bits are those QEMU's emulation checks
- * (hw/i386/intel_iommu_internal.h, VTD_SPTE_*_RSVD_MASK). Not modelled: execute permission (SSEE), memory types.
+ * There is no present bit: an entry is present when R or W (or X where it counts) is set. Reserved bits are those QEMU's emulation checks
+ * (hw/i386/intel_iommu_internal.h, VTD_SPTE_*_RSVD_MASK). Not modelled: memory types.
  */
-import type { EntryRule, FormatDescription } from '../description.js';
+import { type EntryRule, type FormatDescription, type Grant, UNRESTRICTED } from '../description.js';
 import { Permission } from '../format.js';
 
 export interface VtdSecondStageOptions {
@@ -18,17 +18,27 @@ export interface VtdSecondStageOptions {
   readonly snoopControl: boolean;
   /** PASID entry SSADE (ECAP.SLADS): hardware sets A in every entry it uses and D in the leaf of a write. */
   readonly accessedDirty: boolean;
+  /** PASID entry SSEE: X permits execution. When off, the bit is ignored and every page is executable. */
+  readonly executeEnable?: boolean;
 }
 
 /** Linux sets R and W in every table entry and restricts at the leaf only; it presets neither A nor D. */
 export function vtdSecondStage(options: VtdSecondStageOptions): FormatDescription {
-  const { largestPageLg2, scalable, snoopControl, accessedDirty } = options;
+  const { largestPageLg2, scalable, snoopControl, accessedDirty, executeEnable = false } = options;
+  const execute: Grant = executeEnable ? { X: 1 } : 'always';
+  const executable = executeEnable ? { X: 1 } : {};
   const common = {
-    grants: { read: { R: 1 }, write: { W: 1 }, execute: 'always', user: 'always' },
+    grants: {
+      ...UNRESTRICTED,
+      read: { R: 1 },
+      write: { W: 1 },
+      execute,
+      supervisorExecute: execute,
+    },
     preset: {},
     presetIfWritable: {},
     setWhenUsed: accessedDirty ? { A: 1 } : {},
-    setWhenWritten: {},
+    dirty: {},
   } as const;
   const leaf = (
     level: number,
@@ -40,7 +50,7 @@ export function vtdSecondStage(options: VtdSecondStageOptions): FormatDescriptio
     levels: [level, level],
     when,
     reserved: [...low, [62, 62], ...(scalable || snoopControl ? [] : [[11, 11] as const])],
-    setWhenWritten: accessedDirty ? { D: 1 } : {},
+    dirty: accessedDirty ? { D: 1 } : {},
   });
   const table = (low: number, high: number): EntryRule => ({
     ...common,
@@ -48,7 +58,7 @@ export function vtdSecondStage(options: VtdSecondStageOptions): FormatDescriptio
     levels: [low, high],
     when: {},
     reserved: [[7, 7], [62, 62], ...(scalable ? [] : [[11, 11] as const])],
-    preset: { R: 1, W: 1 },
+    preset: { R: 1, W: 1, ...executable },
   });
   return {
     name: 'VT-d second stage',
@@ -60,11 +70,17 @@ export function vtdSecondStage(options: VtdSecondStageOptions): FormatDescriptio
     inputLimitLg2: options.guestAddressWidth,
     signExtended: false,
     hostAddressWidth: options.hostAddressWidth,
-    fields: { R: [0, 0], W: [1, 1], PS: [7, 7], A: [8, 8], D: [9, 9], SNP: [11, 11], ADDRESS: [51, 12] },
+    fields: { R: [0, 0], W: [1, 1], X: [2, 2], PS: [7, 7], A: [8, 8], D: [9, 9], SNP: [11, 11], ADDRESS: [51, 12] },
     address: { field: 'ADDRESS', lowestBit: 12 },
     earlyPermissions: Permission.All,
     rules: [
-      { ...common, kind: 'absent', levels: [1, 5], when: { R: 0, W: 0 }, reserved: [] },
+      {
+        ...common,
+        kind: 'absent',
+        levels: [1, 5],
+        when: { R: 0, W: 0, ...(executeEnable ? { X: 0 } : {}) },
+        reserved: [],
+      },
       leaf(1, {}, []),
       ...(largestPageLg2 >= 21 ? [leaf(2, { PS: 1 }, [[20, 12]])] : []),
       ...(largestPageLg2 >= 30 ? [leaf(3, { PS: 1 }, [[29, 12]])] : []),

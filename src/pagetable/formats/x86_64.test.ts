@@ -24,7 +24,7 @@ function steps(format: typeof plain, access: number, words: readonly bigint[], i
   walk.inputHi = Number(BigInt.asIntN(32, iova >> 32n));
   walk.inputLo = Number(BigInt.asIntN(32, iova));
   walk.access = access;
-  let step = startWalk(format, walk, 1, 0, height);
+  let step = startWalk(format, walk, 1, 0, height, format.inputWidth(height));
   for (const entry of words) {
     if (step !== Step.Read) break;
     step = stepWalk(format, walk, Number(BigInt.asIntN(32, entry >> 32n)), Number(BigInt.asIntN(32, entry)));
@@ -72,7 +72,7 @@ describe('x86-64 first stage, words', () => {
     expect([write.update, write.updateWordLo, write.updateHi, write.updateLo]).toEqual([1, 0x6067, 1, 0x3000]);
     const walk = new Walk();
     walk.access = USER_READ;
-    startWalk(plain, walk, 1, 0, 4);
+    startWalk(plain, walk, 1, 0, 4, 48);
     expect(stepWalk(plain, walk, 1, 0x1007)).toBe(Step.Read);
     expect([walk.update, walk.updateHi, walk.updateLo, walk.updateWordHi, walk.updateWordLo]).toEqual([
       1, 1, 0, 1, 0x1027,
@@ -123,7 +123,7 @@ describe('x86-64 first stage, faults', () => {
     const upper = 0xffff_8000_0000_0000n;
     const walk = new Walk();
     walk.inputHi = Number(BigInt.asIntN(32, upper >> 32n));
-    expect(startWalk(plain, walk, 1, 0, 4)).toBe(Step.Read);
+    expect(startWalk(plain, walk, 1, 0, 4, 48)).toBe(Step.Read);
     expect([walk.entryHi, walk.entryLo]).toEqual([1, 256 * 8]);
     for (const iova of [0x8000_0000_0000n, upper - 1n, 1n << 63n, 0x7fff_ffff_ffff_f000n]) {
       expect(steps(plain, 0, [], iova).fault).toBe(Fault.NonCanonical);

@@ -1,9 +1,10 @@
 /**
- * x86-64 paging entries as the first stage of VT-d uses them (VT-d specification 3.6 and 9.7; Intel SDM volume 3, 4.5;
- * Linux drivers/iommu/generic_pt/fmt/x86_64.h writes them). Reserved bits are those QEMU's emulation checks (VTD_FPTE_*).
- * Not modelled: memory types, the global bit, the extended-accessed bit (EAFE), supervisor write protection off (WPE = 0).
+ * x86-64 paging entries as the first stage of VT-d uses them (VT-d specification 3.6 and 9.7; Intel SDM volume 3, 4.5) and as AMD-Vi
+ * guest tables (AMD IOMMU specification 2.2.6, APM volume 2, 5.3). Linux drivers/iommu/generic_pt/fmt/x86_64.h writes both.
+ * Reserved bits are those QEMU's VT-d emulation checks (VTD_FPTE_*). Not modelled: memory types, the extended-accessed bit (EAFE),
+ * supervisor write protection off (WPE = 0), SMEP.
  */
-import type { EntryRule, FormatDescription } from '../description.js';
+import { type EntryRule, type FormatDescription, type Grant, UNRESTRICTED } from '../description.js';
 import { Permission } from '../format.js';
 
 export interface X86FirstStageOptions {
@@ -20,17 +21,19 @@ export interface X86FirstStageOptions {
  */
 export function x86FirstStage(options: X86FirstStageOptions): FormatDescription {
   const { largestPageLg2, executeDisable } = options;
+  const execute: Grant = executeDisable ? { XD: 0 } : 'always';
   const common = {
     grants: {
-      read: 'always',
+      ...UNRESTRICTED,
       write: { RW: 1 },
-      execute: executeDisable ? { XD: 0 } : 'always',
+      execute,
       user: { US: 1 },
+      supervisorExecute: execute,
     },
     preset: {},
     presetIfWritable: {},
     setWhenUsed: { A: 1 },
-    setWhenWritten: {},
+    dirty: {},
   } as const;
   const noExecuteDisable = executeDisable ? [] : [[63, 63] as const];
   const leaf = (
@@ -45,7 +48,7 @@ export function x86FirstStage(options: X86FirstStageOptions): FormatDescription 
     reserved: [...low, ...noExecuteDisable],
     preset: { P: 1, A: 1 },
     presetIfWritable: { D: 1 },
-    setWhenWritten: { D: 1 },
+    dirty: { D: 1 },
   });
   const table = (low: number, high: number, reserved: readonly [number, number][]): EntryRule => ({
     ...common,
@@ -72,11 +75,13 @@ export function x86FirstStage(options: X86FirstStageOptions): FormatDescription 
       A: [5, 5],
       D: [6, 6],
       PS: [7, 7],
+      G: [8, 8],
       XD: [63, 63],
       ADDRESS: [51, 12],
     },
     address: { field: 'ADDRESS', lowestBit: 12 },
     earlyPermissions: Permission.All,
+    global: { field: 'G', value: 1 },
     rules: [
       { ...common, kind: 'absent', levels: [1, 5], when: { P: 0 }, reserved: [] },
       leaf(1, {}, []),
@@ -84,5 +89,23 @@ export function x86FirstStage(options: X86FirstStageOptions): FormatDescription 
       ...(largestPageLg2 >= 30 ? [leaf(3, { PS: 1 }, [[29, 13]])] : []),
       table(2, 5, [[7, 7]]),
     ],
+  };
+}
+
+export interface AmdGuestOptions {
+  /** EFR2 or CPUID physical address bits. */
+  readonly hostAddressWidth: number;
+  /** Off for the table of PASID 0 that serves requests without PASID (DTE.GIOV): its addresses are not sign-extended. */
+  readonly signExtended: boolean;
+}
+
+/** AMD-Vi guest (version 2) tables: x86-64 long mode with NX and 1 GiB pages, 4 or 5 levels by DTE.GuestPagingMode. */
+export function amdGuest(options: AmdGuestOptions): FormatDescription {
+  const { hostAddressWidth, signExtended } = options;
+  return {
+    ...x86FirstStage({ hostAddressWidth, largestPageLg2: 30, executeDisable: true }),
+    name: 'AMD-Vi guest table',
+    source: 'AMD IOMMU specification, section 2.2.6; APM volume 2, section 5.3',
+    signExtended,
   };
 }

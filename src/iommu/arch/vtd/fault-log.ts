@@ -4,6 +4,7 @@
  * clears records is not modelled (deviation 4): after NFR faults the log stays full, and what tells are the counts.
  */
 import { Access } from '../../../protocol/access.js';
+import { FaultCounters } from '../../fault-counters.js';
 import { AddressType, encodeFaultRecord, type FaultReason, faultRecorded, RequestType } from './format.js';
 
 export class FaultLog {
@@ -12,10 +13,7 @@ export class FaultLog {
   /** Fault recording register that the next fault goes to. */
   private next = 0;
   overflow = false;
-  /** Faults since the window began, by reason; and those that were not recorded. */
-  readonly byReason: Int32Array = new Int32Array(256);
-  total = 0;
-  lost = 0;
+  readonly counters = new FaultCounters();
   private readonly scratch = new Int32Array(4);
 
   /** `capacity`: fault recording registers (CAP.NFR + 1). */
@@ -24,23 +22,16 @@ export class FaultLog {
   }
 
   record(reason: FaultReason, source: number, pasid: number, hi: number, lo: number, access: Access): void {
-    this.total++;
-    this.byReason[reason]!++;
+    this.counters.count(reason);
     const at = 4 * this.next;
     if (faultRecorded(this.records[at + 3]!)) {
       this.overflow = true;
-      this.lost++;
+      this.counters.lost++;
       return;
     }
     const request = access === Access.Write ? RequestType.Write : RequestType.Read;
     encodeFaultRecord(this.scratch, reason, source, pasid, hi, lo, request, AddressType.Untranslated);
     this.records.set(this.scratch, at);
     this.next = (this.next + 1) % this.capacity;
-  }
-
-  resetCounters(): void {
-    this.total = 0;
-    this.lost = 0;
-    this.byReason.fill(0);
   }
 }

@@ -947,6 +947,8 @@ export function faultReason(stage: Stage, fault: Fault, access: number, atRoot: 
       if (legacy) return atRoot ? FaultReason.ContextInvalid : FaultReason.PagingEntryAccess;
       if (first) return atRoot ? FaultReason.FirstStageRoot : FaultReason.FirstStageAccess;
       return atRoot ? FaultReason.SecondStageRoot : FaultReason.SecondStageAccess;
+    default:
+      throw new RangeError(`no walk of VT-d tables ends in fault ${fault}`);
   }
 }
 

@@ -2,21 +2,24 @@
 import { describe, expect, it } from 'vitest';
 import { AddressSpace, Stage } from '../../address-space.js';
 import type { InvalidationSpec } from '../../spec.js';
+import { containsPage, type PageRange } from '../../sweep.js';
+import { fillLeaf, fillTable } from '../../testing/fill.js';
 import { unitSpec } from '../../testing/spec.js';
 import { Translations } from '../../translations.js';
 import {
-  containsPage,
   invalidateDomain,
   invalidateGlobal,
   invalidatePages,
   invalidatePasid,
   invalidatePasidPages,
-  type PageRange,
 } from './invalidation.js';
+import { FormatIndex, formatsOf } from './tables.js';
 
-const KIB4 = 0;
-const MIB2 = 1;
-const GIB = 2;
+const KIB4 = 12;
+const MIB2 = 21;
+const GIB = 30;
+const SIZES = [KIB4, MIB2, GIB];
+const FORMAT = formatsOf(unitSpec())[FormatIndex.Second];
 const BASE = 0x7_4000_0000;
 
 interface Entry {
@@ -25,7 +28,7 @@ interface Entry {
   readonly did: number;
   readonly pasid: number;
   readonly address: number;
-  /** IOTLB entry of a size class, or paging-structure entry of a level. */
+  /** IOTLB entry of 2^size bytes, or paging-structure entry of a level. */
   readonly size?: number;
   readonly level?: number;
 }
@@ -63,11 +66,10 @@ const ENTRIES: Entry[] = kinds.flatMap(([kind, stage, did, pasid]) =>
 );
 
 function full(): Translations {
-  const t = new Translations(unitSpec(), 1, 'test');
+  const t = new Translations(unitSpec(), SIZES, 1, 'test');
   for (const e of ENTRIES) {
-    const [hi, lo] = split(e.address);
-    if (e.size !== undefined) t.fill(spaceOf(e), hi, lo, e.size, 1, 0, 3);
-    else t.fillStructure(spaceOf(e), hi, lo, e.level!, 1, 0, 3);
+    if (e.size !== undefined) fillLeaf(t, spaceOf(e), split(e.address), e.size);
+    else fillTable(t, spaceOf(e), FORMAT, split(e.address), e.level!);
   }
   return t;
 }
@@ -77,8 +79,8 @@ function gone(t: Translations): string[] {
   return ENTRIES.filter((e) => {
     const [hi, lo] = split(e.address);
     if (e.size !== undefined) return !t.lookup(spaceOf(e), hi, lo, 1);
-    const one = new Translations(unitSpec(), 1, 'probe');
-    one.fillStructure(spaceOf(e), hi, lo, e.level!, 1, 0, 3);
+    const one = new Translations(unitSpec(), SIZES, 1, 'probe');
+    fillTable(one, spaceOf(e), FORMAT, [hi, lo], e.level!);
     const [mine, key] = [t.structure[e.level! - 2]!, one.structure[e.level! - 2]!];
     const at = key.valid.indexOf(1);
     return mine.find(key.k0[at]!, key.k1[at]!, key.k2[at]!) < 0;
@@ -190,10 +192,10 @@ describe('what a PASID-based IOTLB invalidation removes', () => {
 
 describe('ranges', () => {
   it('reach the upper half of a first-stage address space', () => {
-    const t = new Translations(unitSpec(), 1, 'test');
+    const t = new Translations(unitSpec(), SIZES, 1, 'test');
     const space = spaceOf({ name: '', stage: Stage.First, did: 5, pasid: 1, address: 0 });
     const [hi, lo] = [0xffff8123 | 0, 0x4567_8000];
-    t.fill(space, hi, lo, KIB4, 1, 0, 3);
+    fillLeaf(t, space, [hi, lo], KIB4);
     invalidatePasidPages(t, 5, 1, { hi: 0x0fff8123, lo, addressMask: 0 }, true, rules());
     expect(t.iotlb.occupancy).toBe(1);
     invalidatePasidPages(t, 5, 1, { hi, lo, addressMask: 0 }, true, rules());

@@ -340,9 +340,9 @@ describe('fault log', () => {
   it('keeps the first faults, counts the rest as lost and sets the overflow bit', () => {
     const { rig } = legacy({ unit: { faults: { records: 2 } } });
     for (let page = 1; page <= 2; page++) rig.translate({ address: IOVA + 4096 * page });
-    expect([rig.faults.overflow, rig.faults.lost]).toEqual([false, 0]);
+    expect([rig.faults.overflow, rig.faults.counters.lost]).toEqual([false, 0]);
     rig.translate({ address: IOVA + 4096 * 3, write: true });
-    expect([rig.faults.overflow, rig.faults.total, rig.faults.lost]).toEqual([true, 3, 1]);
+    expect([rig.faults.overflow, rig.faults.counters.total, rig.faults.counters.lost]).toEqual([true, 3, 1]);
     expect([0, 1].map((i) => recordOf(rig, i)!.page)).toEqual([1, 2].map((p) => IOVA / 4096 + p));
     expect(countsOf(rig)).toEqual({ [FaultReason.ReadDenied]: 2, [FaultReason.WriteDenied]: 1 });
   });

@@ -3,6 +3,11 @@
  * SRTP is followed by explicit invalidations of the caches by software, as CAP.ESRTPS = 0 demands.
  */
 import type { Event } from '../../../kernel/event.js';
+import type { StoreWatch } from '../../../protocol/watch.js';
+import type { Hardware } from '../../architecture.js';
+import type { CommandCounters } from '../../command-counters.js';
+import type { CommandQueue } from '../../command-queue.js';
+import type { FaultCounters } from '../../fault-counters.js';
 import type { Directory } from './directory.js';
 import type { FaultLog } from './fault-log.js';
 import {
@@ -16,22 +21,32 @@ import {
   TableMode,
   tableMode,
 } from './format.js';
-import type { InvalidationQueue } from './invalidation-queue.js';
 import type { Registers } from './registers.js';
 
-export class Vtd {
+export class Vtd implements Hardware {
+  readonly faults: FaultCounters;
   private pendingRootHi = 0;
   private pendingRootLo = 0;
 
   constructor(
     readonly registers: Registers,
     readonly directory: Directory,
-    readonly queue: InvalidationQueue,
-    readonly faults: FaultLog,
+    readonly queue: CommandQueue,
+    readonly commands: CommandCounters,
+    readonly log: FaultLog,
     private readonly recycle: (event: Event) => void,
-  ) {}
+  ) {
+    this.faults = log.counters;
+  }
 
-  /** Op.MmioWrite. */
+  connect(watch: StoreWatch): void {
+    this.queue.connect(watch);
+  }
+
+  step(): void {
+    this.queue.step();
+  }
+
   registerWrite(event: Event): void {
     this.write(event.addressLo, event.outHi, event.outLo);
     this.recycle(event);
@@ -39,7 +54,7 @@ export class Vtd {
 
   /** A write of `hi:lo` to the register at `offset`; registers that are not modelled ignore it. */
   write(offset: number, hi: number, lo: number): void {
-    const r = this.registers;
+    const { ring } = this.queue;
     switch (offset as Register) {
       case Register.RootTableAddress:
         this.pendingRootHi = hi;
@@ -48,19 +63,18 @@ export class Vtd {
       case Register.GlobalCommand:
         this.globalCommand(lo);
         break;
-      case Register.InvalidationQueueAddress: {
-        r.queueHi = hi;
-        r.queueLo = pointerLo(lo);
-        r.wide = queueIsWide(lo);
-        let lg2 = 0;
-        while (descriptorBytes(lo) * 2 ** lg2 < queueBytes(lo)) lg2++;
-        r.queueLg2 = lg2;
-        r.head = 0;
+      case Register.InvalidationQueueAddress:
+        this.registers.wide = queueIsWide(lo);
+        ring.hi = hi;
+        ring.lo = pointerLo(lo);
+        ring.bytesLg2 = this.registers.wide ? 5 : 4;
+        ring.entriesLg2 = 0;
+        while (descriptorBytes(lo) * 2 ** ring.entriesLg2 < queueBytes(lo)) ring.entriesLg2++;
+        ring.head = 0;
         break;
-      }
       case Register.InvalidationQueueTail:
-        r.tail = queueOffset(lo) / (r.wide ? 32 : 16);
-        if (r.queuedInvalidation) this.queue.doorbell();
+        ring.tail = queueOffset(lo) >>> ring.bytesLg2;
+        this.queue.doorbell();
         break;
       default:
         break;
@@ -74,8 +88,8 @@ export class Vtd {
       r.rootLo = pointerLo(this.pendingRootLo);
       r.scalable = tableMode(this.pendingRootLo) === TableMode.Scalable;
     }
-    r.translation = (command & GlobalBit.TranslationEnable) !== 0;
-    r.queuedInvalidation = (command & GlobalBit.QueuedInvalidationEnable) !== 0;
-    if (r.queuedInvalidation) this.queue.doorbell();
+    this.directory.contexts.bypass = (command & GlobalBit.TranslationEnable) === 0;
+    this.queue.ring.enabled = (command & GlobalBit.QueuedInvalidationEnable) !== 0;
+    this.queue.doorbell();
   }
 }

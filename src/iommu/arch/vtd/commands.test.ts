@@ -3,7 +3,6 @@ import { Access } from '../../../protocol/access.js';
 import { REQUESTERS, Rig } from '../../testing/rig.js';
 import { NO_WALK_CACHES, READ_PS, type UnitChanges } from '../../testing/spec.js';
 import {
-  DescriptorType,
   encodeContextInvalidation,
   encodeIotlbInvalidation,
   encodePasidCacheInvalidation,
@@ -72,10 +71,10 @@ const TIMES = {
 describe('descriptors', () => {
   it('execute in order, each in its own time after one fetch a line, and the status write is seen at its time', () => {
     const { rig } = machine({ invalidation: TIMES });
-    const executed = rig.queue.executed;
+    const { commands } = rig.vtd;
     const seen: number[][] = [];
     const look = (at: number): void =>
-      rig.after(at, () => seen.push([at, executed[DescriptorType.ContextCache]!, executed[DescriptorType.Iotlb]!]));
+      rig.after(at, () => seen.push([at, commands.context, commands.iotlbPage + commands.iotlbDomain]));
     const fetched = 7000 + READ_PS;
     const done = [fetched + 1000, fetched + 11_000, fetched + 31_000];
     for (const at of done) {
@@ -96,7 +95,7 @@ describe('descriptors', () => {
     ]);
     expect(rig.stored).toEqual([{ address: rig.status + 12, at: written }]);
     expect([rig.statusWord(3), rig.statusWord(2)]).toEqual([77, 0]);
-    expect(rig.queue.busyPs(rig.now)).toBe(written);
+    expect(rig.vtd.commands.busyPs(rig.now)).toBe(written);
   });
 
   it('of a wide queue come two a line', () => {
@@ -130,8 +129,8 @@ describe('descriptors', () => {
       expect(rig.stored.length).toBe(before + 1);
       rounds += batch + 1;
     }
-    expect(rig.queue.executed[DescriptorType.Iotlb]! + rig.stored.length).toBe(rounds);
-    expect([rig.registers.head, rig.registers.queueError]).toEqual([rig.registers.tail, false]);
+    expect(rig.vtd.commands.iotlbPage + rig.stored.length).toBe(rounds);
+    expect([rig.ringState.head, rig.ringState.stopped]).toEqual([rig.ringState.tail, false]);
   });
 
   it('that are malformed stop the queue at themselves', () => {
@@ -153,9 +152,9 @@ describe('descriptors', () => {
       rig.run();
       rig.submit(rig.wait());
       rig.run();
-      expect([name, rig.registers.queueError, rig.registers.head]).toEqual([name, true, 1]);
+      expect([name, rig.ringState.stopped, rig.ringState.head]).toEqual([name, true, 1]);
       expect(rig.stored).toEqual([]);
-      expect(rig.queue.busyPs(rig.now + 1e9)).toBe(7000 + READ_PS + 10_000);
+      expect(rig.vtd.commands.busyPs(rig.now + 1e9)).toBe(7000 + READ_PS + 10_000);
     }
   });
 
@@ -178,7 +177,7 @@ describe('context and PASID caches', () => {
     for (let device = 0; device < REQUESTERS.length; device++) rig.translate({ address: IOVA, device });
     rig.submit(command);
     rig.run();
-    return [...REQUESTERS].filter((requester) => rig.directory.contextCache.find(requester, 0, 0) >= 0);
+    return [...REQUESTERS].filter((requester) => rig.directory.contexts.device.find(requester, 0, 0) >= 0);
   }
   const everyone = [...REQUESTERS];
   const but = (...ids: number[]): number[] => everyone.filter((id) => !ids.includes(id));
@@ -217,7 +216,7 @@ describe('context and PASID caches', () => {
       rig.submit(command);
       rig.run();
       return pairs
-        .filter(([device, pasid]) => rig.directory.pasidCache.find(pasid, REQUESTERS[device]!, 0) >= 0)
+        .filter(([device, pasid]) => rig.directory.contexts.process.find(pasid, REQUESTERS[device]!, 0) >= 0)
         .map(([device, pasid]) => [device, pasid]);
     };
     expect(cached(pasidCache(PasidCacheGranularity.Global, 0))).toEqual([]);
@@ -284,7 +283,7 @@ describe('draining', () => {
     rig.submit((w) => encodePasidIotlbInvalidation(w, 0, Granularity.Domain, 5, 1, 0, 0, 0, false), rig.wait());
     rig.run();
     expect(rig.stored[0]!.at - start).toBe(SERVICE + WRITE_PS);
-    expect([rig.queue.drains, rig.queue.drainPs()]).toEqual([1, SERVICE - READ_PS]);
+    expect([rig.vtd.commands.drains, rig.vtd.commands.drainPs()]).toEqual([1, SERVICE - READ_PS]);
   });
 });
 

@@ -1,0 +1,33 @@
+/** Builds a VT-d unit from its parts. */
+import type { Event } from '../../../kernel/event.js';
+import { CommandCounters } from '../../command-counters.js';
+import { CommandQueue } from '../../command-queue.js';
+import type { IommuSpec } from '../../spec.js';
+import type { Surroundings } from '../../surroundings.js';
+import { IommuUnit } from '../../unit.js';
+import { Commands } from './commands.js';
+import { Directory } from './directory.js';
+import { FaultLog } from './fault-log.js';
+import { Registers } from './registers.js';
+import { formatsOf } from './tables.js';
+import { Vtd } from './vtd.js';
+
+export function buildVtd(
+  name: string,
+  index: number,
+  spec: IommuSpec,
+  s: Surroundings,
+): { unit: IommuUnit; hardware: Vtd } {
+  const { kernel, memory, physical } = s;
+  const socket = memory.indexOf(spec.socket);
+  const registers = new Registers();
+  const log = new FaultLog(spec.faults.records);
+  const directory = new Directory(spec, s.seed, name, physical, registers, log, formatsOf(spec));
+  const unit = new IommuUnit(index, name, spec, s, directory);
+  const counters = new CommandCounters();
+  const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters);
+  const { start } = spec.invalidation;
+  const queue = new CommandQueue(kernel, unit, start, memory, physical, socket, commands, counters);
+  const recycle = (event: Event): void => s.recycle(event);
+  return { unit, hardware: new Vtd(registers, directory, queue, counters, log, recycle) };
+}

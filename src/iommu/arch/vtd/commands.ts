@@ -1,0 +1,120 @@
+/**
+ * What the descriptors of queued invalidation do (VT-d specification 6.5.2): caches they empty, time they take, the status word of a
+ * wait descriptor. Not modelled: completion by interrupt, device-TLB invalidations (there is no ATS yet: they complete at once).
+ */
+import type { PhysicalMemory } from '../../../memory/physical.js';
+import type { CommandCounters } from '../../command-counters.js';
+import { After, type CommandSet } from '../../command-queue.js';
+import type { InvalidationSpec } from '../../spec.js';
+import type { PageRange } from '../../sweep.js';
+import type { IommuUnit } from '../../unit.js';
+import type { Directory } from './directory.js';
+import { decodeDescriptor, Descriptor, DescriptorType, Granularity, WaitFlag } from './format.js';
+import {
+  invalidateDomain,
+  invalidateGlobal,
+  invalidatePages,
+  invalidatePasid,
+  invalidatePasidPages,
+} from './invalidation.js';
+import type { Registers } from './registers.js';
+
+export class Commands implements CommandSet {
+  private readonly descriptor = new Descriptor();
+  readonly statusBytes = 4;
+
+  constructor(
+    private readonly unit: IommuUnit,
+    private readonly spec: InvalidationSpec,
+    private readonly registers: Registers,
+    private readonly directory: Directory,
+    private readonly physical: PhysicalMemory,
+    private readonly counters: CommandCounters,
+  ) {}
+
+  get statusHi(): number {
+    return this.descriptor.addressHi;
+  }
+
+  get statusLo(): number {
+    return this.descriptor.addressLo;
+  }
+
+  decode(words: Int32Array): number {
+    const { spec, descriptor: d } = this;
+    if (!decodeDescriptor(words, this.registers.wide, spec.maxAddressMask, d)) return -1;
+    switch (d.type) {
+      case DescriptorType.ContextCache:
+        return spec.context;
+      case DescriptorType.PasidCache:
+        return spec.pasid;
+      case DescriptorType.Iotlb:
+        if (d.granularity === Granularity.Global) return spec.iotlbGlobal;
+        return d.granularity === Granularity.Domain ? spec.iotlbDomain : spec.iotlbPage;
+      case DescriptorType.PasidIotlb:
+        return d.granularity === Granularity.Domain ? spec.iotlbDomain : spec.iotlbPage;
+      case DescriptorType.Wait:
+        return spec.wait;
+      default:
+        return 0;
+    }
+  }
+
+  execute(): After {
+    const { descriptor: d, counters } = this;
+    switch (d.type) {
+      case DescriptorType.ContextCache:
+        counters.context++;
+        this.directory.invalidateContext(d.granularity, d.domain, d.source, d.functionMask);
+        this.unit.walkers.overtake(-1, null);
+        break;
+      case DescriptorType.PasidCache:
+        counters.pasid++;
+        this.directory.invalidatePasid(d.granularity, d.domain, d.pasid);
+        this.unit.walkers.overtake(-1, null);
+        break;
+      case DescriptorType.Iotlb:
+      case DescriptorType.PasidIotlb:
+        return this.iotlb(d);
+      case DescriptorType.Wait:
+        counters.wait++;
+        if ((d.flags & WaitFlag.StatusWrite) !== 0) return After.Store;
+        break;
+      default:
+        break;
+    }
+    return After.Next;
+  }
+
+  private iotlb(d: Descriptor): After {
+    const { counters, spec } = this;
+    const t = this.unit.translations;
+    const range: PageRange = { hi: d.addressHi, lo: d.addressLo, addressMask: d.addressMask };
+    const hint = d.hint === 1;
+    if (d.granularity === Granularity.Global) counters.iotlbGlobal++;
+    else if (d.granularity === Granularity.Domain) counters.iotlbDomain++;
+    else counters.iotlbPage++;
+    if (d.type === DescriptorType.PasidIotlb) {
+      if (d.granularity === Granularity.Domain) invalidatePasid(t, d.domain, d.pasid);
+      else invalidatePasidPages(t, d.domain, d.pasid, range, hint, spec);
+    } else if (d.granularity === Granularity.Global) invalidateGlobal(t);
+    else if (d.granularity === Granularity.Domain) invalidateDomain(t, d.domain);
+    else invalidatePages(t, d.domain, range, hint, spec);
+    const pages = d.granularity === Granularity.Selective && hint && spec.hintHonoured;
+    this.unit.walkers.overtake(d.granularity === Granularity.Global ? -1 : d.domain, pages ? range : null);
+    // PASID-based commands have no drain bits: hardware that has them always drains.
+    const drain = d.type === DescriptorType.PasidIotlb || d.drainReads === 1 || d.drainWrites === 1;
+    return drain && spec.drain ? After.Drain : After.Next;
+  }
+
+  store(): void {
+    const { addressHi, addressLo, statusData } = this.descriptor;
+    const { physical } = this;
+    const aligned = addressLo & ~7;
+    physical.read(addressHi, aligned);
+    if ((addressLo & 4) === 0) physical.write(addressHi, aligned, physical.wordHi, statusData);
+    else physical.write(addressHi, aligned, statusData, physical.wordLo);
+  }
+
+  completed(): void {}
+}

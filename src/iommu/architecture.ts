@@ -1,0 +1,57 @@
+/**
+ * What differs between architectures as the unit sees it: how an address space is found in memory, what a request needs, which code a
+ * fault gets, and what the unit's registers and command queue do. One object of each per unit; none of it is called for a
+ * request that hits, nor once per table level.
+ */
+import type { Event } from '../kernel/event.js';
+import type { Format } from '../pagetable/format.js';
+import type { StoreWatch } from '../protocol/watch.js';
+import type { CommandCounters } from './command-counters.js';
+import type { ContextCaches } from './contexts.js';
+import type { FaultCounters } from './fault-counters.js';
+import type { Miss } from './miss.js';
+
+/** How the search for an address space goes on. */
+export const enum Found {
+  /** The entry of `bytes` at readHi:readLo of the miss is to be read next (a guest-physical address if `guest` is 1). */
+  Read,
+  /** The miss has its space. */
+  Located,
+  /** The request cannot be translated: `fault` of the miss says why. */
+  Refused,
+}
+
+export interface Architecture {
+  readonly contexts: ContextCaches;
+  /** What `format` of an address space indexes. May grow while directory entries are read. */
+  readonly formats: readonly Format[];
+  /** Leaf sizes that the IOTLB can hold, log2 of bytes, ascending; a leaf between two of them is held as the smaller. */
+  readonly pageSizes: readonly number[];
+
+  /** Begins the search in memory; device contexts that are cached need not be read again. */
+  start(m: Miss): Found;
+  /** Consumes the entry at readHi:readLo, which memory has served. */
+  step(m: Miss): Found;
+  /** The space is known: last word before its tables are walked. Returns a fault code or 0; may change the space and walk input of the miss. */
+  admit(m: Miss): number;
+  /** Permission bits that a request needs; asked for requests that are not plain reads or writes without privilege. */
+  required(flags: number): number;
+  /** Fault code of a walk that ended without a translation: m.two.fault, and for single-stage spaces m.walk.fault. */
+  translationFault(m: Miss): number;
+  /** Fault code when a directory entry lies outside memory. */
+  accessFault(m: Miss): number;
+  /** A request was refused: counts and records the fault. The miss still holds what led to it. */
+  refused(tlp: Event, requester: number, m: Miss): void;
+}
+
+/** A unit as software sees it: registers and command queue. */
+export interface Hardware {
+  readonly commands: CommandCounters;
+  readonly faults: FaultCounters;
+  /** Op.MmioWrite. The event goes back to its owner. */
+  registerWrite(event: Event): void;
+  /** Op.InvalidationStep. */
+  step(): void;
+  /** Who polls for words that the unit writes. */
+  connect(watch: StoreWatch): void;
+}

@@ -1,0 +1,227 @@
+/**
+ * Hardware side of a command queue in memory (VT-d queued invalidation, AMD command buffer, SMMUv3 and RISC-V command queues): fetches
+ * commands from a ring, a cache line at a time, executes them in order, each with its own time, waits for requests that still use
+ * old translations where a command asks for it, and performs the store of a completion command. What a command means is the
+ * architecture's `CommandSet`. A malformed command stops the queue until software repairs it.
+ */
+import { Event } from '../kernel/event.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { PhysicalMemory } from '../memory/physical.js';
+import type { MemorySystem } from '../memory/system.js';
+import { Op } from '../protocol/op.js';
+import type { StoreWatch } from '../protocol/watch.js';
+import type { CommandCounters } from './command-counters.js';
+import type { IommuUnit } from './unit.js';
+
+/** Where the ring is and how far it has got; registers change it. */
+export class Ring {
+  hi = 0;
+  lo = 0;
+  /** log2 of the number of commands, and of the bytes of each. */
+  entriesLg2 = 0;
+  bytesLg2 = 4;
+  /** Next command to execute and first free slot, in commands. */
+  head = 0;
+  tail = 0;
+  enabled = false;
+  /** Stopped by an error. */
+  stopped = false;
+}
+
+/** What has to happen after a command has taken effect. */
+export const enum After {
+  Next,
+  /** Wait until requests translated before have been served. */
+  Drain,
+  /** Store `statusBytes` at `statusHi:statusLo`, then go on. */
+  Store,
+  /** Stop: the command is not legal. */
+  Stop,
+}
+
+export interface CommandSet {
+  /** Address and length of the store that completes a command (After.Store). */
+  readonly statusHi: number;
+  readonly statusLo: number;
+  readonly statusBytes: number;
+  /** Decodes the command in `words`; returns its execution time in ps, or -1 if it is malformed. */
+  decode(words: Int32Array): number;
+  /** The command decoded last takes effect. */
+  execute(): After;
+  /** Memory has taken the store: writes the status words. */
+  store(): void;
+  /** The command at the head is complete; called before the head moves. */
+  completed(): void;
+}
+
+const enum State {
+  Idle,
+  /** The doorbell has been heard. */
+  Start,
+  Fetch,
+  Execute,
+  Drain,
+  Store,
+}
+
+const LINE = 64;
+
+export class CommandQueue {
+  readonly ring = new Ring();
+  private state: State = State.Idle;
+  private readonly event = new Event();
+  private readonly line = new Int32Array(LINE / 4);
+  /** Commands of the ring that `line` holds: [bufferFirst, bufferEnd). */
+  private bufferFirst = 0;
+  private bufferEnd = 0;
+  private readonly words = new Int32Array(LINE / 4);
+  private watch: StoreWatch | null = null;
+
+  /** `startPs`: from the doorbell reaching the unit to the first fetch. */
+  constructor(
+    private readonly kernel: Kernel,
+    private readonly unit: IommuUnit,
+    private readonly startPs: number,
+    private readonly memory: MemorySystem,
+    private readonly physical: PhysicalMemory,
+    private readonly socket: number,
+    private readonly commands: CommandSet,
+    private readonly counters: CommandCounters,
+  ) {
+    this.event.unit = unit.index;
+    unit.onDrained = () => this.drained();
+  }
+
+  /** Who polls for status words. */
+  connect(watch: StoreWatch): void {
+    this.watch = watch;
+  }
+
+  /** The tail has moved, or the queue has been enabled. */
+  doorbell(): void {
+    const { ring } = this;
+    if (this.state !== State.Idle || !ring.enabled || ring.stopped || ring.head === ring.tail) return;
+    this.counters.busy(this.kernel.clock[0]!);
+    this.state = State.Start;
+    this.kernel.after(this.startPs, this.event, Op.InvalidationStep);
+  }
+
+  /** Op.InvalidationStep. */
+  step(): void {
+    switch (this.state) {
+      case State.Start:
+        this.fetch();
+        break;
+      case State.Fetch:
+        this.loadLine();
+        this.decode();
+        break;
+      case State.Execute:
+        this.execute();
+        break;
+      case State.Store:
+        this.commands.store();
+        this.watch?.stored(this.commands.statusHi, this.commands.statusLo);
+        this.advance();
+        break;
+      default:
+        break;
+    }
+  }
+
+  private fetch(): void {
+    const { head, tail, hi, lo, bytesLg2 } = this.ring;
+    if (head === tail) {
+      this.idle();
+      return;
+    }
+    if (head >= this.bufferFirst && head < this.bufferEnd) {
+      this.decode();
+      return;
+    }
+    this.state = State.Fetch;
+    const delay = this.memory.walkerRead(this.socket, hi, (lo + (head << bytesLg2)) | 0, true);
+    this.kernel.after(delay, this.event, Op.InvalidationStep);
+  }
+
+  private idle(): void {
+    this.state = State.Idle;
+    this.counters.idle(this.kernel.clock[0]!);
+    this.bufferFirst = 0;
+    this.bufferEnd = 0;
+  }
+
+  /** The line with the command at the head has arrived; it is good for what software had queued by now. */
+  private loadLine(): void {
+    const { head, tail, hi, entriesLg2, bytesLg2 } = this.ring;
+    const perLine = LINE >> bytesLg2;
+    this.bufferFirst = head - (head % perLine);
+    const end = this.bufferFirst + perLine;
+    this.bufferEnd = tail > head ? Math.min(tail, end) : Math.min(2 ** entriesLg2, end);
+    const lo = this.ring.lo + (this.bufferFirst << bytesLg2);
+    for (let i = 0; i < LINE; i += 8) {
+      this.physical.read(hi, (lo + i) | 0);
+      this.line[i / 4] = this.physical.wordLo;
+      this.line[i / 4 + 1] = this.physical.wordHi;
+    }
+  }
+
+  private decode(): void {
+    const { head, bytesLg2 } = this.ring;
+    const size = 1 << (bytesLg2 - 2);
+    const at = (head - this.bufferFirst) * size;
+    for (let i = 0; i < size; i++) this.words[i] = this.line[at + i]!;
+    const time = this.commands.decode(this.words);
+    if (time < 0) {
+      this.stop();
+      return;
+    }
+    this.state = State.Execute;
+    this.kernel.after(time, this.event, Op.InvalidationStep);
+  }
+
+  private stop(): void {
+    this.ring.stopped = true;
+    this.idle();
+  }
+
+  private execute(): void {
+    switch (this.commands.execute()) {
+      case After.Drain:
+        if (this.unit.beginDrain() > 0) {
+          this.state = State.Drain;
+          this.counters.drainBegins(this.kernel.clock[0]!);
+          return;
+        }
+        break;
+      case After.Store: {
+        const { statusHi, statusLo, statusBytes } = this.commands;
+        this.state = State.Store;
+        const delay = this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes);
+        this.kernel.after(delay, this.event, Op.InvalidationStep);
+        return;
+      }
+      case After.Stop:
+        this.stop();
+        return;
+      default:
+        break;
+    }
+    this.advance();
+  }
+
+  private drained(): void {
+    if (this.state !== State.Drain) return;
+    this.counters.drainEnds(this.kernel.clock[0]!);
+    this.advance();
+  }
+
+  /** The command at the head is complete. */
+  private advance(): void {
+    const { ring } = this;
+    this.commands.completed();
+    ring.head = (ring.head + 1) & (2 ** ring.entriesLg2 - 1);
+    if (ring.head === 0) this.bufferEnd = 0;
+    this.fetch();
+  }
+}

@@ -1,0 +1,107 @@
+/** What each architecture can be configured to: the ranges of IommuSpec, with the reason a user is told. */
+import type { ArchitectureName, IommuSpec } from './spec.js';
+
+export type Range = readonly [low: number, high: number];
+type StageName = IommuSpec['stage'];
+
+const KiB = 1024;
+
+export interface Limits {
+  /** As its specification is called. */
+  readonly title: string;
+  readonly modes: readonly IommuSpec['mode'][];
+  /** Stages it has, and levels of the tables that hold DMA mappings in each. */
+  readonly levels: Readonly<Partial<Record<StageName, Range>>>;
+  /** Levels of second-stage tables under nested first-stage tables. */
+  readonly secondLevels: Range;
+  readonly granules: readonly number[];
+  readonly deviceLevels: Range;
+  readonly processLevels: Range;
+  /** log2 of the commands its queue can hold; [0, 0]: it has no queue in memory. */
+  readonly queueLg2: Range;
+}
+
+const NO_QUEUE: Range = [0, 0];
+
+export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>> = {
+  vtd: {
+    title: 'Intel VT-d',
+    modes: ['legacy', 'scalable'],
+    levels: { second: [3, 5], first: [4, 5], nested: [4, 5] },
+    secondLevels: [3, 5],
+    granules: [4 * KiB],
+    deviceLevels: [2, 2],
+    processLevels: [2, 2],
+    queueLg2: [7, 15],
+  },
+  amdvi: {
+    title: 'AMD-Vi',
+    modes: ['native'],
+    levels: { second: [1, 6], first: [4, 5], nested: [4, 5] },
+    secondLevels: [1, 6],
+    granules: [4 * KiB],
+    deviceLevels: [1, 1],
+    processLevels: [0, 3],
+    queueLg2: [8, 15],
+  },
+  smmuv3: {
+    title: 'Arm SMMUv3',
+    modes: ['native'],
+    levels: { second: [1, 4], first: [1, 4], nested: [1, 4] },
+    secondLevels: [1, 4],
+    granules: [4 * KiB, 16 * KiB, 64 * KiB],
+    deviceLevels: [1, 2],
+    processLevels: [0, 2],
+    queueLg2: [4, 19],
+  },
+  riscv: {
+    title: 'the RISC-V IOMMU',
+    modes: ['native'],
+    levels: { second: [3, 5], first: [3, 5], nested: [3, 5] },
+    secondLevels: [3, 5],
+    granules: [4 * KiB],
+    deviceLevels: [1, 3],
+    processLevels: [0, 3],
+    queueLg2: [4, 20],
+  },
+  virtio: {
+    title: 'virtio-iommu',
+    modes: ['native'],
+    levels: { second: [3, 5] },
+    secondLevels: [0, 0],
+    granules: [4 * KiB],
+    deviceLevels: [0, 0],
+    processLevels: [0, 0],
+    queueLg2: [4, 15],
+  },
+  tce: {
+    title: 'POWER TCE tables',
+    modes: ['native'],
+    levels: { second: [1, 5] },
+    secondLevels: [0, 0],
+    granules: [4 * KiB, 64 * KiB, 2 * KiB * KiB, KiB ** 3],
+    deviceLevels: [1, 1],
+    processLevels: [0, 0],
+    queueLg2: NO_QUEUE,
+  },
+  dart: {
+    title: 'Apple DART',
+    modes: ['native'],
+    levels: { second: [2, 3] },
+    secondLevels: [0, 0],
+    granules: [4 * KiB, 16 * KiB],
+    deviceLevels: [0, 0],
+    processLevels: [0, 0],
+    queueLg2: NO_QUEUE,
+  },
+  ideal: {
+    title: 'an ideal IOMMU',
+    modes: ['native'],
+    levels: { second: [3, 5] },
+    secondLevels: [0, 0],
+    granules: [4 * KiB],
+    deviceLevels: [0, 0],
+    processLevels: [0, 0],
+    queueLg2: NO_QUEUE,
+  },
+};

@@ -1,0 +1,19 @@
+/** The driver of each IOMMU architecture. */
+import { IdealDriver } from './ideal/driver.js';
+import type { IommuDriver } from './iommu-driver.js';
+import type { UnitSpec } from './spec.js';
+import type { UnitDriverEnvironment } from './unit-environment.js';
+import { VtdDriver } from './vtd/driver.js';
+
+export type DriverName = Exclude<UnitSpec['architecture'], 'none'>;
+
+const DRIVERS: Readonly<Partial<Record<DriverName, new (environment: UnitDriverEnvironment) => IommuDriver>>> = {
+  vtd: VtdDriver,
+  ideal: IdealDriver,
+};
+
+export function makeDriver(architecture: DriverName, environment: UnitDriverEnvironment): IommuDriver {
+  const Driver = DRIVERS[architecture];
+  if (Driver === undefined) throw new RangeError(`no driver for ${architecture}`);
+  return new Driver(environment);
+}

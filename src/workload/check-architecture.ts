@@ -1,0 +1,74 @@
+/** Whether a unit's configuration is one that its architecture has: E305 for choices, E301 for sizes. */
+import { LIMITS, type Range } from '../iommu/limits.js';
+import type { IommuSpec } from '../iommu/spec.js';
+import { type Fault, fault } from './problems.js';
+import { formatQuantity } from './units.js';
+
+/** `path` is the unit's. */
+export function checkArchitecture(unit: IommuSpec, path: readonly string[]): Fault[] {
+  if (unit.architecture === 'none') return [];
+  const faults: Fault[] = [];
+  const limits = LIMITS[unit.architecture];
+  const { title } = limits;
+  const refuse = (key: string, message: string, related = 'architecture'): void => {
+    faults.push(fault('E305', [...path, ...key.split('.')], message, { related: [[...path, related]] }));
+  };
+  const within = (key: string, value: number, [low, high]: Range, what: string, related = 'architecture'): void => {
+    if (value >= low && value <= high) return;
+    const range = low === high ? `${low}` : `${low} to ${high}`;
+    refuse(key, `${what} of ${title}: ${range}, not ${value}`, related);
+  };
+  if (!limits.modes.includes(unit.mode)) {
+    refuse('mode', `${title} has ${limits.modes.join(' and ')} mode, not ${unit.mode}`);
+  }
+  const levels = limits.levels[unit.stage];
+  if (levels === undefined) refuse('stage', `${title} has no ${unit.stage} stage`);
+  else if (unit.architecture !== 'vtd')
+    within('levels', unit.levels, levels, `table levels (${unit.stage} stage)`, 'stage');
+  if (unit.stage === 'nested') {
+    within('secondLevels', unit.secondLevels, limits.secondLevels, 'second-stage levels', 'stage');
+  }
+  if (!limits.granules.includes(unit.granule)) {
+    const sizes = limits.granules.map((size) => formatQuantity(size, 'size')).join(', ');
+    refuse('granule', `${title} has pages of ${sizes}`);
+  } else if (unit.largestPage < unit.granule) {
+    refuse('largestPage', `smaller than the granule of ${formatQuantity(unit.granule, 'size')}`, 'granule');
+  }
+  within('deviceLevels', unit.deviceLevels, limits.deviceLevels, 'device directory levels');
+  within('processLevels', unit.processLevels, limits.processLevels, 'process directory levels');
+  if (unit.stage !== 'second' && unit.processLevels === 0 && unit.architecture !== 'riscv') {
+    refuse('processLevels', `${unit.stage}-stage tables of ${title} hang on a process directory`, 'stage');
+  }
+  faults.push(...(unit.architecture === 'vtd' ? checkVtd(unit, path) : []));
+  const queue = unit.architecture === 'vtd' ? vtdQueue(unit) : limits.queueLg2;
+  const { sizeLg2 } = unit.invalidation;
+  if (sizeLg2 < queue[0] || sizeLg2 > queue[1]) {
+    const mode = unit.architecture === 'vtd' ? `${unit.mode} mode` : title;
+    const message = `${sizeLg2} is outside ${queue[0]} to ${queue[1]}, the queue sizes of ${mode}`;
+    faults.push(fault('E301', [...path, 'invalidation', 'sizeLg2'], message, { related: [[...path, 'mode']] }));
+  }
+  return faults;
+}
+
+/** QS of IQA_REG gives 2^(QS + 8) descriptors of 128 bits, or 2^(QS + 7) of 256. */
+function vtdQueue(unit: IommuSpec): Range {
+  return unit.mode === 'legacy' ? [8, 15] : [7, 14];
+}
+
+function checkVtd(unit: IommuSpec, path: readonly string[]): Fault[] {
+  const faults: Fault[] = [];
+  const mode = [...path, 'mode'];
+  if (unit.stage !== 'second' && unit.mode === 'legacy') {
+    faults.push(
+      fault('E305', [...path, 'stage'], `${unit.stage}-stage tables need scalable mode`, { related: [mode] }),
+    );
+  }
+  if (unit.stage !== 'second' && unit.levels === 3) {
+    faults.push(
+      fault('E305', [...path, 'levels'], 'first-stage tables have 4 or 5 levels', { related: [[...path, 'stage']] }),
+    );
+  } else if (unit.levels < 3 || unit.levels > 5) {
+    faults.push(fault('E305', [...path, 'levels'], `Intel VT-d tables have 3 to 5 levels, not ${unit.levels}`));
+  }
+  return faults;
+}
