@@ -9,7 +9,13 @@ const FIRST_IN_FLIGHT = `${RTL} rtl: a request stalls until the one before is tr
 const CLOCK = 'one to two cycles at 1 GHz; the clock is an assumption';
 
 const four: Parameters = {
-  ...structure(spec(4, 'entries', `${RTL} rtl/riscv_iommu.sv: IOTLB_ENTRIES, DDTC_ENTRIES, PDTC_ENTRIES = 4`), 4, 2, 'plru', CACHE),
+  ...structure(
+    spec(4, 'entries', `${RTL} rtl/riscv_iommu.sv: IOTLB_ENTRIES, DDTC_ENTRIES, PDTC_ENTRIES = 4`),
+    4,
+    2,
+    'plru',
+    CACHE,
+  ),
   ways: spec(4, 'ways', CACHE),
   replacement: spec('plru', '', CACHE),
   latency: assumed(2, 'ns', CLOCK),
