@@ -42,7 +42,14 @@ const MOST_EVENTS = 100_000;
  */
 export class Workplace {
   readonly kernel = new Kernel(Op.Relay);
-  readonly memory = new MemorySystem(MEMORY, this.kernel.clock);
+  private readonly memories = new Map<number, MemorySystem>();
+
+  /** Memory of a host address width. */
+  memory(width: number): MemorySystem {
+    const known = this.memories.get(width) ?? new MemorySystem(memoryOf(width), this.kernel.clock);
+    this.memories.set(width, known);
+    return known;
+  }
 
   get clean(): boolean {
     return this.kernel.pending === 0;
@@ -73,7 +80,9 @@ export class VectorBench {
   walk: Miss | null = null;
 
   /** @throws RangeError where no unit of the architecture can be built */
-  constructor(spec: IommuSpec, { kernel, memory }: Workplace = new Workplace()) {
+  constructor(spec: IommuSpec, place: Workplace = new Workplace()) {
+    const { kernel } = place;
+    const memory = place.memory(spec.hostAddressWidth);
     const { physical, ledger } = this;
     this.kernel = kernel;
     this.fabric = new RegisterFabric(kernel);

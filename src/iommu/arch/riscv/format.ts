@@ -364,7 +364,9 @@ export function encodeInvalidation(
     (Math.max(gscid, 0) << 12);
   // A range of 2^n pages is coded by n - 1 low ones below a zero.
   const size = 4096 * 2 ** pagesLg2;
-  const page = byAddress ? Math.floor(address / size) * 2 ** pagesLg2 + (pagesLg2 > 0 ? 2 ** (pagesLg2 - 1) - 1 : 0) : 0;
+  const page = byAddress
+    ? Math.floor(address / size) * 2 ** pagesLg2 + (pagesLg2 > 0 ? 2 ** (pagesLg2 - 1) - 1 : 0)
+    : 0;
   out[at + 2] = (page * 1024) | (byAddress && pagesLg2 > 0 ? RANGE : 0);
   out[at + 3] = high(page * 1024);
 }
