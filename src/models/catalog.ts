@@ -23,6 +23,7 @@ import { vtdIvbEp } from './iommus/vtd-ivb-ep.js';
 import { vtdSkx } from './iommus/vtd-skx.js';
 import { vtdSnbEp } from './iommus/vtd-snb-ep.js';
 import { vtdSpr } from './iommus/vtd-spr.js';
+import { vtdSprNested } from './iommus/vtd-spr-nested.js';
 import { bdwE52630v4 } from './machines/bdw-e5-2630v4.js';
 import { clx6234 } from './machines/clx-6234.js';
 import { hswE52620v3 } from './machines/hsw-e5-2620v3.js';
@@ -56,6 +57,7 @@ export const SHEETS: readonly Sheet[] = [
   vtdClx,
   vtdIcx,
   vtdSpr,
+  vtdSprNested,
   hypertrio,
   riscvZeroDay,
   riscvServer,

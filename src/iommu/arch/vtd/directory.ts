@@ -158,6 +158,7 @@ export class Directory implements Architecture {
     if (fault !== FaultReason.None) return refuse(m, fault);
     const passThrough = format.translationType(d0) === TranslationType.PassThrough;
     space.stage = passThrough ? Stage.PassThrough : Stage.Second;
+    space.aboveHi = this.above;
     space.did = format.contextDomain(d2);
     space.pasid = 0;
     space.flags = 0;
@@ -227,6 +228,7 @@ export class Directory implements Architecture {
     space.grants =
       Permission.All & ~(m.pasid >= 0 ? Permission.Execute : 0) & ~(supervisor ? 0 : Permission.Supervisor);
     if (supervisor) space.flags |= SpaceFlag.SupervisorRequests;
+    space.aboveHi = this.above;
     const type = format.pasidType(WORDS[0]!);
     if (type === PasidType.FirstStage || type === PasidType.Nested) this.firstStage(m, type === PasidType.Nested);
     else {
