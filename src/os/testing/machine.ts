@@ -197,7 +197,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
     } else this.execute(event.unit, event.value);
   }
 
-  private execute(unit: number, tail: number): void {
+  protected execute(unit: number, tail: number): void {
     const target = this.units[unit]!;
     const size = target.wide ? 32 : 16;
     const words = new Int32Array(8);
