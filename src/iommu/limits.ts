@@ -56,7 +56,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     granules: [4 * KiB, 16 * KiB, 64 * KiB],
     deviceLevels: [1, 2],
     processLevels: [0, 2],
-    queueLg2: [4, 19],
+    queueLg2: [7, 19],
   },
   riscv: {
     title: 'the RISC-V IOMMU',

@@ -175,7 +175,7 @@ export class Format {
     this.indexShift = Int32Array.from(byLevel((level) => naturalSize(d, level) - 3));
     this.span = Float64Array.from(byLevel((level) => 2 ** naturalSize(d, level)));
     this.signBits = d.signExtended ? 1 : 0;
-    this.otherTop = d.signExtended ? -1 : 0;
+    this.otherTop = d.signExtended || d.upperHalf === true ? -1 : 0;
     this.inputWidths = Int32Array.from(
       byLevel((height) => Math.min(naturalSize(d, height + 1) + d.rootExtraBits, d.inputLimitLg2)),
     );
@@ -253,7 +253,15 @@ export class Format {
   }
 }
 
+/** Formats by description. They never change, and compiling one takes a millisecond: every machine of a sweep needs the same. */
+const COMPILED = new Map<string, Format>();
+
 /** Compiles a description. Throws RangeError for a field that is not declared or a level no rule covers. Cold. */
 export function compileFormat(description: FormatDescription): Format {
-  return new Format(description);
+  const key = JSON.stringify(description);
+  const known = COMPILED.get(key);
+  if (known !== undefined) return known;
+  const format = new Format(description);
+  COMPILED.set(key, format);
+  return format;
 }

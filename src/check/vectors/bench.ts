@@ -17,22 +17,44 @@ import { RegisterFabric } from '../../system/registers.js';
 import { type BuiltUnit, buildUnit } from '../../system/unit.js';
 import type { RegisterWrite, VectorAccess } from './vector.js';
 
-/** Memory from 4 GiB to 2^52, with a last-level cache of one set: time does not matter here. */
-const MEMORY: MemorySpec = {
-  sockets: {
-    s0: {
-      cores: 1,
-      frequency: 1e9,
-      llc: { size: 64, ways: 1, ddioWays: 1, scatter: 0, latency: 0, bandwidth: 512e12 },
-      dram: { size: 2 ** 52 - FIRST_BASE, channels: 1, latency: 0, bandwidth: 512e12 },
+/** Memory from 4 GiB to 2^`width`, at most 2^52, with a last-level cache of one set: time does not matter here. */
+function memoryOf(width: number): MemorySpec {
+  return {
+    sockets: {
+      s0: {
+        cores: 1,
+        frequency: 1e9,
+        llc: { size: 64, ways: 1, ddioWays: 1, scatter: 0, latency: 0, bandwidth: 512e12 },
+        dram: { size: 2 ** Math.min(width, 52) - FIRST_BASE, channels: 1, latency: 0, bandwidth: 512e12 },
+      },
     },
-  },
-  interconnect: { latency: 0, bandwidth: 1e12 },
-  hostCache: 'cold',
-};
+    interconnect: { latency: 0, bandwidth: 1e12 },
+    hostCache: 'cold',
+  };
+}
 
 /** No translation takes so many events: then the unit goes round in circles. */
 const MOST_EVENTS = 100_000;
+
+/**
+ * Clock and memory timing, which know nothing of a vector and are large: machines that follow each other share one. A machine that
+ * failed leaves events behind, and its workplace must not be used again.
+ */
+export class Workplace {
+  readonly kernel = new Kernel(Op.Relay);
+  private readonly memories = new Map<number, MemorySystem>();
+
+  /** Memory of a host address width. */
+  memory(width: number): MemorySystem {
+    const known = this.memories.get(width) ?? new MemorySystem(memoryOf(width), this.kernel.clock);
+    this.memories.set(width, known);
+    return known;
+  }
+
+  get clean(): boolean {
+    return this.kernel.pending === 0;
+  }
+}
 
 /** How a request left the unit. */
 export interface Outcome {
@@ -48,7 +70,7 @@ export interface Outcome {
 export class VectorBench {
   readonly physical = new PhysicalMemory();
   readonly built: BuiltUnit;
-  private readonly kernel = new Kernel(Op.Relay);
+  private readonly kernel: Kernel;
   private readonly ledger = new LatencyLedger(1, CAUSES);
   private readonly fabric: RegisterFabric;
   private readonly recorder: WalkRecorder;
@@ -58,13 +80,15 @@ export class VectorBench {
   walk: Miss | null = null;
 
   /** @throws RangeError where no unit of the architecture can be built */
-  constructor(spec: IommuSpec) {
-    const { kernel, physical, ledger } = this;
+  constructor(spec: IommuSpec, place: Workplace = new Workplace()) {
+    const { kernel } = place;
+    const memory = place.memory(spec.hostAddressWidth);
+    const { physical, ledger } = this;
+    this.kernel = kernel;
     this.fabric = new RegisterFabric(kernel);
     this.recorder = new WalkRecorder(physical, (m) => {
       this.walk = m;
     });
-    const memory = new MemorySystem(MEMORY, kernel.clock);
     const recycle = (event: Event): void => this.fabric.recycle(event);
     this.built = buildUnit('iommu0', 0, spec, { kernel, memory, physical, ledger, seed: 1, recycle });
     const { unit, hardware } = this.built;

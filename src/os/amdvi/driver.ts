@@ -7,11 +7,10 @@
 import { encodeInvalidateDevice, encodeInvalidatePages, EVERYTHING } from '../../iommu/arch/amdvi/format.js';
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
-import type { Device } from '../device.js';
-import type { Domain } from '../domain.js';
+import type { DomainState } from '../domain-state.js';
 import { AttachError } from '../errors.js';
 import { addressMask, blockStart } from '../flush-range.js';
-import type { IommuDriver } from '../iommu-driver.js';
+import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { COMMAND_WORDS } from './command-buffer.js';
@@ -82,7 +81,7 @@ export class AmdviDriver implements IommuDriver {
   }
 
   /** Throws AttachError EINVAL: requests with PASID cannot pass untranslated. */
-  attach(domain: Domain, device: Device, pasid: number): void {
+  attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const unit = this.units[device.unit]!;
     const { requester } = device;
     const root = domain.space?.table.root ?? null;
@@ -105,7 +104,7 @@ export class AmdviDriver implements IommuDriver {
   }
 
   /** detach_device, clear_gcr3: the entry, then its cache, then the translations, each waited for. */
-  *detach(thread: Thread, domain: Domain, device: Device, pasid: number): Call<void> {
+  *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     const unit = this.units[device.unit]!;
     const { requester } = device;
     const known = this.attachmentsOf(domain);
@@ -143,14 +142,14 @@ export class AmdviDriver implements IommuDriver {
   *syncMap(): Call<void> {}
 
   /** amd_iommu_iotlb_sync: the smallest aligned power of two that covers the range, whatever else lies in it (build_inv_address). */
-  flushRange(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+  flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
     const mask = addressMask(iova, bytes);
     // Older kernels set PDE in every command.
     const directories = tablesFreed || !this.environment.invalidationHint;
     return this.flush(thread, domain, blockStart(iova, mask), mask, directories);
   }
 
-  flushAll(thread: Thread, domain: Domain): Call<void> {
+  flushAll(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain, 0, EVERYTHING, true);
   }
 
@@ -159,7 +158,7 @@ export class AmdviDriver implements IommuDriver {
   }
 
   /** __domain_flush_pages, then domain_flush_complete. */
-  private *flush(thread: Thread, domain: Domain, start: number, mask: number, directories: boolean): Call<void> {
+  private *flush(thread: Thread, domain: DomainState, start: number, mask: number, directories: boolean): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();
@@ -190,7 +189,7 @@ export class AmdviDriver implements IommuDriver {
     statistics.latency.add(scheduler.now() - asked);
   }
 
-  private attachmentsOf(domain: Domain): Attachments {
+  private attachmentsOf(domain: DomainState): Attachments {
     let known = this.attachments.get(domain);
     if (known === undefined) {
       known = { id: 0, targets: [], words: new Int32Array(COMMAND_WORDS) };

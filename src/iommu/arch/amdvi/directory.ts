@@ -144,7 +144,6 @@ export class Directory implements Architecture {
     words.fill(0);
     space.did = e.domain;
     space.pasid = 0;
-    space.half = 0;
     space.grants = Permission.All;
     if (!e.valid) {
       space.stage = Stage.PassThrough;
