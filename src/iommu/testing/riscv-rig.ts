@@ -295,10 +295,11 @@ export class RiscvRig {
   }
 
   run(): void {
-    for (let event = this.kernel.next(); event !== null; event = this.kernel.next()) this.dispatch(event);
+    for (let event = this.kernel.next(); event !== null; event = this.kernel.next()) this.dispatchOne(event);
   }
 
-  private dispatch(event: Event): void {
+  /** Handles one event, for tests that act in the middle of something. */
+  dispatchOne(event: Event): void {
     const { unit } = this;
     switch (event.op as Op) {
       case Op.IommuLookup:
