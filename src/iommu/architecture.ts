@@ -44,6 +44,8 @@ export interface Architecture {
   step(m: Miss): Found;
   /** The space is known: last word before its tables are walked. Returns a fault code or 0; may change the space and walk input of the miss. */
   admit(m: Miss): number;
+  /** The tables gave the address walk.outHi:outLo of the miss: last word on it, for architectures with addresses that are no memory. A fault code or 0. */
+  output?(m: Miss): number;
   /** Permission bits that a request needs; asked for requests that are not plain reads or writes without privilege. */
   required(flags: number): number;
   /** Fault code of a walk that ended without a translation: m.two.fault, and for single-stage spaces m.walk.fault. */

@@ -238,6 +238,7 @@ export class Walkers {
       return;
     }
     if (step === Step.Fault) m.fault = this.architecture.translationFault(m);
+    else if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
     this.finish(m, delayPs);
   }
 
@@ -306,6 +307,7 @@ export class Walkers {
       walk.permissions = two.permissions;
       walk.clean = two.clean;
       withhold(m);
+      if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
       this.finish(m, delay);
     }
   }

@@ -253,7 +253,15 @@ export class Format {
   }
 }
 
+/** Formats by description. They never change, and compiling one takes a millisecond: every machine of a sweep needs the same. */
+const COMPILED = new Map<string, Format>();
+
 /** Compiles a description. Throws RangeError for a field that is not declared or a level no rule covers. Cold. */
 export function compileFormat(description: FormatDescription): Format {
-  return new Format(description);
+  const key = JSON.stringify(description);
+  const known = COMPILED.get(key);
+  if (known !== undefined) return known;
+  const format = new Format(description);
+  COMPILED.set(key, format);
+  return format;
 }

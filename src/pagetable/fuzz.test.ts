@@ -19,7 +19,7 @@ import {
   naiveX86,
 } from './testing/naive-formats.js';
 
-const RUNS = 400;
+const RUNS = 250;
 
 function check(description: FormatDescription, naive: NaiveFormat, options: object): void {
   checkAgainstNaive(`${description.name} ${JSON.stringify(options)}`, compileFormat(description), naive, RUNS);
@@ -46,6 +46,20 @@ for (const largestPageLg2 of [12, 21, 30]) {
     const o = { hostAddressWidth: 46, largestPageLg2, executeDisable };
     check(x86FirstStage(o), naiveX86({ ...o, signExtended: true }), o);
   }
+}
+for (const privileged of ['protected', 'unprotected'] as const) {
+  const o = { hostAddressWidth: 46, largestPageLg2: 30, executeDisable: false, privileged, extendedAccessed: true };
+  check(x86FirstStage(o), naiveX86({ ...o, signExtended: true }), o);
+}
+for (const guestAddressWidth of [39, 48]) {
+  const o = {
+    hostAddressWidth: 46,
+    largestPageLg2: 30,
+    executeDisable: false,
+    updates: 'fault',
+    guestAddressWidth,
+  } as const;
+  check(x86FirstStage(o), naiveX86({ ...o, signExtended: true }), o);
 }
 for (const signExtended of both) {
   const o = { hostAddressWidth: 48, signExtended };

@@ -39,7 +39,7 @@ export class Walk {
   /** Address of the entry to read next, or of the entry last consumed when done or at fault. */
   entryHi = 0;
   entryLo = 0;
-  /** `Permission` bits granted by all entries so far. */
+  /** `Permission` bits granted by all entries so far, the one that denied the request included. */
   permissions = 0;
   /** Level of the entry consumed by the last step. */
   consumedLevel = 0;
@@ -79,8 +79,9 @@ function begin(walk: Walk, permissions: number): void {
   walk.permissions = permissions;
 }
 
-/** 0 if the input address bits from `bit` (below 32) up are all zero, -1 if they are all ones, another value otherwise. */
+/** 0 if the input address bits from `bit` (below 32, or 64) up are all zero, -1 if they are all ones, else another value. */
 function bitsFrom(walk: Walk, bit: number): number {
+  if (bit === 64) return 0;
   const low = walk.inputLo >> bit;
   return walk.inputHi === low >> 31 ? low : 1;
 }
@@ -99,9 +100,8 @@ export function startWalk(
 ): Step {
   begin(walk, Permission.All);
   const bit = inputLg2 - format.signBits;
-  let top = 0;
-  if (bit < 32) top = bitsFrom(walk, bit);
-  else if (bit < 64) top = walk.inputHi >> (bit - 32);
+  // Shift counts are modulo 32: from bit 32 on it is the upper half that is shifted.
+  const top = (bit & 32) !== 0 ? walk.inputHi >> bit : bitsFrom(walk, bit);
   if (top !== 0 && top !== format.otherTop) {
     walk.level = 0;
     walk.fault = format.otherTop === 0 ? Fault.AddressWidth : Fault.NonCanonical;
@@ -178,7 +178,10 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
 
   const permissions = walk.permissions & rows[row + Row.Permissions]!;
   const missing = walk.access & ~permissions;
-  if ((missing & format.earlyPermissions) !== 0) return fail(walk, denied(missing & format.earlyPermissions));
+  if ((missing & format.earlyPermissions) !== 0) {
+    walk.permissions = permissions;
+    return fail(walk, denied(missing & format.earlyPermissions));
+  }
   if (((hi & rows[row + Row.ReservedHi]!) | (lo & rows[row + Row.ReservedLo]!)) !== 0) {
     return fail(walk, reservedFault(rows, row, hi, lo));
   }

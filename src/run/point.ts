@@ -2,7 +2,6 @@
  * One point: builds the machine, runs the warm-up and the measured window, collects. A pure function of its arguments: no files, no
  * clock, no threads; the same specification gives the same result anywhere.
  */
-import { getHeapStatistics } from 'node:v8';
 import { Event } from '../kernel/event.js';
 import { Op } from '../protocol/op.js';
 import type { MetricValue } from '../stats/registry.js';
@@ -15,17 +14,16 @@ import { SteadyState } from './steady.js';
 const BATCH = 4096;
 
 /**
- * The last machine of this thread, if any, kept until the next one is built. When the garbage collector runs while there is none, V8 forgets
- * the shapes of its objects and drops all optimised code that knows them: a second of work for a sweep of short points. Nothing
- * reads it. A large machine is not kept.
+ * The last machine of this thread, if any, kept until the next one is built. When the garbage collector runs while there is none,
+ * V8 forgets the shapes of its objects and with them all optimised code, which then has to be compiled again. Nothing reads it.
+ * A machine with much memory is not kept.
  */
 const kept: Machine[] = [];
-const LARGE_BYTES = 64 * 2 ** 20;
+const LARGE_BYTES = 32 * 2 ** 20;
 
 function keep(machine: Machine): void {
-  const { used_heap_size, external_memory } = getHeapStatistics();
   kept.length = 0;
-  if (used_heap_size + external_memory < LARGE_BYTES) kept.push(machine);
+  if (machine.physical.bytes < LARGE_BYTES) kept.push(machine);
 }
 
 /** Why a window ended. */

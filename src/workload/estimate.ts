@@ -46,7 +46,7 @@ function operationRate(spec: PointSpec, job: JobSpec): number {
   const { costs } = spec.os;
   if (job.kind === 'dma') {
     const rows = job.reads >= 50 ? engine.readInterval : engine.writeInterval;
-    const interval = (rows.find((row) => row.size >= job.size) ?? rows.at(-1)!).interval;
+    const interval = (rows.find((row) => row.size >= job.size) ?? rows.at(-1))?.interval ?? 0;
     const latency = (engine.readOverhead + spec.machine.sockets[socketOf(job)]!.llc.latency) / job.outstanding;
     return 1 / Math.max(interval, latency, job.interarrival, 1);
   }

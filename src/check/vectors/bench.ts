@@ -36,6 +36,19 @@ function memoryOf(width: number): MemorySpec {
 /** No translation takes so many events: then the unit goes round in circles. */
 const MOST_EVENTS = 100_000;
 
+/**
+ * Clock and memory timing, which know nothing of a vector and are large: machines that follow each other share one. A machine that
+ * failed leaves events behind, and its workplace must not be used again.
+ */
+export class Workplace {
+  readonly kernel = new Kernel(Op.Relay);
+  readonly memory = new MemorySystem(MEMORY, this.kernel.clock);
+
+  get clean(): boolean {
+    return this.kernel.pending === 0;
+  }
+}
+
 /** How a request left the unit. */
 export interface Outcome {
   readonly aborted: boolean;
@@ -50,7 +63,7 @@ export interface Outcome {
 export class VectorBench {
   readonly physical = new PhysicalMemory();
   readonly built: BuiltUnit;
-  private readonly kernel = new Kernel(Op.Relay);
+  private readonly kernel: Kernel;
   private readonly ledger = new LatencyLedger(1, CAUSES);
   private readonly fabric: RegisterFabric;
   private readonly recorder: WalkRecorder;
@@ -60,13 +73,13 @@ export class VectorBench {
   walk: Miss | null = null;
 
   /** @throws RangeError where no unit of the architecture can be built */
-  constructor(spec: IommuSpec) {
-    const { kernel, physical, ledger } = this;
+  constructor(spec: IommuSpec, { kernel, memory }: Workplace = new Workplace()) {
+    const { physical, ledger } = this;
+    this.kernel = kernel;
     this.fabric = new RegisterFabric(kernel);
     this.recorder = new WalkRecorder(physical, (m) => {
       this.walk = m;
     });
-    const memory = new MemorySystem(memoryOf(spec.hostAddressWidth), kernel.clock);
     const recycle = (event: Event): void => this.fabric.recycle(event);
     this.built = buildUnit('iommu0', 0, spec, { kernel, memory, physical, ledger, seed: 1, recycle });
     const { unit, hardware } = this.built;

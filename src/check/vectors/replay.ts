@@ -1,6 +1,6 @@
 /** Replays a parsed vector on the simulator: its accesses, flushes and peeks in order, and where the answers it states differ. */
 import { describeDisagreement, difference } from './compare.js';
-import { Simulation } from './simulate.js';
+import { SIMULATOR } from './simulate.js';
 import type { ParsedVector, StatedAnswer } from './text-reader.js';
 import type { Answer } from './vector.js';
 
@@ -25,7 +25,7 @@ export function contradiction(stated: StatedAnswer, answer: Answer): string | nu
 /** @throws VectorConfigError, RangeError as Simulation does */
 export function replay(parsed: ParsedVector): Replayed {
   const { vector, answers: stated, flushes, peeks } = parsed;
-  const simulation = new Simulation(vector);
+  const simulation = SIMULATOR.simulation(vector);
   const flushed = new Set(flushes);
   const answers: Answer[] = [];
   const disagreements: Replayed['disagreements'][number][] = [];

@@ -94,7 +94,7 @@ export function checkFormatContract(
           const bytes = (count + 1) * page;
           expect(usable.best(iova, pa, bytes, largest)).toBe(naiveSize(sizes, iova, pa, bytes, largest));
         }),
-        { numRuns: 100 },
+        { numRuns: 50 },
       );
     });
 
@@ -188,7 +188,7 @@ export function checkFormatContract(
             expect(frames.inUse).toBe(0);
             expect(machine.memory.lines).toBe(0);
           }),
-          { numRuns: 4 },
+          { numRuns: 3 },
         );
       });
     }
@@ -212,7 +212,7 @@ export function checkFormatContract(
           table.giveBack(freed);
           expect(machine.frames.inUse).toBe(before.pages.length);
         }),
-        { numRuns: 6 },
+        { numRuns: 5 },
       );
     });
 
