@@ -15,7 +15,8 @@ import {
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import type { Device } from '../device.js';
-import type { CacheTag, Domain } from '../domain.js';
+import type { Domain } from '../domain.js';
+import type { CacheTag } from '../domain-state.js';
 import { AttachError } from '../errors.js';
 import type { IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
