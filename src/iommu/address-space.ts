@@ -34,6 +34,8 @@ export class AddressSpace {
   secondInputLg2 = 0;
   secondRootHi = 0;
   secondRootLo = 0;
+  /** Number of a window of final addresses that another table translates (`Interception`); 0: none. */
+  window = 0;
   /** The same of the upper half of an input space that has two roots (Arm TTB1). */
   upperFormat = 0;
   upperLevels = 0;
@@ -63,6 +65,7 @@ export class AddressSpace {
     this.secondInputLg2 = from.secondInputLg2;
     this.secondRootHi = from.secondRootHi;
     this.secondRootLo = from.secondRootLo;
+    this.window = from.window;
     this.upperFormat = from.upperFormat;
     this.upperLevels = from.upperLevels;
     this.upperInputLg2 = from.upperInputLg2;

@@ -19,6 +19,8 @@ export interface Limits {
   readonly processLevels: Range;
   /** log2 of the commands its queue can hold; [0, 0]: it has no queue in memory. */
   readonly queueLg2: Range;
+  /** Fault records, where not any number will do: registers, or a log in memory whose entries are a power of two. */
+  readonly faultRecords?: { readonly range: Range; readonly powerOfTwo: boolean };
 }
 
 const NO_QUEUE: Range = [0, 0];
@@ -33,6 +35,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     deviceLevels: [2, 2],
     processLevels: [2, 2],
     queueLg2: [7, 15],
+    faultRecords: { range: [1, 256], powerOfTwo: false },
   },
   amdvi: {
     title: 'AMD-Vi',
@@ -43,6 +46,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     deviceLevels: [1, 1],
     processLevels: [0, 3],
     queueLg2: [8, 15],
+    faultRecords: { range: [256, 32768], powerOfTwo: true },
   },
   smmuv3: {
     title: 'Arm SMMUv3',

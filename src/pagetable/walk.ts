@@ -42,7 +42,7 @@ export class Walk {
   /** Address of the entry to read next, or of the entry last consumed when done or at fault. */
   entryHi = 0;
   entryLo = 0;
-  /** `Permission` bits granted by all entries so far. */
+  /** `Permission` bits granted by all entries so far, the one that denied the request included. */
   permissions = 0;
   /** Level of the entry consumed by the last step. */
   consumedLevel = 0;
@@ -184,7 +184,10 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
 
   let permissions = walk.permissions & rows[row + Row.Permissions]!;
   let missing = walk.access & ~permissions;
-  if ((missing & format.earlyPermissions) !== 0) return fail(walk, denied(missing & format.earlyPermissions));
+  if ((missing & format.earlyPermissions) !== 0) {
+    walk.permissions = permissions;
+    return fail(walk, denied(missing & format.earlyPermissions));
+  }
   if (((hi & rows[row + Row.ReservedHi]!) | (lo & rows[row + Row.ReservedLo]!)) !== 0) {
     return fail(walk, reservedFault(rows, row, hi, lo));
   }

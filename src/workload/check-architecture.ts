@@ -48,7 +48,20 @@ export function checkArchitecture(unit: IommuSpec, path: readonly string[]): Fau
     const message = `${sizeLg2} is outside ${queue[0]} to ${queue[1]}, the queue sizes of ${mode}`;
     faults.push(fault('E301', [...path, 'invalidation', 'sizeLg2'], message, { related: [[...path, 'mode']] }));
   }
+  faults.push(...checkFaultRecords(unit, path));
   return faults;
+}
+
+function checkFaultRecords(unit: IommuSpec, path: readonly string[]): Fault[] {
+  const { title, faultRecords } = LIMITS[unit.architecture as keyof typeof LIMITS];
+  if (faultRecords === undefined) return [];
+  const { records } = unit.faults;
+  const { range, powerOfTwo } = faultRecords;
+  const [low, high] = range;
+  if (records >= low && records <= high && (!powerOfTwo || (records & (records - 1)) === 0)) return [];
+  const what = powerOfTwo ? `a power of two from ${low} to ${high}` : `${low} to ${high}`;
+  const message = `fault records of ${title}: ${what}, not ${records}`;
+  return [fault('E301', [...path, 'faults', 'records'], message, { related: [[...path, 'architecture']] })];
 }
 
 /** QS of IQA_REG gives 2^(QS + 8) descriptors of 128 bits, or 2^(QS + 7) of 256. */

@@ -17,19 +17,21 @@ import { RegisterFabric } from '../../system/registers.js';
 import { type BuiltUnit, buildUnit } from '../../system/unit.js';
 import type { RegisterWrite, VectorAccess } from './vector.js';
 
-/** Memory from 4 GiB to 2^52, with a last-level cache of one set: time does not matter here. */
-const MEMORY: MemorySpec = {
-  sockets: {
-    s0: {
-      cores: 1,
-      frequency: 1e9,
-      llc: { size: 64, ways: 1, ddioWays: 1, scatter: 0, latency: 0, bandwidth: 512e12 },
-      dram: { size: 2 ** 52 - FIRST_BASE, channels: 1, latency: 0, bandwidth: 512e12 },
+/** Memory from 4 GiB to 2^`width`, at most 2^52, with a last-level cache of one set: time does not matter here. */
+function memoryOf(width: number): MemorySpec {
+  return {
+    sockets: {
+      s0: {
+        cores: 1,
+        frequency: 1e9,
+        llc: { size: 64, ways: 1, ddioWays: 1, scatter: 0, latency: 0, bandwidth: 512e12 },
+        dram: { size: 2 ** Math.min(width, 52) - FIRST_BASE, channels: 1, latency: 0, bandwidth: 512e12 },
+      },
     },
-  },
-  interconnect: { latency: 0, bandwidth: 1e12 },
-  hostCache: 'cold',
-};
+    interconnect: { latency: 0, bandwidth: 1e12 },
+    hostCache: 'cold',
+  };
+}
 
 /** No translation takes so many events: then the unit goes round in circles. */
 const MOST_EVENTS = 100_000;
@@ -40,7 +42,14 @@ const MOST_EVENTS = 100_000;
  */
 export class Workplace {
   readonly kernel = new Kernel(Op.Relay);
-  readonly memory = new MemorySystem(MEMORY, this.kernel.clock);
+  private readonly memories = new Map<number, MemorySystem>();
+
+  /** Memory of a host address width. */
+  memory(width: number): MemorySystem {
+    const known = this.memories.get(width) ?? new MemorySystem(memoryOf(width), this.kernel.clock);
+    this.memories.set(width, known);
+    return known;
+  }
 
   get clean(): boolean {
     return this.kernel.pending === 0;
@@ -71,7 +80,9 @@ export class VectorBench {
   walk: Miss | null = null;
 
   /** @throws RangeError where no unit of the architecture can be built */
-  constructor(spec: IommuSpec, { kernel, memory }: Workplace = new Workplace()) {
+  constructor(spec: IommuSpec, place: Workplace = new Workplace()) {
+    const { kernel } = place;
+    const memory = place.memory(spec.hostAddressWidth);
     const { physical, ledger } = this;
     this.kernel = kernel;
     this.fabric = new RegisterFabric(kernel);

@@ -53,7 +53,7 @@ export class Simulation {
   private refused({ walk, recorded }: Outcome, accesses: readonly MemoryAccess[]): Answer {
     if (walk === null) throw new Error('a request was refused without a walk');
     const code = this.kind.code?.(walk, this.config) ?? walk.fault;
-    const address2 = this.kind.address2?.(walk);
+    const address2 = this.kind.address2?.(walk, this.bench.built);
     return {
       ok: false,
       code,

@@ -100,8 +100,8 @@ export class Rig {
     this.queue = hardware.queue;
     this.ringState = hardware.queue.ring;
     this.registers = hardware.registers;
-    const [second, first] = this.directory.formats;
-    this.formats = [second!, first!];
+    const { tables } = hardware.directory;
+    this.formats = [tables.formats[tables.second(0)]!, tables.formats[tables.first(0)]!];
     const forwarder = { forward: (tlp: Event) => this.forward(tlp) };
     this.unit.connect(
       Array.from(REQUESTERS, () => forwarder),

@@ -14,11 +14,9 @@ import {
 } from '../../iommu/arch/smmuv3/format.js';
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
-import type { Device } from '../device.js';
-import type { Domain } from '../domain.js';
-import type { CacheTag } from '../domain-state.js';
+import type { CacheTag, DomainState } from '../domain-state.js';
 import { AttachError } from '../errors.js';
-import type { IommuDriver } from '../iommu-driver.js';
+import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
@@ -65,7 +63,7 @@ export class Smmuv3Driver implements IommuDriver {
   }
 
   /** Throws AttachError EINVAL for a PASID without a context descriptor, and for identity domains by PASID. */
-  attach(domain: Domain, device: Device, pasid: number): void {
+  attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const unit = this.units[device.unit]!;
     const { tables } = unit;
     const { requester } = device;
@@ -92,7 +90,7 @@ export class Smmuv3Driver implements IommuDriver {
   }
 
   /** Entry, then its cache, and with the last attachment of the domain its translations, each waited for. */
-  *detach(thread: Thread, domain: Domain, device: Device, pasid: number): Call<void> {
+  *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     const unit = this.units[device.unit]!;
     const { tables, queue, spec } = unit;
     const { requester } = device;
@@ -119,11 +117,11 @@ export class Smmuv3Driver implements IommuDriver {
 
   *syncMap(): Call<void> {}
 
-  flushRange(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+  flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
     return this.flush(thread, domain, iova, bytes, !tablesFreed);
   }
 
-  flushAll(thread: Thread, domain: Domain): Call<void> {
+  flushAll(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain, 0, Infinity, false);
   }
 
@@ -132,7 +130,7 @@ export class Smmuv3Driver implements IommuDriver {
   }
 
   /** arm_smmu_domain_inv_range: the commands of each unit, one unit after the other. */
-  private *flush(thread: Thread, domain: Domain, iova: number, bytes: number, leaf: boolean): Call<void> {
+  private *flush(thread: Thread, domain: DomainState, iova: number, bytes: number, leaf: boolean): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();

@@ -13,13 +13,14 @@ import {
   invalidatePasid,
   invalidatePasidPages,
 } from './invalidation.js';
-import { FormatIndex, formatsOf } from './tables.js';
+import { Tables } from './tables.js';
 
 const KIB4 = 12;
 const MIB2 = 21;
 const GIB = 30;
 const SIZES = [KIB4, MIB2, GIB];
-const FORMAT = formatsOf(unitSpec())[FormatIndex.Second];
+const TABLES = new Tables(unitSpec());
+const FORMAT = TABLES.formats[TABLES.second(0)]!;
 const BASE = 0x7_4000_0000;
 
 interface Entry {
