@@ -1,14 +1,20 @@
 /** The driver of each IOMMU architecture. */
+import { DartDriver } from './dart/driver.js';
 import { IdealDriver } from './ideal/driver.js';
 import type { IommuDriver } from './iommu-driver.js';
 import type { UnitSpec } from './spec.js';
 import type { UnitDriverEnvironment } from './unit-environment.js';
+import { TceDriver } from './tce/driver.js';
+import { VirtioDriver } from './virtio/driver.js';
 import { VtdDriver } from './vtd/driver.js';
 
 export type DriverName = Exclude<UnitSpec['architecture'], 'none'>;
 
 const DRIVERS: Readonly<Partial<Record<DriverName, new (environment: UnitDriverEnvironment) => IommuDriver>>> = {
   vtd: VtdDriver,
+  virtio: VirtioDriver,
+  tce: TceDriver,
+  dart: DartDriver,
   ideal: IdealDriver,
 };
 
