@@ -17,6 +17,12 @@ export interface Limits {
   readonly granules: readonly number[];
   readonly deviceLevels: Range;
   readonly processLevels: Range;
+  /** Host physical address widths, where only some exist. */
+  readonly hostAddressWidths?: readonly number[];
+  /** All pages of a table have one size, the granule. */
+  readonly onePageSize?: boolean;
+  /** Fault records of its own that it has, where their number is fixed. */
+  readonly records?: number;
   /** log2 of the commands its queue can hold; [0, 0]: it has no queue in memory. */
   readonly queueLg2: Range;
 }
@@ -82,6 +88,8 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     granules: [4 * KiB, 64 * KiB, 2 * KiB * KiB, KiB ** 3],
     deviceLevels: [1, 1],
     processLevels: [0, 0],
+    onePageSize: true,
+    records: 1,
     queueLg2: NO_QUEUE,
   },
   dart: {
@@ -92,6 +100,9 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     granules: [4 * KiB, 16 * KiB],
     deviceLevels: [0, 0],
     processLevels: [0, 0],
+    hostAddressWidths: [36, 42],
+    onePageSize: true,
+    records: 1,
     queueLg2: NO_QUEUE,
   },
   ideal: {

@@ -2,7 +2,10 @@
 import { nfp6000 } from './devices/nfp6000.js';
 import { nic100g } from './devices/nic-100g.js';
 import { nvmeGen4 } from './devices/nvme-gen4.js';
+import { appleM1Dart } from './iommus/apple-m1-dart.js';
 import { ideal } from './iommus/ideal.js';
+import { power9Phb4 } from './iommus/power9-phb4.js';
+import { virtioKvm } from './iommus/virtio-kvm.js';
 import { vtdBdwEp } from './iommus/vtd-bdw-ep.js';
 import { vtdHswEp } from './iommus/vtd-hsw-ep.js';
 import { vtdIvbEp } from './iommus/vtd-ivb-ep.js';
@@ -36,6 +39,9 @@ export const SHEETS: readonly Sheet[] = [
   vtdBdwEp,
   vtdSkx,
   vtdSpr,
+  power9Phb4,
+  appleM1Dart,
+  virtioKvm,
   ideal,
   nfp6000,
   nic100g,

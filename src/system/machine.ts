@@ -288,7 +288,9 @@ export class Machine implements DeviceQueue {
     const window = this.kernel.clock[0]! - this.windowStart;
     const strict = this.os
       .strictUnits()
-      .map((unit) => `${this.unitNames[unit]}: Linux does not defer invalidations on this architecture: strict, not lazy`);
+      .map(
+        (unit) => `${this.unitNames[unit]}: Linux does not defer invalidations on this architecture: strict, not lazy`,
+      );
     const reports = this.benchmarks.flatMap((job) => this.os.benchmarkReport(job, window) ?? []);
     return [...strict, ...reports];
   }

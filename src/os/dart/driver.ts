@@ -2,7 +2,7 @@
  * The driver of Apple's DART (drivers/iommu/apple-dart.c, drivers/iommu/io-pgtable-dart.c): a page table for every domain, and a flush of all
  * its streams at every map and every unmap; no deferred flushes. One DART and one stream for each device.
  */
-import { layoutOf, ttbrBits, ttbrsLg2 } from '../../iommu/arch/dart/format.js';
+import { layoutOf, ttbrsLg2 } from '../../iommu/arch/dart/format.js';
 import { compileFormat, type Format } from '../../pagetable/format.js';
 import { dart } from '../../pagetable/formats/dart.js';
 import { PageTable } from '../../pagetable/table.js';
@@ -32,9 +32,7 @@ export class DartDriver implements IommuDriver {
   constructor(private readonly environment: UnitDriverEnvironment) {
     const { units } = environment;
     this.darts = units.map((unit, id) =>
-      unit === null
-        ? null
-        : new DartRegisters(id, layoutOf(unit.spec.levels, unit.spec.hostAddressWidth), environment),
+      unit === null ? null : new DartRegisters(id, layoutOf(unit.spec.levels, unit.spec.hostAddressWidth), environment),
     );
     this.formats = units.map((unit) => (unit === null ? null : formatOf(unit.spec)));
   }
@@ -45,7 +43,8 @@ export class DartDriver implements IommuDriver {
   }
 
   apertureBits(unit: number): number {
-    return this.formats[unit]!.inputWidth(this.environment.units[unit]!.spec.levels);
+    const { levels, hostAddressWidth } = this.environment.units[unit]!.spec;
+    return layoutOf(levels, hostAddressWidth).inputLg2;
   }
 
   supportsPasid(): boolean {
@@ -123,6 +122,7 @@ export class DartDriver implements IommuDriver {
   }
 }
 
+/** The format of whole tables: a root is as large as any other table, whatever part of it the unit's addresses reach. */
 function formatOf({ levels, hostAddressWidth, granule }: UnitSpec): Format {
   const layout = layoutOf(levels, hostAddressWidth);
   const granuleLg2 = granule === 4096 ? 12 : 14;
@@ -130,7 +130,7 @@ function formatOf({ levels, hostAddressWidth, granule }: UnitSpec): Format {
     dart({
       type: layout.entries,
       granuleLg2,
-      inputLimitLg2: ttbrBits(layout, levels, granuleLg2),
+      inputLimitLg2: granuleLg2 + levels * (granuleLg2 - 3),
       ttbrsLg2: ttbrsLg2(layout, levels, granuleLg2),
     }),
   );
