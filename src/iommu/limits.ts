@@ -116,3 +116,9 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     queueLg2: NO_QUEUE,
   },
 };
+
+/** Devices that a unit can tell apart: streams of a DART (the root port's table has 64), endpoints of a POWER host bridge but the reserved one. */
+export function mostRequesters({ architecture, levels }: IommuSpec): number {
+  if (architecture === 'dart') return levels === 3 ? 64 : 16;
+  return architecture === 'tce' ? 511 : 65536;
+}

@@ -4,17 +4,18 @@
  * EEH recovery.
  */
 import {
-  Bit,
   encodeBypassTve,
   encodeTranslatingTve,
   iodaAddressHi,
   IodaTable,
+  KillBit,
   PES,
   PEST_ENTRY,
   Register,
   RESERVED_PE,
   RTT_BYTES,
   rteWord,
+  TOP,
   withRte,
 } from '../../iommu/arch/tce/format.js';
 import type { FrameAllocator } from '../../memory/frames.js';
@@ -47,9 +48,9 @@ export class PhbFirmware {
     this.lock = new SpinLock(scheduler, costs, queueLocks);
     this.rtt = frames.allocateContiguous(RTT_BYTES, RTT_BYTES);
     const pest = frames.allocateContiguous(PES * PEST_ENTRY, PAGE);
-    this.write(Register.RttBar, Bit.Enable | upper(this.rtt), lower(this.rtt));
-    this.write(Register.PestBar, Bit.Enable | upper(pest), lower(pest));
-    this.write(Register.RtcInvalidate, Bit.InvalidateAll, 0);
+    this.write(Register.RttBar, TOP | upper(this.rtt), lower(this.rtt));
+    this.write(Register.PestBar, TOP | upper(pest), lower(pest));
+    this.write(Register.RtcInvalidate, TOP, 0);
   }
 
   /** Gives the requester an endpoint with the window, or with untranslated ones of [0, `end`). Throws RangeError when none is left. */
@@ -97,8 +98,8 @@ export class PhbFirmware {
     this.killing = true;
     this.syncing = true;
     const { mmioFlight } = costs;
-    this.environment.registers.write(this.id, Register.TceKill, Bit.KillPe, pe, mmioFlight);
-    this.environment.registers.write(this.id, Register.DmaReadSync, Bit.SyncStart, 0, mmioFlight);
+    this.environment.registers.write(this.id, Register.TceKill, KillBit.Pe, pe, mmioFlight);
+    this.environment.registers.write(this.id, Register.DmaReadSync, TOP, 0, mmioFlight);
     statistics.domains++;
     statistics.descriptors++;
     const rung = scheduler.now();

@@ -18,28 +18,26 @@ export const enum Register {
   QuiesceDma = 0x888,
 }
 
-/** Bits of the upper words of these registers. */
+/** Bit 0 of a register: BARs that are enabled, everything for RTC_INVALIDATE, auto-increment of IODA_ADDR, start of DMARD_SYNC, frozen in PEST. */
+export const TOP = 0x8000_0000 | 0;
+
+/** Further bits of upper words, by register. */
 export const enum Bit {
-  /** RTT_BAR, PEST_BAR: bit 0. */
-  Enable = 0x8000_0000 | 0,
   /** DMARD_SYNC. */
-  SyncStart = 0x8000_0000 | 0,
   SyncComplete = 0x4000_0000,
-  /** RTC_INVALIDATE: bit 0; bits 16 to 31 hold a requester id otherwise. */
-  InvalidateAll = 0x8000_0000 | 0,
-  /** TCE_KILL. */
-  KillAll = 0x8000_0000 | 0,
-  KillPe = 0x4000_0000,
-  KillOne = 0x2000_0000,
-  KillCommands = 0xe000_0000 | 0,
-  /** The page size of KillOne is in bits 50 and 51. */
-  KillPageSize = 0x1000_0000,
   /** Q_DMA_R bit 7: kills are under way. */
   KillStatus = 0x0100_0000,
-  /** IODA_ADDR. */
-  AutoIncrement = 0x8000_0000 | 0,
-  /** PESTA bit 0, MMIO frozen; PESTB bit 0, DMA stopped. */
-  Frozen = 0x8000_0000 | 0,
+}
+
+/** Upper word of TCE_KILL. */
+export const enum KillBit {
+  All = 0x8000_0000 | 0,
+  Pe = 0x4000_0000,
+  One = 0x2000_0000,
+  /** Any of them: a kill that has not been queued yet. */
+  Commands = 0xe000_0000 | 0,
+  /** The page size of One is in bits 50 and 51. */
+  PageSize = 0x1000_0000,
 }
 
 /** On-chip tables behind IODA_ADDR and IODA_DATA0. */
@@ -68,7 +66,7 @@ export const enum FaultCode {
 
 /** Value of IODA_ADDR that selects a table entry: upper word, and lower word. */
 export function iodaAddressHi(table: IodaTable, increment: boolean): number {
-  return (increment ? Bit.AutoIncrement : 0) | (table << 16);
+  return (increment ? TOP : 0) | (table << 16);
 }
 
 export function iodaTable(hi: number): IodaTable {
@@ -181,13 +179,13 @@ const KILL_SIZES: readonly [pageLg2: number, bits: number][] = [
 /** TCE_KILL of one page: [hi, lo]. Window bit 59 is part of the address. */
 export function encodeKillOne(pe: number, hi: number, lo: number, pageLg2: number): readonly [number, number] {
   const size = KILL_SIZES.find(([lg2]) => lg2 === pageLg2);
-  const select = size === undefined ? 0 : Bit.KillPageSize;
-  return [Bit.KillOne | select | hi, (lo & ~0xfff) | (size?.[1] ?? 0) | pe];
+  const select = size === undefined ? 0 : KillBit.PageSize;
+  return [KillBit.One | select | hi, (lo & ~0xfff) | (size?.[1] ?? 0) | pe];
 }
 
 /** log2 of the page that a KillOne names. */
 export function killPageLg2(hi: number, lo: number): number {
-  if ((hi & Bit.KillPageSize) === 0) return 12;
+  if ((hi & KillBit.PageSize) === 0) return 12;
   return KILL_SIZES.find(([, bits]) => bits === (lo & 0x3000))?.[0] ?? 12;
 }
 
@@ -211,8 +209,8 @@ export function encodePest(
   lo: number,
 ): void {
   const type = write ? Transaction.DmaWrite : Transaction.DmaRead;
-  words[0] = (1 << (31 - code)) | (type << 24) | Bit.Frozen;
+  words[0] = (1 << (31 - code)) | (type << 24) | TOP;
   words[1] = requester << 16;
-  words[2] = (hi & 0x1fff_ffff) | Bit.Frozen;
+  words[2] = (hi & 0x1fff_ffff) | TOP;
   words[3] = lo;
 }

@@ -10,7 +10,7 @@ import type { StoreWatch } from '../../../protocol/watch.js';
 import { CommandCounters } from '../../command-counters.js';
 import type { InvalidationSpec } from '../../spec.js';
 import type { IommuUnit } from '../../unit.js';
-import { Bit, killPageLg2, killPe, Register } from './format.js';
+import { Bit, KillBit, killPageLg2, killPe, Register } from './format.js';
 import { killAll, killEndpoint, killPage } from './invalidation.js';
 
 const enum State {
@@ -48,18 +48,18 @@ export class Kills {
     this.watch = watch;
   }
 
-  /** A kill is waiting or under way (TCE_KILL_STATUS). */
-  get underWay(): boolean {
-    return this.waiting || this.state === State.Kill;
+  /** Q_DMA_R as software reads it, upper word: TCE_KILL_STATUS while a kill waits or is under way. */
+  get quiesceHi(): number {
+    return this.waiting || this.state === State.Kill ? Bit.KillStatus : 0;
   }
 
   private get waiting(): boolean {
-    return (this.registerHi & Bit.KillCommands) !== 0;
+    return (this.registerHi & KillBit.Commands) !== 0;
   }
 
   /** A write to TCE_KILL. */
   kill(hi: number, lo: number): void {
-    if (this.waiting || (hi & Bit.KillCommands) === 0) return;
+    if (this.waiting || (hi & KillBit.Commands) === 0) return;
     this.registerHi = hi;
     this.registerLo = lo;
     this.next();
@@ -77,7 +77,7 @@ export class Kills {
     if (this.waiting) {
       this.executingHi = this.registerHi;
       this.executingLo = this.registerLo;
-      this.registerHi &= ~Bit.KillCommands;
+      this.registerHi &= ~KillBit.Commands;
       this.watch?.changed?.(this.unit.index, Register.TceKill, this.registerHi, this.registerLo);
       this.begin(State.Kill, this.timeOf(this.executingHi));
     } else if (this.syncAsked) this.begin(State.Sync, this.spec.wait);
@@ -89,7 +89,7 @@ export class Kills {
 
   private timeOf(hi: number): number {
     const { iotlbGlobal, iotlbDomain, iotlbPage } = this.spec;
-    return (hi & Bit.KillAll) !== 0 ? iotlbGlobal : (hi & Bit.KillPe) !== 0 ? iotlbDomain : iotlbPage;
+    return (hi & KillBit.All) !== 0 ? iotlbGlobal : (hi & KillBit.Pe) !== 0 ? iotlbDomain : iotlbPage;
   }
 
   private begin(state: State, time: number): void {
@@ -132,11 +132,11 @@ export class Kills {
   private execute(): void {
     const { unit, counters, executingHi: hi, executingLo: lo } = this;
     const t = unit.translations;
-    if ((hi & Bit.KillAll) !== 0) {
+    if ((hi & KillBit.All) !== 0) {
       counters.iotlbGlobal++;
       killAll(t);
       unit.walkers.overtake(-1, null);
-    } else if ((hi & Bit.KillPe) !== 0) {
+    } else if ((hi & KillBit.Pe) !== 0) {
       counters.iotlbDomain++;
       killEndpoint(t, killPe(lo));
       unit.walkers.overtake(killPe(lo), null);

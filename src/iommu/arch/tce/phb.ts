@@ -6,7 +6,7 @@ import type { CommandCounters } from '../../command-counters.js';
 import type { FaultCounters } from '../../fault-counters.js';
 import type { IommuUnit } from '../../unit.js';
 import type { Directory } from './directory.js';
-import { Bit, Register } from './format.js';
+import { Register, TOP } from './format.js';
 import type { Kills } from './kills.js';
 
 export class Phb implements Hardware {
@@ -41,12 +41,12 @@ export class Phb implements Hardware {
     const { directory, kills } = this;
     switch (offset as Register) {
       case Register.RttBar:
-        directory.rttEnabled = (hi & Bit.Enable) !== 0;
+        directory.rttEnabled = (hi & TOP) !== 0;
         directory.rttHi = hi & 0x00ff_ffff;
         directory.rttLo = lo & ~0x1_ffff;
         break;
       case Register.PestBar:
-        directory.pestEnabled = (hi & Bit.Enable) !== 0;
+        directory.pestEnabled = (hi & TOP) !== 0;
         directory.pestHi = hi & 0x00ff_ffff;
         directory.pestLo = lo & ~0xfff;
         break;
@@ -63,7 +63,7 @@ export class Phb implements Hardware {
         kills.kill(hi, lo);
         break;
       case Register.DmaReadSync:
-        if ((hi & Bit.SyncStart) !== 0) kills.sync();
+        if ((hi & TOP) !== 0) kills.sync();
         break;
       default:
         break;
@@ -73,7 +73,7 @@ export class Phb implements Hardware {
   /** RTC_INVALIDATE: cached RTT entries of one requester, or all; at once. */
   private invalidateRequesters(hi: number): void {
     const { contexts } = this.directory;
-    const all = (hi & Bit.InvalidateAll) !== 0;
+    const all = (hi & TOP) !== 0;
     this.commands.context++;
     contexts.dropDevices((entry) => all || contexts.requesterOfDevice(entry) === (hi & 0xffff));
     this.unit.walkers.overtake(-1, null);

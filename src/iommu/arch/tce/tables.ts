@@ -2,7 +2,7 @@
  * Tables that a PHB4 keeps on the chip: windows (TVT) and the state of each endpoint (PEST A and B), written through IODA_ADDR and
  * IODA_DATA0. The other IODA tables have to do with MMIO and interrupts and are not modelled.
  */
-import { Bit, decodeTve, IodaTable, iodaIndex, iodaTable, PES, Tve, windowOf } from './format.js';
+import { decodeTve, IodaTable, iodaIndex, iodaTable, PES, TOP, Tve, windowOf } from './format.js';
 
 export class IodaTables {
   /** By PE * 2 + window. */
@@ -35,7 +35,7 @@ export class IodaTables {
       default:
         break;
     }
-    if ((this.addressHi & Bit.AutoIncrement) !== 0) this.addressLo = (index + 1) & 0x3ff;
+    if ((this.addressHi & TOP) !== 0) this.addressLo = (index + 1) & 0x3ff;
   }
 
   window(pe: number, addressHi: number): Tve {

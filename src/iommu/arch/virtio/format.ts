@@ -38,8 +38,7 @@ export const enum RequestType {
 
 /** Bytes that the device reads of a request: all but its tail, which it writes. */
 export const enum RequestBytes {
-  Attach = 20,
-  Detach = 20,
+  AttachDetach = 20,
   Map = 36,
   Unmap = 28,
   Tail = 4,
@@ -48,7 +47,7 @@ export const enum RequestBytes {
 /** Offset of the tail of a request whose tail the device finds by itself. */
 export function tailOffset(type: number): number {
   if ((type as RequestType) === RequestType.Map) return RequestBytes.Map;
-  return (type as RequestType) === RequestType.Unmap ? RequestBytes.Unmap : RequestBytes.Attach;
+  return (type as RequestType) === RequestType.Unmap ? RequestBytes.Unmap : RequestBytes.AttachDetach;
 }
 
 export const enum Status {
@@ -78,6 +77,10 @@ const enum At {
   Domain = 1,
   Endpoint = 2,
   AttachFlags = 3,
+}
+
+/** Of MAP and UNMAP, after the domain. */
+const enum RangeAt {
   StartLo = 2,
   StartHi = 3,
   EndLo = 4,
@@ -109,13 +112,13 @@ export function decodeRequest(words: Int32Array, bytes: number, request: Request
     case RequestType.Detach:
       request.endpoint = words[At.Endpoint]!;
       request.flags = words[At.AttachFlags]!;
-      return bytes >= RequestBytes.Attach;
+      return bytes >= RequestBytes.AttachDetach;
     case RequestType.Map:
     case RequestType.Unmap:
-      request.start = wide(words[At.StartHi]!, words[At.StartLo]!);
-      request.end = wide(words[At.EndHi]!, words[At.EndLo]!);
-      request.physical = wide(words[At.PhysicalHi]!, words[At.PhysicalLo]!);
-      request.flags = words[At.MapFlags]!;
+      request.start = wide(words[RangeAt.StartHi]!, words[RangeAt.StartLo]!);
+      request.end = wide(words[RangeAt.EndHi]!, words[RangeAt.EndLo]!);
+      request.physical = wide(words[RangeAt.PhysicalHi]!, words[RangeAt.PhysicalLo]!);
+      request.flags = words[RangeAt.MapFlags]!;
       return bytes >= (request.type === RequestType.Map ? RequestBytes.Map : RequestBytes.Unmap);
     default:
       return true;
@@ -126,13 +129,13 @@ export function encodeAttach(words: Int32Array, domain: number, endpoint: number
   begin(words, RequestType.Attach, domain);
   words[At.Endpoint] = endpoint;
   words[At.AttachFlags] = bypass ? ATTACH_BYPASS : 0;
-  return RequestBytes.Attach;
+  return RequestBytes.AttachDetach;
 }
 
 export function encodeDetach(words: Int32Array, domain: number, endpoint: number): RequestBytes {
   begin(words, RequestType.Detach, domain);
   words[At.Endpoint] = endpoint;
-  return RequestBytes.Detach;
+  return RequestBytes.AttachDetach;
 }
 
 /** Maps [start, start + bytes) to `physical`; `flags` MapFlag bits. */
@@ -145,17 +148,17 @@ export function encodeMap(
   flags: number,
 ): RequestBytes {
   begin(words, RequestType.Map, domain);
-  putAddress(words, At.StartLo, start);
-  putAddress(words, At.EndLo, start + bytes - 1);
-  putAddress(words, At.PhysicalLo, physical);
-  words[At.MapFlags] = flags;
+  putAddress(words, RangeAt.StartLo, start);
+  putAddress(words, RangeAt.EndLo, start + bytes - 1);
+  putAddress(words, RangeAt.PhysicalLo, physical);
+  words[RangeAt.MapFlags] = flags;
   return RequestBytes.Map;
 }
 
 export function encodeUnmap(words: Int32Array, domain: number, start: number, bytes: number): RequestBytes {
   begin(words, RequestType.Unmap, domain);
-  putAddress(words, At.StartLo, start);
-  putAddress(words, At.EndLo, start + bytes - 1);
+  putAddress(words, RangeAt.StartLo, start);
+  putAddress(words, RangeAt.EndLo, start + bytes - 1);
   return RequestBytes.Unmap;
 }
 
