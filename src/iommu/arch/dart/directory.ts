@@ -1,7 +1,7 @@
 /**
  * How a DART translates a stream: TCR and TTBRs are registers, so that no memory is read before the tables (Linux drivers/iommu/
  * apple-dart.c). Faults set the one error register. The context cache stands for the registers: it holds every stream in use, and
- * what it says follows each register write. Not modelled: the interrupt of an error and the software that reads it.
+ * what it says follows each register write. Translations are tagged as a first stage, whose tags tell the TTBRs apart. Not modelled: the interrupt of an error and the software that reads it.
  */
 import type { Event } from '../../../kernel/event.js';
 import { compileFormat, type Format } from '../../../pagetable/format.js';
@@ -59,7 +59,7 @@ export class Directory implements Architecture {
       m.fault = errorCode(layout, Cause.NoTtbr);
       return Found.Refused;
     }
-    space.stage = translate ? Stage.Second : Stage.PassThrough;
+    space.stage = translate ? Stage.First : Stage.PassThrough;
     contexts.fillDevice(m.requester, space, OwnProcess.None, false);
     return Found.Located;
   }

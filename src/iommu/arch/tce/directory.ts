@@ -1,6 +1,7 @@
 /**
  * From requester id to endpoint (PE) and window of a PHB4: the RTT entry, two bytes in memory, is read once and cached; the window follows
- * from address bit 59 and is on the chip (QEMU hw/pci-host/pnv_phb4.c, pnv_phb4_translate_iommu). A fault freezes the endpoint (EEH):
+ * from address bit 59 and is on the chip (QEMU hw/pci-host/pnv_phb4.c, pnv_phb4_translate_iommu). TCEs are tagged as a first stage, whose
+ * tags tell the two windows apart. A fault freezes the endpoint (EEH):
  * DMA is refused until software resets it. Not modelled: the firmware and driver that do so, interrupts, MSI windows.
  */
 import type { Event } from '../../../kernel/event.js';
@@ -83,7 +84,7 @@ export class Directory implements Architecture {
     if (pe >= PES) return refuse(m);
     m.space.did = pe;
     m.space.pasid = 0;
-    m.space.stage = Stage.Second;
+    m.space.stage = Stage.First;
     if (!m.stale) contexts.fillDevice(m.requester, m.space, OwnProcess.None, false);
     return Found.Located;
   }
@@ -103,7 +104,7 @@ export class Directory implements Architecture {
       space.stage = Stage.PassThrough;
       return 0;
     }
-    space.stage = Stage.Second;
+    space.stage = Stage.First;
     space.format = this.formatOf(tve);
     space.levels = tve.levels;
     space.inputLg2 = Math.min(tve.pageLg2 + tve.levels * tve.indexBits, 59);

@@ -193,6 +193,17 @@ describe('windows', () => {
   });
 });
 
+it('upper TCEs of the two windows are told apart', () => {
+  const rig = new TceRig();
+  const { pa } = rig.mapped(0x4000, 1, { levels: 2, indexBits: 9 });
+  const format = compileFormat(tce({ hostAddressWidth: 52, pageLg2: 12, indexBits: 9 }));
+  const second = new PageTable(format, rig.physical, rig.frames, 2);
+  second.map(0x5000, pa + 2 ** 30, 4096, RW, 12);
+  rig.tve(PE, 1, encodeTranslatingTve(second.root, 2, 9, 12));
+  expect(rig.output({ address: 0x4000, requester: RID })).toBe(pa);
+  expect(rig.output({ address: 0x5000, hi: WINDOW1, requester: RID })).toBe(pa + 2 ** 30);
+});
+
 describe('faults', () => {
   const cases: [
     string,
