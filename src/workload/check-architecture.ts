@@ -59,7 +59,7 @@ function checkSizes(unit: IommuSpec, refuse: Refuse): void {
   const { title, onePageSize, hostAddressWidths, records } = LIMITS[unit.architecture];
   const { granule, largestPage, levels, hostAddressWidth } = unit;
   if (onePageSize === true && largestPage > granule) {
-    const message = `${title} have pages of one size: largestPage must be the granule, ${formatQuantity(granule, 'size')}`;
+    const message = `pages have one size: largestPage must be the granule, ${formatQuantity(granule, 'size')}`;
     refuse('largestPage', message, 'granule');
   }
   if (hostAddressWidths?.includes(hostAddressWidth) === false) {
