@@ -100,7 +100,7 @@ export class VectorBench {
       this.walk = m;
     });
     const recycle = (event: Event): void => this.fabric.recycle(event);
-    this.built = buildUnit('iommu0', 0, spec, { kernel, memory, physical, ledger, seed: 1, recycle });
+    this.built = buildUnit('iommu0', 0, spec, { kernel, memory, physical, ledger, seed: 1, recycle, frames: [] });
     const { unit, hardware } = this.built;
     const forwarder = {
       forward: (tlp: Event): void => {
