@@ -9,6 +9,7 @@ import type { Answer, Architecture, Responder } from './vector.js';
 /** Modes in which the simulator is held to the plain reference; an architecture joins with what it has. */
 const HELD: Readonly<Partial<Record<Architecture, readonly string[]>>> = {
   vtd: Object.keys(GENERATORS.vtd.modes),
+  riscv: ['common', 'svnapot', 'ad-update', 'permissions', 'msi', 'attributes', 'large-leaves', 'encodings'],
 };
 const ACCESSES = 2000;
 
