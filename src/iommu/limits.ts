@@ -17,8 +17,12 @@ export interface Limits {
   readonly granules: readonly number[];
   readonly deviceLevels: Range;
   readonly processLevels: Range;
+  /** Bits of a requester id by levels of the device directory, where a directory of fewer levels takes fewer. */
+  readonly requesterBits?: readonly number[];
   /** log2 of the commands its queue can hold; [0, 0]: it has no queue in memory. */
   readonly queueLg2: Range;
+  /** Fault records, where not any number will do: registers, or a log in memory whose entries are a power of two. */
+  readonly faultRecords?: { readonly range: Range; readonly powerOfTwo: boolean };
 }
 
 const NO_QUEUE: Range = [0, 0];
@@ -33,6 +37,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     deviceLevels: [2, 2],
     processLevels: [2, 2],
     queueLg2: [7, 15],
+    faultRecords: { range: [1, 256], powerOfTwo: false },
   },
   amdvi: {
     title: 'AMD-Vi',
@@ -43,6 +48,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     deviceLevels: [1, 1],
     processLevels: [0, 3],
     queueLg2: [8, 15],
+    faultRecords: { range: [256, 32768], powerOfTwo: true },
   },
   smmuv3: {
     title: 'Arm SMMUv3',
@@ -52,7 +58,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     granules: [4 * KiB, 16 * KiB, 64 * KiB],
     deviceLevels: [1, 2],
     processLevels: [0, 2],
-    queueLg2: [4, 19],
+    queueLg2: [7, 19],
   },
   riscv: {
     title: 'the RISC-V IOMMU',
@@ -62,7 +68,9 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     granules: [4 * KiB],
     deviceLevels: [1, 3],
     processLevels: [0, 3],
+    requesterBits: [0, 7, 16, 24],
     queueLg2: [4, 20],
+    faultRecords: { range: [2, 32768], powerOfTwo: true },
   },
   virtio: {
     title: 'virtio-iommu',

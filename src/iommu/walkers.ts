@@ -282,7 +282,8 @@ export class Walkers {
     let next = step;
     let delay = delayPs;
     while (next === Step.Translate) {
-      if (space.window !== 0 && two.target === Target.Final && this.intercept(m, two.guestHi, two.guestLo, delay)) return;
+      if (space.window !== 0 && two.target === Target.Final && this.intercept(m, two.guestHi, two.guestLo, delay))
+        return;
       delay += t.secondLatency;
       next = this.translateGuest(two, space);
       if (two.update === 1) delay += this.store(m, two.updateHi, two.updateLo, two.updateWordHi, two.updateWordLo);
@@ -463,13 +464,17 @@ export class Walkers {
   /**
    * An invalidation overtakes walks under way: those of `did` (-1: of any domain) and those whose domain is not known yet are to be
    * repeated; with `range`, only those of a page in it. A walk that has found its leaf stands for the leaf's whole page.
+   * `guestPhysical`: the range is one of second-stage addresses, which nested walks and directory lookups may have used anywhere.
    */
-  overtake(did: number, range: PageRange | null): void {
+  overtake(did: number, range: PageRange | null, guestPhysical = false): void {
     for (const m of this.misses) {
       if (m.phase === Phase.Idle || m.phase === Phase.Queued) continue;
       if (did >= 0 && m.located && m.space.did !== did) continue;
+      const anywhere = guestPhysical && (!m.located || m.space.stage === Stage.Nested);
       const leaf = m.phase === Phase.Replay && m.fault === 0 && m.space.stage !== Stage.PassThrough;
-      if (range === null || containsPage(range, m.pageHi, m.pageLo, leaf ? m.walk.sizeLg2 : 12)) m.stale = true;
+      if (range === null || anywhere || containsPage(range, m.pageHi, m.pageLo, leaf ? m.walk.sizeLg2 : 12)) {
+        m.stale = true;
+      }
     }
   }
 }

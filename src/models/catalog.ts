@@ -3,9 +3,18 @@ import { nfp6000 } from './devices/nfp6000.js';
 import { nic100g } from './devices/nic-100g.js';
 import { nvmeGen4 } from './devices/nvme-gen4.js';
 import { hypertrio } from './iommus/hypertrio.js';
-import { ideal } from './iommus/ideal.js';
 import { riscvServer } from './iommus/riscv-server.js';
 import { riscvZeroDay } from './iommus/riscv-zero-day.js';
+import { gem5Smmuv3 } from './iommus/gem5-smmuv3.js';
+import { grace } from './iommus/grace.js';
+import { amdviGenoa } from './iommus/amdvi-genoa.js';
+import { amdviMilan } from './iommus/amdvi-milan.js';
+import { amdviNaples } from './iommus/amdvi-naples.js';
+import { amdviRome } from './iommus/amdvi-rome.js';
+import { ideal } from './iommus/ideal.js';
+import { kunpeng920 } from './iommus/kunpeng-920.js';
+import { mmu600 } from './iommus/mmu-600.js';
+import { mmu700 } from './iommus/mmu-700.js';
 import { vtdBdwEp } from './iommus/vtd-bdw-ep.js';
 import { vtdClx } from './iommus/vtd-clx.js';
 import { vtdHswEp } from './iommus/vtd-hsw-ep.js';
@@ -50,6 +59,15 @@ export const SHEETS: readonly Sheet[] = [
   hypertrio,
   riscvZeroDay,
   riscvServer,
+  mmu600,
+  mmu700,
+  kunpeng920,
+  grace,
+  gem5Smmuv3,
+  amdviNaples,
+  amdviRome,
+  amdviMilan,
+  amdviGenoa,
   ideal,
   nfp6000,
   nic100g,

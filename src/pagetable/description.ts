@@ -80,6 +80,8 @@ export interface FormatDescription {
   readonly inputLimitLg2: number;
   /** Bits above the input width must repeat its top bit (canonical addresses) instead of being zero. */
   readonly signExtended: boolean;
+  /** Bits above the input width may all be ones as well as zeros: the upper half of an input space with two roots (Arm TTB1). */
+  readonly upperHalf?: boolean;
   /** Width of the addresses that software writes, and that present entries may hold: bits from here on end the walk. */
   readonly hostAddressWidth: number;
   /** How they end it; `reserved` by default. `unchecked`: they do not, it is memory that refuses such an address. */

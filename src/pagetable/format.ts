@@ -175,7 +175,7 @@ export class Format {
     this.indexShift = Int32Array.from(byLevel((level) => naturalSize(d, level) - 3));
     this.span = Float64Array.from(byLevel((level) => 2 ** naturalSize(d, level)));
     this.signBits = d.signExtended ? 1 : 0;
-    this.otherTop = d.signExtended ? -1 : 0;
+    this.otherTop = d.signExtended || d.upperHalf === true ? -1 : 0;
     this.inputWidths = Int32Array.from(
       byLevel((height) => Math.min(naturalSize(d, height + 1) + d.rootExtraBits, d.inputLimitLg2)),
     );

@@ -63,6 +63,8 @@ export class TwoStageWalk {
   /** 1: a first-stage leaf is updated when its page has been translated, not before. Set by the caller. */
   leafLast = 0;
   private leafWaits = 0;
+  /** 1 if it was just walked to, and a write would change its leaf. */
+  private pageClean = 0;
 
   /** Host address of the entry to read. */
   entryHi = 0;
@@ -148,6 +150,17 @@ export class TwoStageWalk {
       }
       return this.proceed(firstFormat, step);
     }
+    if (this.pageClean === 1) {
+      // The walk that found the page has its leaf at hand: the same update marks it dirty.
+      const { second } = this;
+      second.update = 1;
+      second.updateHi = second.entryHi;
+      second.updateLo = second.entryLo;
+      second.updateWordHi = second.dirtyHi;
+      second.updateWordLo = second.dirtyLo;
+      this.updateEntry(this.entryHi, this.entryLo);
+      return this.proceed(firstFormat, step);
+    }
     this.held = step;
     const wanted = this.ask(Target.Table, first.updateHi, first.updateLo, TABLE_UPDATE, 0, Purpose.UpdateEntry);
     return this.pageWalked === 1 ? this.fail(2, Fault.WriteDenied) : wanted;
@@ -170,7 +183,8 @@ export class TwoStageWalk {
       this.entryHi = hi;
       this.entryLo = lo;
       this.pagePermissions = clean === 1 ? permissions & ~Permission.Write : permissions;
-      this.pageWalked = clean === 1 ? 0 : this.secondDone;
+      this.pageWalked = this.secondDone;
+      this.pageClean = this.secondDone & clean;
       return Step.Read;
     }
     if (this.purpose === Purpose.UpdateEntry) {

@@ -41,7 +41,6 @@ describe.each(MACHINES)('%s, %s stage', (preset, stage) => {
     expect(total(result, 'iommu.faults')).toBe(0);
     if (mode !== 'passthrough') expect(total(result, 'iommu.walks')).toBeGreaterThan(50);
   });
-
 });
 
 describe.each([

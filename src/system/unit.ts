@@ -1,7 +1,9 @@
 /** Builds IOMMU units: the one place that knows every architecture. */
 import type { Hardware } from '../iommu/architecture.js';
+import { buildAmdvi } from '../iommu/arch/amdvi/build.js';
 import { buildIdeal } from '../iommu/arch/ideal/ideal.js';
 import { buildRiscv } from '../iommu/arch/riscv/build.js';
+import { buildSmmuv3 } from '../iommu/arch/smmuv3/build.js';
 import { buildVtd } from '../iommu/arch/vtd/build.js';
 import type { ArchitectureName, IommuSpec } from '../iommu/spec.js';
 import type { Surroundings } from '../iommu/surroundings.js';
@@ -18,6 +20,8 @@ type Build = (name: string, index: number, spec: IommuSpec, surroundings: Surrou
 const BUILDERS: Readonly<Partial<Record<ArchitectureName, Build>>> = {
   vtd: buildVtd,
   riscv: buildRiscv,
+  smmuv3: buildSmmuv3,
+  amdvi: buildAmdvi,
   ideal: buildIdeal,
 };
 

@@ -42,29 +42,17 @@ const MOST_EVENTS = 100_000;
  */
 export class Workplace {
   readonly kernel = new Kernel(Op.Relay);
-  readonly memory: MemorySystem;
+  private readonly memories = new Map<number, MemorySystem>();
 
-  /** `width`: bits of a physical address. */
-  constructor(width: number) {
-    this.memory = new MemorySystem(memoryOf(width), this.kernel.clock);
+  /** Memory of a host address width. */
+  memory(width: number): MemorySystem {
+    const known = this.memories.get(width) ?? new MemorySystem(memoryOf(width), this.kernel.clock);
+    this.memories.set(width, known);
+    return known;
   }
 
   get clean(): boolean {
     return this.kernel.pending === 0;
-  }
-}
-
-/** A workplace for each width of physical addresses. */
-export class Workplaces {
-  private readonly places = new Map<number, Workplace>();
-
-  /** For the next machine; the one before is over. */
-  next({ hostAddressWidth }: IommuSpec): Workplace {
-    const known = this.places.get(hostAddressWidth);
-    if (known?.clean === true) return known;
-    const place = new Workplace(hostAddressWidth);
-    this.places.set(hostAddressWidth, place);
-    return place;
   }
 }
 
@@ -92,7 +80,9 @@ export class VectorBench {
   walk: Miss | null = null;
 
   /** @throws RangeError where no unit of the architecture can be built */
-  constructor(spec: IommuSpec, { kernel, memory }: Workplace) {
+  constructor(spec: IommuSpec, place: Workplace = new Workplace()) {
+    const { kernel } = place;
+    const memory = place.memory(spec.hostAddressWidth);
     const { physical, ledger } = this;
     this.kernel = kernel;
     this.fabric = new RegisterFabric(kernel);

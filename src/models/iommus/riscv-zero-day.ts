@@ -9,7 +9,13 @@ const FIRST_IN_FLIGHT = `${RTL} rtl: a request stalls until the one before is tr
 const CLOCK = 'one to two cycles at 1 GHz; the clock is an assumption';
 
 const four: Parameters = {
-  ...structure(spec(4, 'entries', `${RTL} rtl/riscv_iommu.sv: IOTLB_ENTRIES, DDTC_ENTRIES, PDTC_ENTRIES = 4`), 4, 2, 'plru', CACHE),
+  ...structure(
+    spec(4, 'entries', `${RTL} rtl/riscv_iommu.sv: IOTLB_ENTRIES, DDTC_ENTRIES, PDTC_ENTRIES = 4`),
+    4,
+    2,
+    'plru',
+    CACHE,
+  ),
   ways: spec(4, 'ways', CACHE),
   replacement: spec('plru', '', CACHE),
   latency: assumed(2, 'ns', CLOCK),
@@ -28,7 +34,7 @@ export const riscvZeroDay: Sheet = defineSheet({
     deviceLevels: spec(3, 'levels', `${RTL} README: device directories of up to three levels; Linux takes the largest`),
     processLevels: spec(0, 'levels', `${RTL} README: process contexts are a build option; Linux does not use them`),
     hostAddressWidth: spec(52, 'bits', 'the specification allows 56; the simulator has 52'),
-    largestPage: spec(1, 'GiB', 'Sv39'),
+    largestPage: spec(1, 'GiB', 'the largest leaf of Sv39'),
     queue: {
       postedDepth: spec(1, 'transactions', FIRST_IN_FLIGHT),
       nonPostedDepth: spec(1, 'transactions', FIRST_IN_FLIGHT),

@@ -19,7 +19,13 @@ export const common: Parameters = {
 };
 
 /** One structure; `policy`: replacement. */
-export function structure(entries: Parameters[string], ways: number, latencyNs: number, policy: string, source: string): Parameters {
+export function structure(
+  entries: Parameters[string],
+  ways: number,
+  latencyNs: number,
+  policy: string,
+  source: string,
+): Parameters {
   return {
     enabled: assumed(true, '', 'present in hardware'),
     entries,
@@ -50,4 +56,6 @@ export function invalidation(startNs: number, stepNs: number, scanNs: number, so
   };
 }
 
-export const faults: Parameters = { records: spec(256, 'records', `${LINUX_RISCV}: the fault queue in memory has 4096`) };
+export const faults: Parameters = {
+  records: spec(4096, 'records', `${LINUX_RISCV}: fault queue of 4096`),
+};

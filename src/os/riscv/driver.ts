@@ -7,9 +7,8 @@
 import { Command, encodeInvalidateDevices, encodeInvalidateProcess } from '../../iommu/arch/riscv/format.js';
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
-import type { Device } from '../device.js';
-import type { Domain } from '../domain.js';
-import type { IommuDriver } from '../iommu-driver.js';
+import type { DomainState } from '../domain-state.js';
+import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
@@ -57,7 +56,7 @@ export class RiscvDriver implements IommuDriver {
     return [];
   }
 
-  attach(domain: Domain, device: Device, pasid: number): void {
+  attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const { spec, tables } = this.units[device.unit]!;
     const tag = domain.addTag(device.unit, -1, () => (domain.type === 'identity' ? 0 : this.allocateId(spec)));
     const translation = { root: domain.space?.table.root ?? null, id: tag.id };
@@ -71,7 +70,7 @@ export class RiscvDriver implements IommuDriver {
    * riscv_iommu_iodir_update to a blocked domain: context, its cache, the translations, one fence; riscv_iommu_bond_unlink: once
    * more the translations and a fence when the unit has no device of the domain any more.
    */
-  *detach(thread: Thread, domain: Domain, device: Device, pasid: number): Call<void> {
+  *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     const { spec, tables, queue } = this.units[device.unit]!;
     const tag = domain.tags.find((other) => other.unit === device.unit);
     if (tag === undefined) throw new Error(`domain ${domain.id} is not attached to ${device.name}`);
@@ -99,11 +98,11 @@ export class RiscvDriver implements IommuDriver {
 
   *syncMap(): Call<void> {}
 
-  flushRange(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+  flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
     return this.flush(thread, domain, (spec) => planRange(spec, iova, bytes, tablesFreed));
   }
 
-  flushAll(thread: Thread, domain: Domain): Call<void> {
+  flushAll(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain, () => EVERYTHING);
   }
 
@@ -111,7 +110,7 @@ export class RiscvDriver implements IommuDriver {
     for (const unit of this.units) if (unit?.queue.stored(hi, lo) === true) return;
   }
 
-  private *flush(thread: Thread, domain: Domain, planFor: (spec: UnitSpec) => Plan): Call<void> {
+  private *flush(thread: Thread, domain: DomainState, planFor: (spec: UnitSpec) => Plan): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();
@@ -147,7 +146,7 @@ function hasProcesses({ stage, processLevels }: UnitSpec): boolean {
 }
 
 /** Identity domains have no address space id: what is removed for them is everything of their kind, as Linux does. */
-function scopeOf({ type }: Domain, { stage }: UnitSpec, id: number): Scope {
+function scopeOf({ type }: DomainState, { stage }: UnitSpec, id: number): Scope {
   const own = type === 'identity' ? -1 : id;
   if (stage === 'second') return { command: Command.InvalidateSecond, pscid: -1, gscid: own };
   return { command: Command.InvalidateFirst, pscid: own, gscid: stage === 'nested' ? GUEST : -1 };

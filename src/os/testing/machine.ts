@@ -75,6 +75,7 @@ export const UNIT: UnitSpec = {
   largestPage: 2 ** 30,
   coherent: true,
   invalidation: { sizeLg2: 8, maxAddressMask: 18 },
+  faults: { records: 8 },
 };
 
 const enum Unit {

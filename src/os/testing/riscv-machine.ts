@@ -1,5 +1,12 @@
 /** The test machine with RISC-V units: they execute each command a fixed time after its doorbell, and software sees the head move. */
-import { COMMAND_LG2, DecodedCommand, decodeCommand, pointerHi, pointerLo, Register } from '../../iommu/arch/riscv/format.js';
+import {
+  COMMAND_LG2,
+  DecodedCommand,
+  decodeCommand,
+  pointerHi,
+  pointerLo,
+  Register,
+} from '../../iommu/arch/riscv/format.js';
 import type { UnitSpec } from '../spec.js';
 import { type MachineOptions, TestMachine, UNIT } from './machine.js';
 

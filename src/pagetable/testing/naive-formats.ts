@@ -103,6 +103,9 @@ export function naiveAmdHost(o: { hostAddressWidth: number; hostAccessDirty: 0 |
       if (!leaf && next >= level) return fault(Fault.Level);
       const own = setBits([Read, bit(word, 61)], [Write, bit(word, 62)]);
       const granted = above & (own | Execute | User | Supervisor | SupervisorExecute);
+      const refused = refusal(request.need, granted);
+      if (refused !== null) return fault(refused);
+      if (bits(word, leaf ? 56 : 60, 52) !== 0n) return fault(Fault.Reserved);
       if (bits(word, 51, 12) >> BigInt(o.hostAddressWidth - 12) !== 0n) return fault(Fault.Reserved);
       const address = bits(word, 51, 12) << 12n;
       let after = o.hostAccessDirty === 0 ? word : word | 0x20n;
@@ -119,10 +122,8 @@ export function naiveAmdHost(o: { hostAddressWidth: number; hostAccessDirty: 0 |
         let ones = 0;
         while (ones < 40 && bit(word, 12 + ones)) ones++;
         sizeLg2 = 13 + ones;
-        if (sizeLg2 <= natural || sizeLg2 >= natural + 9 || sizeLg2 > 52) return fault(Fault.Reserved);
+        if (sizeLg2 <= natural || sizeLg2 >= natural + 9 || sizeLg2 > 51) return fault(Fault.Reserved);
       }
-      const refused = refusal(request.need, granted);
-      if (refused !== null) return fault(refused);
       if (o.hostAccessDirty === 3 && dirties(request, granted)) after |= 0x40n;
       const clean = o.hostAccessDirty === 3 && !bit(after, 6) && (granted & Write) !== 0;
       return { out: within(address, sizeLg2, request.input), sizeLg2, granted, word: after, clean, global: false };

@@ -41,16 +41,24 @@ function warm(changes: ConstructorParameters<typeof RiscvRig>[0] = {}): Built {
 }
 
 const first = (pscid: number, gscid: number, address = -1, pagesLg2 = 0, nonLeaf = false): Encode => {
-  return (words) =>
-    encodeInvalidation(words, 0, Command.InvalidateFirst, { pscid, gscid, address, pagesLg2, nonLeaf });
+  return (words) => encodeInvalidation(words, 0, Command.InvalidateFirst, { pscid, gscid, address, pagesLg2, nonLeaf });
 };
 const second = (gscid: number, address = -1): Encode => {
   const rest = { pscid: -1, pagesLg2: 0, nonLeaf: false };
   return (words) => encodeInvalidation(words, 0, Command.InvalidateSecond, { ...rest, gscid, address });
 };
-const devices = (id: number): Encode => (words) => encodeInvalidateDevices(words, 0, id);
-const process = (id: number, pid: number): Encode => (words) => encodeInvalidateProcess(words, 0, id, pid);
-const raw = (...dwords: number[]): Encode => (words) => words.set(dwords);
+const devices =
+  (id: number): Encode =>
+  (words) =>
+    encodeInvalidateDevices(words, 0, id);
+const process =
+  (id: number, pid: number): Encode =>
+  (words) =>
+    encodeInvalidateProcess(words, 0, id, pid);
+const raw =
+  (...dwords: number[]): Encode =>
+  (words) =>
+    words.set(dwords);
 
 describe('a translation after', () => {
   // Directory reads, and table reads: 3 for the place of the process context, 15 for the page, which a unit walks to again after a

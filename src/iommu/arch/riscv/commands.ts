@@ -94,7 +94,7 @@ export class Commands implements CommandSet {
       case Command.Fence: {
         counters.wait++;
         const drains = c.drains && this.spec.drain;
-        if (c.stores) return drains ? After.DrainAndStore : After.Store;
+        if (c.stores) return drains ? After.DrainStore : After.Store;
         return drains ? After.Drain : After.Next;
       }
       default:

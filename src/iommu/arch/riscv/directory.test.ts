@@ -43,7 +43,8 @@ function build(tables: Tables = {}): Built {
   const deviceId = rig.deviceLevels === 1 ? 0x35 : DEVICE;
   const map = { ...(sizeLg2 !== undefined && { sizeLg2 }), ...(access !== undefined && { access }) };
   const none = { root: 0, pa: address };
-  const mapped = first > 0 ? rig.mapped(first, false, address, map) : second > 0 ? rig.mapped(second, true, address, map) : none;
+  const mapped =
+    first > 0 ? rig.mapped(first, false, address, map) : second > 0 ? rig.mapped(second, true, address, map) : none;
   const secondRoot = second === 0 ? 0 : first === 0 ? mapped.root : rig.guest(second);
   const outer = { control, secondRoot, secondLevels: second, gscid: second === 0 ? 0 : 7 };
   const firstRoot = first === 0 ? 0 : mapped.root;
@@ -52,11 +53,24 @@ function build(tables: Tables = {}): Built {
   if (process > 0) {
     directory = rig.processes(process, outer, deviceId);
     const pid = tables.process0 === true ? 0 : PID;
-    rig.process(directory, process, pid, { root: firstRoot, levels: first, pscid: 3, control: tables.processControl ?? 0 });
+    rig.process(directory, process, pid, {
+      root: firstRoot,
+      levels: first,
+      pscid: 3,
+      control: tables.processControl ?? 0,
+    });
     context = rig.contextAt(deviceId);
   } else context = rig.device({ ...outer, firstRoot, firstLevels: first, pscid: 3 }, deviceId);
   const pasid = process > 0 && tables.process0 !== true ? PID : -1;
-  return { rig, request: { address, deviceId, pasid }, pa: mapped.pa, context, root: mapped.root, secondRoot, directory };
+  return {
+    rig,
+    request: { address, deviceId, pasid },
+    pa: mapped.pa,
+    context,
+    root: mapped.root,
+    secondRoot,
+    directory,
+  };
 }
 
 describe('cold reads', () => {
@@ -94,17 +108,20 @@ describe('cold reads', () => {
     [3, true, 1, 3, 5, 32],
     [3, true, 2, 3, 5, 38],
     [3, true, 3, 3, 5, 44],
-  ])('DDT %i, extended %s, PDT %i, first %i over second %i: %i', (deviceLevels, extended, process, first, second, all) => {
-    const { rig, request, pa } = build({ deviceLevels, extended, process, first, second });
-    const cold = rig.translate(request);
-    const [directory, table] = rig.reads();
-    expect(directory + table).toBe(all);
-    expect(directory).toBe(deviceLevels + process);
-    expect(cold).toEqual({ aborted: false, output: pa, at: all * READ_PS });
-    // Everything is cached: no further read.
-    expect(rig.translate(request)).toMatchObject({ aborted: false, output: pa, at: all * READ_PS });
-    expect(rig.reads()).toEqual([0, 0]);
-  });
+  ])(
+    'DDT %i, extended %s, PDT %i, first %i over second %i: %i',
+    (deviceLevels, extended, process, first, second, all) => {
+      const { rig, request, pa } = build({ deviceLevels, extended, process, first, second });
+      const cold = rig.translate(request);
+      const [directory, table] = rig.reads();
+      expect(directory + table).toBe(all);
+      expect(directory).toBe(deviceLevels + process);
+      expect(cold).toEqual({ aborted: false, output: pa, at: all * READ_PS });
+      // Everything is cached: no further read.
+      expect(rig.translate(request)).toMatchObject({ aborted: false, output: pa, at: all * READ_PS });
+      expect(rig.reads()).toEqual([0, 0]);
+    },
+  );
 
   it.each([
     [3, 21, 5],
@@ -247,11 +264,14 @@ interface Spoilt {
 }
 
 const NOWHERE = 2 ** 45 / 4096;
-const set = (at: (built: Built) => number, bits: bigint) => (built: Built) => built.rig.poke(at(built), (w) => w | bits);
-const clearBits = (at: (built: Built) => number, bits: bigint) => (built: Built) => built.rig.poke(at(built), (w) => w & ~bits);
+const set = (at: (built: Built) => number, bits: bigint) => (built: Built) =>
+  built.rig.poke(at(built), (w) => w | bits);
+const clearBits = (at: (built: Built) => number, bits: bigint) => (built: Built) =>
+  built.rig.poke(at(built), (w) => w & ~bits);
 const word = (n: number) => (built: Built) => built.context + 8 * n;
 const ddte = (level: number) => (built: Built) => built.rig.contextAt(DEVICE, level);
-const pdte = (levels: number, level: number) => (built: Built) => built.rig.processAt(built.directory, levels, PID, level);
+const pdte = (levels: number, level: number) => (built: Built) =>
+  built.rig.processAt(built.directory, levels, PID, level);
 const astray = (at: (built: Built) => number, low: bigint) => (built: Built) =>
   built.rig.poke(at(built), (w) => (w & ((1n << low) - 1n)) | (BigInt(NOWHERE) << low));
 
@@ -281,7 +301,13 @@ const context = (name: string, spoil: (built: Built) => void, tables: Tables = {
 });
 
 const FAULTS: readonly Spoilt[] = [
-  { name: 'device id too wide', cause: Cause.TypeDisallowed, tables: { deviceLevels: 1 }, request: { deviceId: 0x80 }, reads: 0 },
+  {
+    name: 'device id too wide',
+    cause: Cause.TypeDisallowed,
+    tables: { deviceLevels: 1 },
+    request: { deviceId: 0x80 },
+    reads: 0,
+  },
   { name: 'DDT entry outside memory', cause: Cause.DirectoryAccess, spoil: astray(ddte(3), 10n), reads: 1 },
   { name: 'DDT entry invalid', cause: Cause.DirectoryInvalid, spoil: clearBits(ddte(3), V), reads: 1 },
   { name: 'DDT entry reserved bit', cause: MISCONFIGURED, spoil: set(ddte(2), 1n << 55n), reads: 2 },
@@ -313,24 +339,101 @@ const FAULTS: readonly Spoilt[] = [
   context('last doubleword', set(word(7), 1n), { extended: true }),
   { name: 'PASID without process directory', cause: Cause.TypeDisallowed, request: { pasid: 4 }, reads: 3 },
   { name: 'PASID too wide', cause: Cause.TypeDisallowed, tables: { process: 1 }, request: { pasid: 256 }, reads: 3 },
-  { name: 'PDT entry outside memory', cause: Cause.ProcessAccess, tables: { process: 2 }, spoil: astray(pdte(2, 2), 10n), reads: 4 },
-  { name: 'PDT entry invalid', cause: Cause.ProcessInvalid, tables: { process: 3 }, spoil: clearBits(pdte(3, 2), V), reads: 5 },
-  { name: 'PDT entry reserved', cause: Cause.ProcessMisconfigured, tables: { process: 2 }, spoil: set(pdte(2, 2), 2n), reads: 4 },
-  { name: 'process context invalid', cause: Cause.ProcessInvalid, tables: { process: 1 }, spoil: clearBits(pdte(1, 1), V), reads: 4 },
-  { name: 'process context reserved', cause: Cause.ProcessMisconfigured, tables: { process: 1 }, spoil: set(pdte(1, 1), 8n), reads: 4 },
-  { name: 'privileged without ENS', cause: Cause.TypeDisallowed, tables: { process: 1 }, request: { privileged: true }, reads: 4 },
+  {
+    name: 'PDT entry outside memory',
+    cause: Cause.ProcessAccess,
+    tables: { process: 2 },
+    spoil: astray(pdte(2, 2), 10n),
+    reads: 4,
+  },
+  {
+    name: 'PDT entry invalid',
+    cause: Cause.ProcessInvalid,
+    tables: { process: 3 },
+    spoil: clearBits(pdte(3, 2), V),
+    reads: 5,
+  },
+  {
+    name: 'PDT entry reserved',
+    cause: Cause.ProcessMisconfigured,
+    tables: { process: 2 },
+    spoil: set(pdte(2, 2), 2n),
+    reads: 4,
+  },
+  {
+    name: 'process context invalid',
+    cause: Cause.ProcessInvalid,
+    tables: { process: 1 },
+    spoil: clearBits(pdte(1, 1), V),
+    reads: 4,
+  },
+  {
+    name: 'process context reserved',
+    cause: Cause.ProcessMisconfigured,
+    tables: { process: 1 },
+    spoil: set(pdte(1, 1), 8n),
+    reads: 4,
+  },
+  {
+    name: 'privileged without ENS',
+    cause: Cause.TypeDisallowed,
+    tables: { process: 1 },
+    request: { privileged: true },
+    reads: 4,
+  },
   { name: 'not canonical', cause: Cause.ReadPage, request: { address: IOVA + 2 ** 40 }, reads: 3 },
   { name: 'first-stage pointer absent', cause: Cause.ReadPage, spoil: clearBits(pte(2), V), reads: 5 },
-  { name: 'first-stage leaf absent, written', cause: Cause.WritePage, spoil: clearBits(pte(1), V), request: { write: true }, reads: 6 },
+  {
+    name: 'first-stage leaf absent, written',
+    cause: Cause.WritePage,
+    spoil: clearBits(pte(1), V),
+    request: { write: true },
+    reads: 6,
+  },
   { name: 'not executable', cause: Cause.InstructionPage, request: { execute: true }, reads: 6 },
   { name: 'not writable', cause: Cause.WritePage, tables: { access: Access.Read }, request: { write: true }, reads: 6 },
   { name: 'supervisor page', cause: Cause.ReadPage, spoil: clearBits(pte(1), 16n), reads: 6 },
   { name: 'first-stage table outside memory', cause: Cause.ReadAccess, spoil: astray(pte(3), 10n), reads: 4 },
-  { name: 'the same for a write', cause: Cause.WriteAccess, spoil: astray(pte(3), 10n), request: { write: true }, reads: 4 },
-  { name: 'guest address too wide', cause: Cause.ReadGuestPage, tables: { first: 0, second: 3 }, request: { address: 2 ** 41 }, reads: 3, implicit: 0n },
-  { name: 'guest page of a table absent', cause: Cause.ReadGuestPage, tables: { second: 3 }, spoil: clearBits(rootLeaf, V), reads: 6, implicit: 1n },
-  { name: 'guest page of data absent, written', cause: Cause.WriteGuestPage, tables: { second: 3 }, spoil: clearBits(pageLeaf, V), request: { write: true }, reads: 18, implicit: 0n },
-  { name: 'guest page of data not for users', cause: Cause.ReadGuestPage, tables: { second: 3 }, spoil: clearBits(pageLeaf, 16n), reads: 18, implicit: 0n },
+  {
+    name: 'the same for a write',
+    cause: Cause.WriteAccess,
+    spoil: astray(pte(3), 10n),
+    request: { write: true },
+    reads: 4,
+  },
+  {
+    name: 'guest address too wide',
+    cause: Cause.ReadGuestPage,
+    tables: { first: 0, second: 3 },
+    request: { address: 2 ** 41 },
+    reads: 3,
+    implicit: 0n,
+  },
+  {
+    name: 'guest page of a table absent',
+    cause: Cause.ReadGuestPage,
+    tables: { second: 3 },
+    spoil: clearBits(rootLeaf, V),
+    reads: 6,
+    implicit: 1n,
+  },
+  {
+    name: 'guest page of data absent, written',
+    cause: Cause.WriteGuestPage,
+    tables: { second: 3 },
+    spoil: clearBits(pageLeaf, V),
+    request: { write: true },
+    reads: 18,
+    implicit: 0n,
+  },
+  {
+    name: 'guest page of data not for users',
+    cause: Cause.ReadGuestPage,
+    tables: { second: 3 },
+    spoil: clearBits(pageLeaf, 16n),
+    reads: 18,
+    implicit: 0n,
+  },
   {
     name: 'guest page of the process directory absent',
     cause: Cause.ReadGuestPage,
@@ -443,7 +546,17 @@ describe('MSI page table', () => {
     const gpa = (FILE + 5) * 4096;
     const firstRoot = first === 0 ? 0 : rig.mapped(first, false, IOVA, { pa: gpa }).root;
     const secondRoot = rig.guest(3);
-    rig.device({ secondRoot, secondLevels: 3, gscid: 7, firstRoot, firstLevels: first, pscid: 3, msiTable, msiMask: 7, msiPattern: FILE });
+    rig.device({
+      secondRoot,
+      secondLevels: 3,
+      gscid: 7,
+      firstRoot,
+      firstLevels: first,
+      pscid: 3,
+      msiTable,
+      msiMask: 7,
+      msiPattern: FILE,
+    });
     const words = new Int32Array(4);
     encodeMsiEntry(words, file);
     const entry = msiTable + 16 * 5;

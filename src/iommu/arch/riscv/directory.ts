@@ -19,7 +19,16 @@ import { type Miss, Phase } from '../../miss.js';
 import type { IommuSpec } from '../../spec.js';
 import type { FaultQueue } from './fault-queue.js';
 import * as format from './format.js';
-import { Capability, Cause, Control, DirectoryMode, Dword, ProcessControl, TransactionType } from './format.js';
+import {
+  Capability,
+  Cause,
+  Control,
+  DirectoryMode,
+  Dword,
+  ProcessControl,
+  ProcessDword,
+  TransactionType,
+} from './format.js';
 import { MSI_ENTRY, MsiTables } from './msi-table.js';
 import type { Registers } from './registers.js';
 import { Formats, Variant } from './tables.js';
@@ -145,11 +154,13 @@ export class Directory implements Architecture {
     const is = (bit: Control): boolean => (control & bit) !== 0;
     if (format.deviceContextReserved(WORDS, extended, registers.has(Capability.QosId))) return true;
     const ats = is(Control.AtsEnable);
-    if (!registers.has(Capability.Ats) && (ats || is(Control.PageRequests) || is(Control.PageResponsePasid))) return true;
+    if (!registers.has(Capability.Ats) && (ats || is(Control.PageRequests) || is(Control.PageResponsePasid)))
+      return true;
     if (!ats && (is(Control.TranslatedToGuest) || is(Control.PageRequests))) return true;
     if (!is(Control.PageRequests) && is(Control.PageResponsePasid)) return true;
     const secondMode = format.rootMode(WORDS[Dword.Second + 1]!);
-    if (is(Control.TranslatedToGuest) && (!registers.has(Capability.TranslatedToGuest) || secondMode === 0)) return true;
+    if (is(Control.TranslatedToGuest) && (!registers.has(Capability.TranslatedToGuest) || secondMode === 0))
+      return true;
     const firstMode = format.rootMode(WORDS[Dword.First + 1]!);
     if (is(Control.ProcessDirectory)) {
       if (!registers.hasProcess(firstMode)) return true;
@@ -158,7 +169,8 @@ export class Directory implements Architecture {
     if (extended && format.rootMode(WORDS[Dword.MsiTable + 1]!) > 1) return true;
     // The root of a second stage has 16 KiB.
     if (secondMode !== 0 && (WORDS[Dword.Second]! & 3) !== 0) return true;
-    if (!registers.has(Capability.HardwareUpdates) && (is(Control.SecondUpdates) || is(Control.FirstUpdates))) return true;
+    if (!registers.has(Capability.HardwareUpdates) && (is(Control.SecondUpdates) || is(Control.FirstUpdates)))
+      return true;
     return is(Control.BigEndian) || is(Control.Sv32);
   }
 
@@ -172,7 +184,6 @@ export class Directory implements Architecture {
     space.suppressFaults = (control & Control.NoFaultReports) !== 0;
     space.grants = Permission.All;
     space.flags = (control & Control.FirstUpdates) !== 0 ? Flag.FirstUpdates : 0;
-    space.half = 0;
     space.did = levels === 0 ? 0 : format.guestId(secondHi);
     space.secondLevels = levels;
     space.secondFormat = levels === 0 ? 0 : this.variants.of(Variant.Second | updates);
@@ -187,7 +198,14 @@ export class Directory implements Architecture {
   }
 
   /** Puts a first stage (or Bare, 0 levels) before the second stage of the space. */
-  private setFirst(space: AddressSpace, levels: number, hi: number, lo: number, pscid: number, userMemory: boolean): void {
+  private setFirst(
+    space: AddressSpace,
+    levels: number,
+    hi: number,
+    lo: number,
+    pscid: number,
+    userMemory: boolean,
+  ): void {
     const { secondLevels } = space;
     if (levels === 0) {
       space.stage = secondLevels === 0 ? Stage.PassThrough : Stage.Second;
@@ -237,9 +255,9 @@ export class Directory implements Architecture {
 
   private processContext(m: Miss): Found {
     const [attributes, firstLo, firstHi] = [
-      WORDS[Dword.ProcessAttributes]!,
-      WORDS[Dword.ProcessFirst]!,
-      WORDS[Dword.ProcessFirst + 1]!,
+      WORDS[ProcessDword.Attributes]!,
+      WORDS[ProcessDword.First]!,
+      WORDS[ProcessDword.First + 1]!,
     ];
     if (!format.isValid(attributes)) return refuse(m, Cause.ProcessInvalid);
     const levels = format.levelsOfMode(format.rootMode(firstHi));
@@ -250,7 +268,9 @@ export class Directory implements Architecture {
     const supervisor = (attributes & ProcessControl.Supervisor) !== 0;
     space.flags = (space.flags & Flag.FirstUpdates) | Flag.Process | (supervisor ? Flag.Supervisor : 0);
     // Without a first stage, what keeps privileged requests out of the caches' way is the grant alone.
-    space.grants = supervisor ? Permission.All : Permission.All & ~Permission.Supervisor & ~Permission.SupervisorExecute;
+    space.grants = supervisor
+      ? Permission.All
+      : Permission.All & ~Permission.Supervisor & ~Permission.SupervisorExecute;
     const userMemory = (attributes & ProcessControl.UserMemory) !== 0;
     this.setFirst(space, levels, firstHi, firstLo, format.processTag(attributes), userMemory);
     if (!m.stale) this.contexts.fillProcess(m.requester, m.effectivePasid, space);
@@ -280,7 +300,9 @@ export class Directory implements Architecture {
     const staged = pointer || space.stage === Stage.Nested;
     const fault = staged ? two.fault : m.walk.fault;
     if (fault === Fault.TableAccess || fault === Fault.OutputSize) {
-      return pointer ? Cause.ProcessAccess : byAccess(flags, Cause.InstructionAccess, Cause.ReadAccess, Cause.WriteAccess);
+      return pointer
+        ? Cause.ProcessAccess
+        : byAccess(flags, Cause.InstructionAccess, Cause.ReadAccess, Cause.WriteAccess);
     }
     const second = staged ? two.faultStage === 2 : space.stage === Stage.Second;
     return second

@@ -6,7 +6,14 @@
 import type { PhysicalMemory } from '../../../memory/physical.js';
 import type { MemorySystem } from '../../../memory/system.js';
 import { FaultCounters } from '../../fault-counters.js';
-import { encodeFaultRecord, FAULT_RECORD_LG2, type FaultRecord, pointerHi, pointerLo, queueEntriesLg2 } from './format.js';
+import {
+  encodeFaultRecord,
+  FAULT_RECORD_LG2,
+  type FaultRecord,
+  pointerHi,
+  pointerLo,
+  queueEntriesLg2,
+} from './format.js';
 
 export class FaultQueue {
   readonly counters = new FaultCounters();

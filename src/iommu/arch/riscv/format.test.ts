@@ -48,8 +48,16 @@ describe('device ids', () => {
   });
 
   it('select an entry at each level', () => {
-    expect([3, 2, 1].map((level) => deviceEntryOffset(false, level, 0xabcdef))).toEqual([0xab * 8, 0x19b * 8, 0x6f * 32]);
-    expect([3, 2, 1].map((level) => deviceEntryOffset(true, level, 0xabcdef))).toEqual([0x157 * 8, 0x137 * 8, 0x2f * 64]);
+    expect([3, 2, 1].map((level) => deviceEntryOffset(false, level, 0xabcdef))).toEqual([
+      0xab * 8,
+      0x19b * 8,
+      0x6f * 32,
+    ]);
+    expect([3, 2, 1].map((level) => deviceEntryOffset(true, level, 0xabcdef))).toEqual([
+      0x157 * 8,
+      0x137 * 8,
+      0x2f * 64,
+    ]);
   });
 
   it('process ids too', () => {
@@ -82,7 +90,18 @@ describe('contexts', () => {
         const control = Control.FirstUpdates;
         encodeDeviceContext(
           words,
-          { control, secondRoot, secondLevels: 5, gscid, firstRoot, firstLevels: 3, pscid, msiTable: 4096, msiMask: 7, msiPattern: 2 ** 40 },
+          {
+            control,
+            secondRoot,
+            secondLevels: 5,
+            gscid,
+            firstRoot,
+            firstLevels: 3,
+            pscid,
+            msiTable: 4096,
+            msiMask: 7,
+            msiPattern: 2 ** 40,
+          },
           true,
         );
         expect(qword(words, 0)).toBe(0x101n);
@@ -91,9 +110,18 @@ describe('contexts', () => {
         ]);
         expect(qword(words, 2)).toBe(BigInt(pscid) << 12n);
         expect([bits(qword(words, 3), 43, 0), bits(qword(words, 3), 63, 60)]).toEqual([firstRoot / 4096, 8]);
-        expect([qword(words, 4), qword(words, 5), qword(words, 6), qword(words, 7)]).toEqual([(1n << 60n) | 1n, 7n, 1n << 40n, 0n]);
+        expect([qword(words, 4), qword(words, 5), qword(words, 6), qword(words, 7)]).toEqual([
+          (1n << 60n) | 1n,
+          7n,
+          1n << 40n,
+          0n,
+        ]);
         const [lo, hi] = [words[Dword.Second]!, words[Dword.Second + 1]!];
-        expect([address(rootHi(hi, lo), rootLo(lo)), guestId(hi), levelsOfMode(rootMode(hi))]).toEqual([secondRoot, gscid, 5]);
+        expect([address(rootHi(hi, lo), rootLo(lo)), guestId(hi), levelsOfMode(rootMode(hi))]).toEqual([
+          secondRoot,
+          gscid,
+          5,
+        ]);
         encodeProcessContext(words, { control: 4, pscid, root: firstRoot, levels: 4 });
         expect(qword(words, 0)).toBe((BigInt(pscid) << 12n) | 5n);
         expect(processTag(words[0]!)).toBe(pscid);
@@ -116,18 +144,25 @@ describe('commands', () => {
     const maybe = (most: number): fc.Arbitrary<number> => fc.oneof(fc.constant(-1), fc.nat(most));
     const where = fc.oneof(fc.constant(-1), page);
     fc.assert(
-      fc.property(maybe(0xfffff), maybe(0xffff), where, fc.nat(40), fc.boolean(), (pscid, gscid, at, pagesLg2, nonLeaf) => {
-        encodeInvalidation(words, 0, Command.InvalidateFirst, { pscid, gscid, address: at, pagesLg2, nonLeaf });
-        expect(decodeCommand(words, ALL, decoded)).toBe(true);
-        expect([decoded.byPscid, decoded.byGscid, decoded.byAddress]).toEqual([pscid >= 0, gscid >= 0, at >= 0]);
-        expect(decoded.nonLeaf).toBe(nonLeaf);
-        if (pscid >= 0) expect(decoded.pscid).toBe(pscid);
-        if (gscid >= 0) expect(decoded.gscid).toBe(gscid);
-        if (at < 0) return;
-        expect(decoded.pagesLg2).toBe(pagesLg2);
-        const size = 4096 * 2 ** pagesLg2;
-        expect(address(decoded.addressHi, decoded.addressLo)).toBe(Math.floor(at / size) * size);
-      }),
+      fc.property(
+        maybe(0xfffff),
+        maybe(0xffff),
+        where,
+        fc.nat(40),
+        fc.boolean(),
+        (pscid, gscid, at, pagesLg2, nonLeaf) => {
+          encodeInvalidation(words, 0, Command.InvalidateFirst, { pscid, gscid, address: at, pagesLg2, nonLeaf });
+          expect(decodeCommand(words, ALL, decoded)).toBe(true);
+          expect([decoded.byPscid, decoded.byGscid, decoded.byAddress]).toEqual([pscid >= 0, gscid >= 0, at >= 0]);
+          expect(decoded.nonLeaf).toBe(nonLeaf);
+          if (pscid >= 0) expect(decoded.pscid).toBe(pscid);
+          if (gscid >= 0) expect(decoded.gscid).toBe(gscid);
+          if (at < 0) return;
+          expect(decoded.pagesLg2).toBe(pagesLg2);
+          const size = 4096 * 2 ** pagesLg2;
+          expect(address(decoded.addressHi, decoded.addressLo)).toBe(Math.floor(at / size) * size);
+        },
+      ),
     );
   });
 

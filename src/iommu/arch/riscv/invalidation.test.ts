@@ -124,7 +124,10 @@ function without(names: string[], ...parts: string[]): string[] {
 function expectGone(act: (t: Translations) => void, names: string[]): void {
   const t = new Translations(SPEC, SIZES, 1, 'test');
   for (const { fill } of PROBES) fill(t);
-  const gone = (): string[] => PROBES.filter(({ held }) => !held(t)).map(({ name }) => name).sort();
+  const gone = (): string[] =>
+    PROBES.filter(({ held }) => !held(t))
+      .map(({ name }) => name)
+      .sort();
   expect(gone()).toEqual([]);
   act(t);
   expect(gone()).toEqual([...names].sort());
@@ -181,10 +184,10 @@ describe('IOTINVAL.VMA removes', () => {
     expectGone((t) => invalidateFirst(t, 5, ANY, null, false), named('g5p1', 'g5p2'));
     expectGone((t) => invalidateFirst(t, 5, 1, null, false), without(named('g5p1'), ...globals));
     expectGone((t) => invalidateFirst(t, 5, 1, range(PAGE), false), ['g5p1 page']);
-    expectGone((t) => invalidateFirst(t, 5, ANY, range(PAGE), true), [
-      ...['g5p1 page', 'g5p1 L2', 'g5p1 L3'],
-      ...['g5p2 page', 'g5p2 L2', 'g5p2 L3'],
-    ]);
+    expectGone(
+      (t) => invalidateFirst(t, 5, ANY, range(PAGE), true),
+      [...['g5p1 page', 'g5p1 L2', 'g5p1 L3'], ...['g5p2 page', 'g5p2 L2', 'g5p2 L3']],
+    );
   });
 });
 

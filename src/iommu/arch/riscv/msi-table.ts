@@ -8,7 +8,17 @@ import { Permission } from '../../../pagetable/format.js';
 import { Stage } from '../../address-space.js';
 import type { Interception } from '../../architecture.js';
 import type { Miss } from '../../miss.js';
-import { Capability, Cause, Dword, isValid, msiEntryMisconfigured, pointerHi, pointerLo, rootHi, rootLo } from './format.js';
+import {
+  Capability,
+  Cause,
+  Dword,
+  isValid,
+  msiEntryMisconfigured,
+  pointerHi,
+  pointerLo,
+  rootHi,
+  rootLo,
+} from './format.js';
 import type { Registers } from './registers.js';
 
 /** `entry` of a miss that reads an MSI entry. */
