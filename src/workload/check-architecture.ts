@@ -105,6 +105,20 @@ function checkDart({ levels, granule, hostAddressWidth }: IommuSpec, refuse: Ref
     refuse('granule', 'DARTs of 42 address bits have pages of 16KiB', 'hostAddressWidth');
 }
 
+/** E305 for a device that its unit's directory has no room for. `unitPath`: of the unit. */
+export function checkRequester(
+  unit: IommuSpec,
+  requester: number,
+  path: readonly string[],
+  unitPath: readonly string[],
+): Fault[] {
+  if (unit.architecture === 'none') return [];
+  const bits = LIMITS[unit.architecture].requesterBits?.[unit.deviceLevels];
+  if (bits === undefined || requester < 2 ** bits) return [];
+  const message = `a device directory of ${unit.deviceLevels} levels takes ids of ${bits} bits`;
+  return [fault('E305', path, message, { related: [[...unitPath, 'deviceLevels']] })];
+}
+
 /** QS of IQA_REG gives 2^(QS + 8) descriptors of 128 bits, or 2^(QS + 7) of 256. */
 function vtdQueue(unit: IommuSpec): Range {
   return unit.mode === 'legacy' ? [8, 15] : [7, 14];

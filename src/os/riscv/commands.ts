@@ -3,7 +3,7 @@
  * range extension (S) one for the smallest naturally aligned power of two that covers it, else one for each page, or everything of
  * the address space when those are too many or when table pages were freed and the unit cannot remove non-leaf entries by address.
  */
-import { Command, encodeInvalidation } from '../../iommu/arch/riscv/format.js';
+import { type Command, encodeInvalidation } from '../../iommu/arch/riscv/format.js';
 import type { UnitSpec } from '../spec.js';
 import { addressMask, blockStart } from '../flush-range.js';
 import { COMMAND_WORDS } from './queue.js';

@@ -56,9 +56,7 @@ export const enum Capability {
 export const enum QueueControl {
   Enable = 1,
   InterruptEnable = 2,
-  MemoryFault = 1 << 8,
-  /** cqcsr.cmd_to; fqcsr.fqof. */
-  TimeOut = 1 << 9,
+  /** fqcsr.fqof. */
   Overflow = 1 << 9,
   IllegalCommand = 1 << 10,
 }
@@ -156,7 +154,7 @@ export const enum Control {
   Reserved = 0xfff000,
 }
 
-/** Dwords of a device context and of a process context. */
+/** Dwords of a device context. */
 export const enum Dword {
   Control = 0,
   Second = 2,
@@ -165,9 +163,12 @@ export const enum Dword {
   MsiTable = 8,
   MsiMask = 10,
   MsiPattern = 12,
-  /** Process context: ta, fsc. */
-  ProcessAttributes = 0,
-  ProcessFirst = 2,
+}
+
+/** Dwords of a process context: ta, fsc. */
+export const enum ProcessDword {
+  Attributes = 0,
+  First = 2,
 }
 
 /** MODE of iosatp and iohgatp (bits 63:60) for a table of `levels`; 0 is Bare. */
@@ -263,9 +264,9 @@ export interface ProcessContext {
 
 /** 4 dwords. */
 export function encodeProcessContext(out: Dwords, c: ProcessContext): void {
-  out[Dword.ProcessAttributes] = (c.pscid << 12) | c.control | 1;
-  out[Dword.ProcessAttributes + 1] = 0;
-  encodeRoot(out, Dword.ProcessFirst, c.root, modeOfLevels(c.levels));
+  out[ProcessDword.Attributes] = (c.pscid << 12) | c.control | 1;
+  out[ProcessDword.Attributes + 1] = 0;
+  encodeRoot(out, ProcessDword.First, c.root, modeOfLevels(c.levels));
 }
 
 /** Bits of a process id by levels of the process directory (PD8, PD17, PD20); without one, any. */
