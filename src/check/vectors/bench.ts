@@ -54,6 +54,20 @@ export class Workplace {
   }
 }
 
+/** A workplace for each width of physical addresses. */
+export class Workplaces {
+  private readonly places = new Map<number, Workplace>();
+
+  /** For the next machine; the one before is over. */
+  next({ hostAddressWidth }: IommuSpec): Workplace {
+    const known = this.places.get(hostAddressWidth);
+    if (known?.clean === true) return known;
+    const place = new Workplace(hostAddressWidth);
+    this.places.set(hostAddressWidth, place);
+    return place;
+  }
+}
+
 /** How a request left the unit. */
 export interface Outcome {
   readonly aborted: boolean;
