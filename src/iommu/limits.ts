@@ -41,7 +41,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     title: 'AMD-Vi',
     modes: ['native'],
     levels: { second: [1, 6], first: [4, 5], nested: [4, 5] },
-    secondLevels: [1, 6],
+    secondLevels: [3, 6],
     granules: [4 * KiB],
     deviceLevels: [1, 1],
     processLevels: [0, 3],

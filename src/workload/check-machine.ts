@@ -1,5 +1,6 @@
 /** What a machine's schema cannot say: geometry of caches, names that refer to parts, modes that exclude each other. */
 import type { IommuSpec, StructureSpec } from '../iommu/spec.js';
+import { FIRST_BASE } from '../memory/system.js';
 import type { PortSpec } from '../pcie/spec.js';
 import { checkArchitecture } from './check-architecture.js';
 import { nearest } from './nearest.js';
@@ -73,6 +74,12 @@ function checkUnit(unit: IommuSpec, machine: MachineSpec, path: readonly string[
     const message = `${unit.hostAddressWidth} bits do not reach the ${formatQuantity(memory, 'size')} of memory of this machine`;
     const sizes = Object.keys(machine.sockets).map((name) => ['machine', 'sockets', name, 'dram', 'size']);
     faults.push(fault('E306', [...path, 'hostAddressWidth'], message, { related: sizes }));
+  }
+  const mapsItself = unit.stage === 'nested' && (unit.architecture === 'vtd' || unit.architecture === 'amdvi');
+  if (mapsItself && FIRST_BASE + memory > 2 ** (12 + 9 * unit.secondLevels)) {
+    const reach = `${unit.secondLevels} levels of second-stage tables`;
+    const message = `${reach} do not reach the ${formatQuantity(memory, 'size')} of memory of this machine`;
+    faults.push(fault('E306', [...path, 'secondLevels'], message, { related: [[...path, 'stage']] }));
   }
   return faults;
 }

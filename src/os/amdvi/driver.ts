@@ -46,7 +46,7 @@ export class AmdviDriver implements IommuDriver {
   readonly syncsMaps = false;
   private readonly units: readonly (AmdviUnit | null)[];
   private readonly formats: readonly (Format | null)[];
-  private readonly attachments = new Map<Domain, Attachments>();
+  private readonly attachments = new Map<DomainState, Attachments>();
   private readonly freeIds: number[] = [];
   private nextId = 1;
 
