@@ -10,6 +10,7 @@ import type { CommandCounters } from './command-counters.js';
 import type { ContextCaches } from './contexts.js';
 import type { FaultCounters } from './fault-counters.js';
 import type { Miss } from './miss.js';
+import type { Translations } from './translations.js';
 
 /** How the search for an address space goes on. */
 export const enum Found {
@@ -52,6 +53,8 @@ export interface Architecture {
   translationFault(m: Miss): number;
   /** Fault code when a directory entry lies outside memory. */
   accessFault(m: Miss): number;
+  /** The translation of m goes into the caches: so may what its last read brought besides. */
+  alsoCached?(m: Miss, translations: Translations): void;
   /** A request was refused: counts and records the fault. The miss still holds what led to it. */
   refused(tlp: Event, requester: number, m: Miss): void;
 }

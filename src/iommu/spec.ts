@@ -57,7 +57,11 @@ export interface InvalidationSpec {
   readonly sizeLg2: number;
   /** From the tail-register write reaching the unit to the first descriptor fetch, ps. */
   readonly start: number;
-  /** Execution time by kind, ps; the fetch of each descriptor and the status write are real memory accesses on top. */
+  /**
+   * Execution time by kind, ps; the fetch of each descriptor and the status write are real memory accesses on top.
+   * POWER: kills of one page, an endpoint (`iotlbDomain`), everything; `wait` a DMA read sync. DART: flushes of streams (`iotlbDomain`)
+   * and of all. virtio-iommu: `wait` every request, and on top `context` ATTACH and DETACH, `pasid` MAP, `iotlbPage` UNMAP.
+   */
   readonly context: number;
   readonly pasid: number;
   readonly iotlbGlobal: number;
@@ -78,7 +82,10 @@ export interface InvalidationSpec {
 }
 
 export interface FaultSpec {
-  /** Fault recording registers (VT-d CAP.NFR + 1), or entries of the log in memory that software gives the unit. */
+  /**
+   * Fault recording registers (VT-d CAP.NFR + 1), or entries of the log in memory that software gives the unit; event buffers of
+   * virtio-iommu; 1 where each endpoint (POWER) or the unit (DART) has one.
+   */
   readonly records: number;
 }
 

@@ -416,7 +416,10 @@ export class Walkers {
     const { permissions, inputLo, outHi, outLo } = walk;
     const pageLo = outLo - (inputLo & 4095);
     const passThrough = m.located && m.space.stage === Stage.PassThrough;
-    if (!stale && fault === 0 && !passThrough) this.translations.fill(m);
+    if (!stale && fault === 0 && !passThrough) {
+      this.architecture.alsoCached?.(m, this.translations);
+      this.translations.fill(m);
+    }
     const first = waiters.peek();
     let tlp = waiters.pop();
     this.ledger.chargeFor(tlp!.id, Cause.Directory, m.directoryPs);

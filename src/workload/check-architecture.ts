@@ -34,6 +34,7 @@ export function checkArchitecture(unit: IommuSpec, path: readonly string[]): Fau
   } else if (unit.largestPage < unit.granule) {
     refuse('largestPage', `smaller than the granule of ${formatQuantity(unit.granule, 'size')}`, 'granule');
   }
+  checkSizes(unit, refuse);
   within('deviceLevels', unit.deviceLevels, limits.deviceLevels, 'device directory levels');
   within('processLevels', unit.processLevels, limits.processLevels, 'process directory levels');
   if (unit.stage !== 'second' && unit.processLevels === 0 && unit.architecture !== 'riscv') {
@@ -62,6 +63,46 @@ function checkFaultRecords(unit: IommuSpec, path: readonly string[]): Fault[] {
   const what = powerOfTwo ? `a power of two from ${low} to ${high}` : `${low} to ${high}`;
   const message = `fault records of ${title}: ${what}, not ${records}`;
   return [fault('E301', [...path, 'faults', 'records'], message, { related: [[...path, 'architecture']] })];
+}
+
+type Refuse = (key: string, message: string, related?: string) => void;
+
+/** Sizes that architectures with little choice have. */
+function checkSizes(unit: IommuSpec, refuse: Refuse): void {
+  if (unit.architecture === 'none') return;
+  const { title, onePageSize, hostAddressWidths, records } = LIMITS[unit.architecture];
+  const { granule, largestPage, levels, hostAddressWidth } = unit;
+  if (onePageSize === true && largestPage > granule) {
+    const message = `pages have one size: largestPage must be the granule, ${formatQuantity(granule, 'size')}`;
+    refuse('largestPage', message, 'granule');
+  }
+  if (hostAddressWidths?.includes(hostAddressWidth) === false) {
+    refuse('hostAddressWidth', `${title} has ${hostAddressWidths.join(' or ')} bits, not ${hostAddressWidth}`);
+  }
+  if (records !== undefined && unit.faults.records !== records) {
+    refuse('faults.records', `fault records of ${title}: ${records}, not ${unit.faults.records}`);
+  }
+  if (unit.architecture === 'tce' && Math.log2(granule) + LEAST_TCE_BITS * levels >= TCE_ADDRESS_BITS) {
+    const size = formatQuantity(granule, 'size');
+    refuse(
+      'levels',
+      `${levels} levels of TCE tables with pages of ${size} exceed ${TCE_ADDRESS_BITS} address bits`,
+      'granule',
+    );
+  }
+  if (unit.architecture === 'dart') checkDart(unit, refuse);
+}
+
+/** A TCE table has at least 512 entries; DMA addresses have 60 bits, of which one chooses the window. */
+const LEAST_TCE_BITS = 9;
+const TCE_ADDRESS_BITS = 59;
+
+/** Entries of T6000 and T8110 hold addresses of 16 KiB pages in 42 bits, those of T8020 36 bits; only T8110 has three levels. */
+function checkDart({ levels, granule, hostAddressWidth }: IommuSpec, refuse: Refuse): void {
+  if (levels === 3 && hostAddressWidth !== 42)
+    refuse('levels', 'DART tables of three levels come with 42 address bits', 'hostAddressWidth');
+  if (hostAddressWidth === 42 && granule !== 16384)
+    refuse('granule', 'DARTs of 42 address bits have pages of 16KiB', 'hostAddressWidth');
 }
 
 /** QS of IQA_REG gives 2^(QS + 8) descriptors of 128 bits, or 2^(QS + 7) of 256. */

@@ -1,4 +1,5 @@
 /** What a machine's schema cannot say: geometry of caches, names that refer to parts, modes that exclude each other. */
+import { mostRequesters } from '../iommu/limits.js';
 import type { IommuSpec, StructureSpec } from '../iommu/spec.js';
 import { FIRST_BASE } from '../memory/system.js';
 import type { PortSpec } from '../pcie/spec.js';
@@ -70,8 +71,8 @@ function checkUnit(unit: IommuSpec, machine: MachineSpec, path: readonly string[
     );
   }
   const memory = Object.values(machine.sockets).reduce((sum, socket) => sum + socket.dram.size, 0);
-  if (memory > 2 ** unit.hostAddressWidth) {
-    const message = `${unit.hostAddressWidth} bits do not reach the ${formatQuantity(memory, 'size')} of memory of this machine`;
+  if (FIRST_BASE + memory > 2 ** unit.hostAddressWidth) {
+    const message = `${unit.hostAddressWidth} bits do not reach the ${formatQuantity(memory, 'size')} of memory of this machine, which begin at 4GiB`;
     const sizes = Object.keys(machine.sockets).map((name) => ['machine', 'sockets', name, 'dram', 'size']);
     faults.push(fault('E306', [...path, 'hostAddressWidth'], message, { related: sizes }));
   }
@@ -131,6 +132,16 @@ export function checkDevices({ machine, devices }: PointSpec): Fault[] {
       faults.push(fault('E304', [...path, 'requester'], message, { related: [[...path, 'port']] }));
     }
     seen.set(key, name);
+  }
+  for (const [name, unit] of Object.entries(machine.iommus)) {
+    const behind = Object.entries(devices).filter(([, { port }]) => machine.ports[port]?.iommu === name);
+    const most = mostRequesters(unit);
+    const excess = behind[most];
+    if (excess === undefined) continue;
+    const message = `${behind.length} devices behind "${name}", which tells ${most} apart`;
+    faults.push(
+      fault('E305', ['devices', excess[0], 'port'], message, { related: [['machine', 'iommus', name, 'levels']] }),
+    );
   }
   return faults;
 }

@@ -25,8 +25,8 @@ import type { Registers } from './registers.js';
 import { Formats, Variant } from './tables.js';
 
 /** Kind of directory entry: `entry` of a miss. Device entries of level n are n, process entries PROCESS + n; level 1 are contexts. */
-const DEVICE = 0;
-const PROCESS = 8;
+export const DEVICE = 0;
+export const PROCESS = 8;
 const PROCESS_CONTEXT_BYTES = 16;
 const DIRECTORY_ENTRY_BYTES = 8;
 

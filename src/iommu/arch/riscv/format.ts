@@ -541,6 +541,30 @@ export const enum Cause {
   ProcessMisconfigured = 267,
 }
 
+/** What people are told, by cause. */
+export const CAUSE_NAMES: Readonly<Record<number, string>> = {
+  [Cause.InstructionAccess]: 'instruction access fault',
+  [Cause.ReadAccess]: 'read access fault',
+  [Cause.WriteAccess]: 'write or AMO access fault',
+  [Cause.InstructionPage]: 'instruction page fault',
+  [Cause.ReadPage]: 'read page fault',
+  [Cause.WritePage]: 'write or AMO page fault',
+  [Cause.InstructionGuestPage]: 'instruction guest page fault',
+  [Cause.ReadGuestPage]: 'read guest page fault',
+  [Cause.WriteGuestPage]: 'write or AMO guest page fault',
+  [Cause.AllDisallowed]: 'all inbound transactions disallowed',
+  [Cause.DirectoryAccess]: 'DDT entry load access fault',
+  [Cause.DirectoryInvalid]: 'DDT entry not valid',
+  [Cause.DirectoryMisconfigured]: 'DDT entry misconfigured',
+  [Cause.TypeDisallowed]: 'transaction type disallowed',
+  [Cause.MsiAccess]: 'MSI PTE load access fault',
+  [Cause.MsiInvalid]: 'MSI PTE not valid',
+  [Cause.MsiMisconfigured]: 'MSI PTE misconfigured',
+  [Cause.ProcessAccess]: 'PDT entry load access fault',
+  [Cause.ProcessInvalid]: 'PDT entry not valid',
+  [Cause.ProcessMisconfigured]: 'PDT entry misconfigured',
+};
+
 /** Causes that tc.DTF does not keep from being reported; poisoned data (268) and internal errors (272, 273) are not modelled. */
 export function alwaysReported(cause: Cause): boolean {
   return cause >= Cause.AllDisallowed && cause <= Cause.DirectoryMisconfigured;
