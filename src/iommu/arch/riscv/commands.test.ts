@@ -61,13 +61,12 @@ const raw =
     words.set(dwords);
 
 describe('a translation after', () => {
-  // Directory reads, and table reads: 3 for the place of the process context, 15 for the page, which a unit walks to again after a
-  // search in the directory.
+  // Directory reads, and table reads: 3 for the place of the process context, 15 for the page when the IOTLB has lost it.
   it.each<[string, Encode, [number, number]]>([
-    ['IODIR.INVAL_DDT of all', devices(-1), [4, 18]],
-    ['IODIR.INVAL_DDT of the device', devices(DEVICE), [4, 18]],
+    ['IODIR.INVAL_DDT of all', devices(-1), [4, 3]],
+    ['IODIR.INVAL_DDT of the device', devices(DEVICE), [4, 3]],
     ['IODIR.INVAL_DDT of another', devices(DEVICE + 1), [0, 0]],
-    ['IODIR.INVAL_PDT of the process', process(DEVICE, PID), [1, 18]],
+    ['IODIR.INVAL_PDT of the process', process(DEVICE, PID), [1, 3]],
     ['IODIR.INVAL_PDT of another process', process(DEVICE, PID + 1), [0, 0]],
     ['IODIR.INVAL_PDT of another device', process(DEVICE + 1, PID), [0, 0]],
     ['IOTINVAL.VMA of the host', first(-1, -1), [0, 0]],
@@ -166,7 +165,7 @@ describe('an illegal command', () => {
     expect(rig.hardware.illegalCommand).toBe(false);
     expect(rig.stored).toEqual([rig.ring, rig.ring + 16]);
     rig.translate(request);
-    expect(rig.reads()).toEqual([4, 18]);
+    expect(rig.reads()).toEqual([4, 3]);
   });
 });
 
