@@ -1,7 +1,7 @@
 /** `iommusim vectors`: writes what the simulator believes as translation vectors, and replays files of them. */
 import { Command, Option } from 'commander';
 import { compareOver } from '../check/vectors/compare.js';
-import { GENERATORS, vectorsOf } from '../check/vectors/generators.js';
+import { GENERATORS, simulatedModes, vectorsOf } from '../check/vectors/generators.js';
 import { REFERENCES } from '../check/vectors/references.js';
 import { replay } from '../check/vectors/replay.js';
 import { SIMULATOR } from '../check/vectors/simulate.js';
@@ -48,9 +48,9 @@ export function vectorsCommand(context: Context): Command {
 }
 
 function modesHelp(): string {
-  const lines = Object.entries(GENERATORS).flatMap(([name, { modes }]) => [
+  const lines = Object.entries(GENERATORS).flatMap(([name, generator]) => [
     `Modes of ${name}:`,
-    ...Object.entries(modes).map(([mode, sentence]) => `  ${mode.padEnd(14)} ${sentence}`),
+    ...simulatedModes(generator).map((mode) => `  ${mode.padEnd(14)} ${generator.modes[mode]}`),
   ]);
   return lines.join('\n');
 }
@@ -86,8 +86,9 @@ function readGenerator(name: string | undefined): Generator {
 }
 
 /** The mode asked for; without one the first, or every one to compare. */
-function readModes({ mode, compare }: Options, { architecture, modes }: Generator): readonly string[] {
-  const names = Object.keys(modes);
+function readModes({ mode, compare, reference }: Options, generator: Generator): readonly string[] {
+  const { architecture } = generator;
+  const names = reference ? Object.keys(generator.modes) : simulatedModes(generator);
   if (mode === undefined) return compare ? names : names.slice(0, 1);
   if (names.includes(mode)) return [mode];
   const message = `--mode of ${architecture} expects one of ${names.join(', ')}, got "${mode}"`;

@@ -28,3 +28,11 @@ export function* vectorsOf(generator: Generator, mode: string, seed: number, cou
     yield { ...vector, accesses };
   }
 }
+
+/** Modes that ask for what the simulator does not have (translation requests): only the plain reference answers them. */
+const REFERENCE_ONLY: Readonly<Partial<Record<Architecture, readonly string[]>>> = { riscv: ['ats'] };
+
+/** Modes of a generator that the simulator answers. */
+export function simulatedModes({ architecture, modes }: Generator): string[] {
+  return Object.keys(modes).filter((mode) => REFERENCE_ONLY[architecture]?.includes(mode) !== true);
+}
