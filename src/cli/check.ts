@@ -3,8 +3,7 @@ import { Command } from 'commander';
 import { estimateRun } from '../workload/estimate.js';
 import type { RunPlan } from '../workload/plan.js';
 import { collect, loadWorkload, type WorkloadOptions } from './load.js';
-import type { Output } from './errors.js';
-import type { Context } from './program.js';
+import type { Context, Output } from './context.js';
 import { formatTable } from './table.js';
 
 export function checkCommand({ output }: Context): Command {

@@ -1,14 +1,9 @@
 /** Prints an error the way its reader needs it and gives the exit status that goes with it. */
 import { OutputError, PointError } from '../run/errors.js';
 import { InputError, inputError } from '../workload/errors.js';
+import type { Output } from './context.js';
 
 export const ExitCode = { Ok: 0, Internal: 1, BadInput: 2, Interrupted: 130 } as const;
-
-/** Where text goes; tests collect it. */
-export interface Output {
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
-}
 
 /** Bad input: one line for each problem. A point that failed: its message. Anything else is a defect and shows its stack. */
 export function printError(error: unknown, output: Output): number {

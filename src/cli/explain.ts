@@ -4,8 +4,7 @@ import { MetricCatalogue } from '../report/metrics.js';
 import { allMetrics } from '../system/metrics.js';
 import { inputError } from '../workload/errors.js';
 import { nearest } from '../workload/nearest.js';
-import type { Output } from './errors.js';
-import type { Context } from './program.js';
+import type { Context, Output } from './context.js';
 import { formatTable } from './table.js';
 
 export function explainCommand({ output }: Context): Command {

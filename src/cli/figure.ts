@@ -8,7 +8,7 @@ import { select } from '../report/figure/selection.js';
 import { OutputError } from '../run/errors.js';
 import { inputError } from '../workload/errors.js';
 import { collect } from './load.js';
-import type { Context } from './program.js';
+import type { Context } from './context.js';
 import { writeAtomically } from './write.js';
 
 interface Options {

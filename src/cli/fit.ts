@@ -11,7 +11,7 @@ import { catchInterrupt } from '../run/interrupt.js';
 import { inputError } from '../workload/errors.js';
 import { nearest } from '../workload/nearest.js';
 import { ExitCode } from './errors.js';
-import type { Context } from './program.js';
+import type { Context } from './context.js';
 import { readThreads } from './threads.js';
 import { writeAtomically } from './write.js';
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-/** The program `iommusim`. V8 flags come first: they must be set before any simulation code is compiled. */
-import '../run/flags.js';
+/** The program `iommusim`. */
+import { once } from 'node:events';
 import { runProgram } from './program.js';
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -10,4 +10,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.exitCode = await runProgram(process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
+  drained: async () => {
+    if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
+  },
 });

@@ -4,8 +4,7 @@ import { findSheet, SHEETS } from '../models/catalog.js';
 import { sheetRows } from '../models/sheet.js';
 import { inputError } from '../workload/errors.js';
 import { nearest } from '../workload/nearest.js';
-import type { Output } from './errors.js';
-import type { Context } from './program.js';
+import type { Context, Output } from './context.js';
 import { formatTable } from './table.js';
 
 export function modelsCommand({ output }: Context): Command {

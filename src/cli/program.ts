@@ -2,15 +2,8 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../run/identity.js';
 import { inputError } from '../workload/errors.js';
-import { ExitCode, type Output, printError } from './errors.js';
-
-/** What a command does with its output and how it reports its exit status. */
-export interface Context {
-  readonly output: Output;
-  /** Arguments of the program, for the manifest. */
-  readonly argv: readonly string[];
-  exitCode: number;
-}
+import type { Context, Output } from './context.js';
+import { ExitCode, printError } from './errors.js';
 
 type CommandFactory = (context: Context) => Command;
 
@@ -24,6 +17,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFactory>>> = {
   figure: async () => (await import('./figure.js')).figureCommand,
   validate: async () => (await import('./validate.js')).validateCommand,
   fit: async () => (await import('./fit.js')).fitCommand,
+  walk: async () => (await import('./walk.js')).walkCommand,
+  vectors: async () => (await import('./vectors.js')).vectorsCommand,
 };
 
 /** The command that the arguments name; all of them when they name none, for help and suggestions. */

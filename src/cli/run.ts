@@ -1,14 +1,13 @@
 /** `iommusim run`: expands a workload, runs its points on all cores, writes the results folder, prints the main figures. */
 import { Command } from 'commander';
-import { RunFiles } from '../report/files.js';
-import { formatTable } from '../report/table.js';
+import type { RunFiles } from '../report/files.js';
 import { executeRun, type RunSummary } from '../run/execute.js';
 import { defaultFolder } from '../run/identity.js';
 import { catchInterrupt } from '../run/interrupt.js';
-import { allMetrics } from '../system/metrics.js';
+import type { RunPlan } from '../workload/plan.js';
 import { ExitCode } from './errors.js';
 import { collect, loadWorkload, type WorkloadOptions } from './load.js';
-import type { Context } from './program.js';
+import type { Context } from './context.js';
 import { readThreads } from './threads.js';
 
 interface Options extends WorkloadOptions {
@@ -36,7 +35,7 @@ export function runCommand(context: Context): Command {
 async function run(file: string, options: Options, context: Context): Promise<void> {
   const threads = readThreads(options.threads);
   const { plan, sha256 } = loadWorkload(file, options);
-  const report = new RunFiles(plan, allMetrics());
+  let report: RunFiles | null = null;
   const interrupt = catchInterrupt();
   try {
     const summary = await executeRun(plan, {
@@ -45,26 +44,37 @@ async function run(file: string, options: Options, context: Context): Promise<vo
       quiet: options.quiet,
       audit: options.audit,
       everyEvent: options.everyEvent,
-      report,
+      report: async () => {
+        report = await loadReport(plan);
+        return report;
+      },
       signal: interrupt.signal,
       command: ['iommusim', ...context.argv],
       workloadSha256: sha256,
     });
-    finish(summary, report, options, context);
+    await finish(summary, report, options, context);
   } finally {
     interrupt.dispose();
   }
 }
 
-function finish(summary: RunSummary, report: RunFiles, options: Options, context: Context): void {
+/** Loaded when the points are there: nothing in it is needed for the first one. */
+async function loadReport(plan: RunPlan): Promise<RunFiles> {
+  const [files, metrics] = await Promise.all([import('../report/files.js'), import('../system/metrics.js')]);
+  return new files.RunFiles(plan, metrics.allMetrics());
+}
+
+/** `report`: null when the run was interrupted. */
+async function finish(summary: RunSummary, report: RunFiles | null, options: Options, context: Context): Promise<void> {
   const { output } = context;
   const { total, computed, reused, out, wallSeconds, violations } = summary;
-  if (summary.status === 'interrupted') {
+  if (summary.status === 'interrupted' || report === null) {
     output.err(`interrupted: ${computed + reused} of ${total} points are kept in ${out}; the same command resumes\n`);
     context.exitCode = ExitCode.Interrupted;
     return;
   }
   if (!options.quiet) {
+    const { formatTable } = await import('../report/table.js');
     output.out(`${formatTable(report.summary(), report.sweptPaths).join('\n')}\n`);
     const kept = reused > 0 ? ` (${reused} from an earlier run)` : '';
     output.out(`${total} points${kept} in ${wallSeconds} s; results in ${out}\n`);

@@ -12,7 +12,7 @@ import { catchInterrupt } from '../run/interrupt.js';
 import { Progress } from '../run/progress.js';
 import { inputError } from '../workload/errors.js';
 import { ExitCode } from './errors.js';
-import type { Context } from './program.js';
+import type { Context } from './context.js';
 import { readThreads } from './threads.js';
 import { writeFigures } from './validate-figure.js';
 import { writeAtomically } from './write.js';

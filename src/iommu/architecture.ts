@@ -14,12 +14,20 @@ import type { Translations } from './translations.js';
 
 /** How the search for an address space goes on. */
 export const enum Found {
-  /** The entry at readHi:readLo of the miss is to be read next (a guest-physical address if `guest` is 1). */
+  /** The entry of `bytes` at readHi:readLo of the miss is to be read next (a guest-physical address if `guest` is 1). */
   Read,
   /** The miss has its space. */
   Located,
   /** The request cannot be translated: `fault` of the miss says why. */
   Refused,
+}
+
+/** Guest-physical addresses that are translated by another table than the second stage (RISC-V MSI page table). */
+export interface Interception {
+  /** hi:lo, which the second stage would translate, is in the window of the space: aims the miss at the one entry to read. */
+  aim(m: Miss, hi: number, lo: number): boolean;
+  /** Consumes the entry: sets the output, size and permissions of m.walk, or returns a fault code. */
+  consume(m: Miss): number;
 }
 
 export interface Architecture {
@@ -28,6 +36,8 @@ export interface Architecture {
   readonly formats: readonly Format[];
   /** Leaf sizes that the IOTLB can hold, log2 of bytes, ascending; a leaf between two of them is held as the smaller. */
   readonly pageSizes: readonly number[];
+  /** For spaces with a `window`. */
+  readonly interception?: Interception;
 
   /** Begins the search in memory; device contexts that are cached need not be read again. */
   start(m: Miss): Found;
@@ -35,6 +45,8 @@ export interface Architecture {
   step(m: Miss): Found;
   /** The space is known: last word before its tables are walked. Returns a fault code or 0; may change the space and walk input of the miss. */
   admit(m: Miss): number;
+  /** The tables gave the address walk.outHi:outLo of the miss: last word on it, for architectures with addresses that are no memory. A fault code or 0. */
+  output?(m: Miss): number;
   /** Permission bits that a request needs; asked for requests that are not plain reads or writes without privilege. */
   required(flags: number): number;
   /** Fault code of a walk that ended without a translation: m.two.fault, and for single-stage spaces m.walk.fault. */

@@ -105,6 +105,11 @@ export class ContextCaches {
     dropWhere(this.process, drop);
   }
 
+  dropAll(): void {
+    this.device.invalidateAll();
+    this.process.invalidateAll();
+  }
+
   resetCounters(): void {
     this.device.resetCounters();
     this.process.resetCounters();

@@ -21,10 +21,10 @@ export interface Limits {
   readonly hostAddressWidths?: readonly number[];
   /** All pages of a table have one size, the granule. */
   readonly onePageSize?: boolean;
-  /** Fault records of its own that it has, where their number is fixed. */
-  readonly records?: number;
   /** log2 of the commands its queue can hold; [0, 0]: it has no queue in memory. */
   readonly queueLg2: Range;
+  /** Fault records, where not any number will do: registers, or a log in memory whose entries are a power of two. */
+  readonly faultRecords?: { readonly range: Range; readonly powerOfTwo: boolean };
 }
 
 const NO_QUEUE: Range = [0, 0];
@@ -39,16 +39,18 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     deviceLevels: [2, 2],
     processLevels: [2, 2],
     queueLg2: [7, 15],
+    faultRecords: { range: [1, 256], powerOfTwo: false },
   },
   amdvi: {
     title: 'AMD-Vi',
     modes: ['native'],
     levels: { second: [1, 6], first: [4, 5], nested: [4, 5] },
-    secondLevels: [1, 6],
+    secondLevels: [3, 6],
     granules: [4 * KiB],
     deviceLevels: [1, 1],
     processLevels: [0, 3],
     queueLg2: [8, 15],
+    faultRecords: { range: [256, 32768], powerOfTwo: true },
   },
   smmuv3: {
     title: 'Arm SMMUv3',
@@ -58,7 +60,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     granules: [4 * KiB, 16 * KiB, 64 * KiB],
     deviceLevels: [1, 2],
     processLevels: [0, 2],
-    queueLg2: [4, 19],
+    queueLg2: [7, 19],
   },
   riscv: {
     title: 'the RISC-V IOMMU',
@@ -89,7 +91,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     deviceLevels: [1, 1],
     processLevels: [0, 0],
     onePageSize: true,
-    records: 1,
+    faultRecords: { range: [1, 1], powerOfTwo: false },
     queueLg2: NO_QUEUE,
   },
   dart: {
@@ -102,7 +104,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     processLevels: [0, 0],
     hostAddressWidths: [36, 42],
     onePageSize: true,
-    records: 1,
+    faultRecords: { range: [1, 1], powerOfTwo: false },
     queueLg2: NO_QUEUE,
   },
   ideal: {

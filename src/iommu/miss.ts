@@ -18,6 +18,8 @@ export const enum Phase {
   /** A second-stage entry on the way to the host address of a directory entry. */
   Pointer,
   Table,
+  /** The entry of an intercepted address. */
+  Intercepted,
   /** The walk is over; its result is on the way back. */
   Replay,
 }
@@ -34,6 +36,8 @@ export class Miss {
   entry = 0;
   /** 1: readHi:readLo is a guest-physical address. */
   guest: 0 | 1 = 0;
+  /** Bytes of the directory entry to read next. */
+  bytes = 0;
   /** 4 KiB page number of the input address, as an int32 pair. */
   pageLo = 0;
   pageHi = 0;

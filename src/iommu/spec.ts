@@ -68,9 +68,12 @@ export interface InvalidationSpec {
   readonly iotlbDomain: number;
   readonly iotlbPage: number;
   readonly wait: number;
-  /** Invalidation waits for translated requests that are still on their way to memory (CAP.DRD, CAP.DWD). */
+  /**
+   * Invalidation waits for translated requests that are still on their way to memory (CAP.DRD, CAP.DWD). AMD-Vi: every command that
+   * invalidates does (CP_CONTROL.CPFlushOnInv); false: COMPLETION_WAIT does it once for all before it (CPFlushOnWait).
+   */
   readonly drain: boolean;
-  /** The invalidation hint (IH) keeps non-leaf entries. Linux before late 2025 never set it: see os.invalidationHint. */
+  /** The invalidation hint (VT-d IH, AMD-Vi PDE = 0) keeps non-leaf entries. Linux before late 2025 never set it: see os.invalidationHint. */
   readonly hintHonoured: boolean;
   /** What a page-selective invalidation with IH=0 removes from the paging-structure caches. */
   readonly nonLeafScope: 'range' | 'domain';
@@ -79,7 +82,10 @@ export interface InvalidationSpec {
 }
 
 export interface FaultSpec {
-  /** Fault recording registers (CAP.NFR + 1); event buffers of virtio-iommu; 1 where each endpoint (POWER) or the unit (DART) has one. */
+  /**
+   * Fault recording registers (VT-d CAP.NFR + 1), or entries of the log in memory that software gives the unit; event buffers of
+   * virtio-iommu; 1 where each endpoint (POWER) or the unit (DART) has one.
+   */
   readonly records: number;
 }
 

@@ -34,18 +34,21 @@ export class Translations {
   /** Entries of each size class now in the IOTLB, and in the second-stage TLB: sizes that are absent are not searched. */
   private readonly population = new Int32Array(SIZES);
   private readonly secondPopulation = new Int32Array(SIZES);
-  private readonly pageHi: Int32Array;
-  private readonly pageLo: Int32Array;
-  private readonly permission: Int32Array;
+  /** By entry number of the IOTLB: first address and permissions of the page. */
+  readonly pageHi: Int32Array;
+  readonly pageLo: Int32Array;
+  readonly permission: Int32Array;
   /** 1: the entry is global: commands that name a PASID leave it. */
   readonly global: Uint8Array;
-  private readonly hostHi: Int32Array;
-  private readonly hostLo: Int32Array;
-  private readonly hostPermission: Int32Array;
-  private readonly tableHi: readonly Int32Array[];
-  private readonly tableLo: readonly Int32Array[];
-  private readonly tableLevel: readonly Uint8Array[];
-  private readonly tablePermission: readonly Int32Array[];
+  /** The same of the second-stage TLB. */
+  readonly hostHi: Int32Array;
+  readonly hostLo: Int32Array;
+  readonly hostPermission: Int32Array;
+  /** By paging-structure cache and its entry number: the table that the cached entry points to, its level, permissions so far. */
+  readonly tableHi: readonly Int32Array[];
+  readonly tableLo: readonly Int32Array[];
+  readonly tableLevel: readonly Uint8Array[];
+  readonly tablePermission: readonly Int32Array[];
   /** log2 of the input bytes that an entry covers. */
   readonly tableSpan: readonly Uint8Array[];
 
@@ -184,7 +187,7 @@ export class Translations {
    */
   resume(space: AddressSpace, stage: Stage, format: Format, levels: number, hi: number, lo: number): boolean {
     const top = levels < 5 ? levels : 5;
-    const k2 = stage === Stage.Second ? 0 : space.pasid | (stage << 22) | (space.half << 24);
+    const k2 = stage === Stage.Second ? 0 : space.pasid | (stage << 22) | (space.part << 24);
     for (let level = 2; level <= top; level++) {
       const cache = this.structure[level - 2]!;
       const s = format.indexShift[level]! + 3;
@@ -204,23 +207,27 @@ export class Translations {
     return false;
   }
 
-  /** Caches the table entry that the walk has just consumed. */
+  /**
+   * Caches the table entry that the walk has just consumed, as one of the level above the table it points to: one that skips levels
+   * (AMD-Vi) is good only where the address bits of those are the same.
+   */
   fillStructure(space: AddressSpace, stage: Stage, format: Format, walk: Walk): void {
-    const { consumedLevel, inputHi: hi, inputLo: lo } = walk;
-    if (consumedLevel > 5) return;
-    const cache = this.structure[consumedLevel - 2]!;
-    const s = format.indexShift[consumedLevel]! + 3;
+    const { inputHi: hi, inputLo: lo } = walk;
+    const entryLevel = walk.level + 1;
+    if (entryLevel > 5) return;
+    const cache = this.structure[entryLevel - 2]!;
+    const s = format.indexShift[entryLevel]! + 3;
     const entry = cache.fill(
       s < 32 ? (lo >>> s) | (hi << (32 - s)) : hi >>> (s - 32),
       (s < 32 ? (hi >>> s) & 0xffff : 0) | (space.did << 16),
-      stage === Stage.Second ? 0 : space.pasid | (stage << 22) | (space.half << 24),
+      stage === Stage.Second ? 0 : space.pasid | (stage << 22) | (space.part << 24),
     );
     if (entry < 0) return;
-    this.tableHi[consumedLevel - 2]![entry] = walk.tableHi;
-    this.tableLo[consumedLevel - 2]![entry] = walk.tableLo;
-    this.tableLevel[consumedLevel - 2]![entry] = walk.level;
-    this.tablePermission[consumedLevel - 2]![entry] = walk.permissions;
-    this.tableSpan[consumedLevel - 2]![entry] = s;
+    this.tableHi[entryLevel - 2]![entry] = walk.tableHi;
+    this.tableLo[entryLevel - 2]![entry] = walk.tableLo;
+    this.tableLevel[entryLevel - 2]![entry] = walk.level;
+    this.tablePermission[entryLevel - 2]![entry] = walk.permissions;
+    this.tableSpan[entryLevel - 2]![entry] = s;
   }
 
   /** Removes an IOTLB entry. */

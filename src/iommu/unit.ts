@@ -113,7 +113,7 @@ export class IommuUnit implements Translator {
     }
     const needed = this.neededBy(tlp.flags);
     if (space.stage === Stage.PassThrough) {
-      if ((needed & ~space.grants) !== 0) {
+      if (((needed & ~space.grants) | (tlp.addressHi & space.aboveHi)) !== 0) {
         this.walkers.miss(tlp);
         return;
       }
@@ -186,6 +186,12 @@ export class IommuUnit implements Translator {
     const old = this.epoch;
     this.epoch = 1 - old;
     return this.inFlight[old]!;
+  }
+
+  /** Empties every cache at this instant, without any of the time that commands would take: for tools and tests. */
+  dropCaches(): void {
+    this.translations.dropAll();
+    this.architecture.contexts.dropAll();
   }
 
   resetCounters(now: number): void {

@@ -11,8 +11,9 @@ const VALID = 1 << 31;
 const DIRTY = 1 << 30;
 
 /**
- * One Int32Array; a set is [line address 31:0, VALID | DIRTY | line address 63:32 of each way][last use of each way]. Uses are numbered
- * modulo 2^32 over the whole cache.
+ * One Int32Array; a set is [line address 31:0 of each way][VALID | DIRTY | line address 63:32, last use of each way]: what every search
+ * compares lies together, and what a hit needs besides lies together, so that a look-up touches few lines of a host CPU's cache.
+ * Uses are numbered modulo 2^32 over the whole cache.
  * Untouched parts cost no host memory until they are written.
  */
 export class Llc {
@@ -82,7 +83,7 @@ export class Llc {
     const base = this.setOf(hi, lo);
     const way = this.wayOf(base, hi, lo);
     if (way < 0) return false;
-    const at = base + 2 * way + 1;
+    const at = base + this.ways + 2 * way;
     const dirty = (this.state[at]! & DIRTY) !== 0;
     this.state[at] = 0;
     return dirty;
@@ -104,21 +105,21 @@ export class Llc {
     this.evictedDirty = false;
     let way = this.wayOf(base, hi, lo);
     if (way >= 0) {
-      state[base + 2 * way + 1]! |= dirty;
+      state[base + this.ways + 2 * way]! |= dirty;
       this.touch(base, way);
       return true;
     }
     way = this.victim(base, allowed);
-    const at = base + 2 * way;
-    const old = state[at + 1]!;
+    const at = base + this.ways + 2 * way;
+    const old = state[at]!;
     if ((old & DIRTY) !== 0) {
-      const line = state[at]!;
+      const line = state[base + way]!;
       this.evictedDirty = true;
       this.evictedHi = ((old & ~(VALID | DIRTY)) << 6) | (line >>> 26);
       this.evictedLo = line << 6;
     }
-    state[at] = (hi << 26) | (lo >>> 6);
-    state[at + 1] = VALID | dirty | (hi >>> 6);
+    state[base + way] = (hi << 26) | (lo >>> 6);
+    state[at] = VALID | dirty | (hi >>> 6);
     this.touch(base, way);
     return false;
   }
@@ -141,20 +142,21 @@ export class Llc {
     const state = this.state;
     const line = (hi << 26) | (lo >>> 6);
     const top = VALID | (hi >>> 6);
+    const tops = base + this.ways;
     let way = this.ways - 1;
-    while (way >= 0 && (state[base + 2 * way] !== line || (state[base + 2 * way + 1]! & ~DIRTY) !== top)) way--;
+    while (way >= 0 && (state[base + way] !== line || (state[tops + 2 * way]! & ~DIRTY) !== top)) way--;
     return way;
   }
 
   /** A free way if there is one, the highest first (so that CPU lines fill the DDIO ways last), else the least recently used of the first `allowed`. */
   private victim(base: number, allowed: number): number {
     const { state, uses } = this;
-    const lastUse = base + 2 * this.ways;
+    const tops = base + this.ways;
     let oldest = allowed - 1;
     let age = 0;
     for (let way = allowed - 1; way >= 0; way--) {
-      if (state[base + 2 * way + 1] === 0) return way;
-      const unused = (uses - state[lastUse + way]!) >>> 0;
+      if (state[tops + 2 * way] === 0) return way;
+      const unused = (uses - state[tops + 2 * way + 1]!) >>> 0;
       if (unused > age) {
         age = unused;
         oldest = way;
@@ -165,7 +167,7 @@ export class Llc {
 
   private touch(base: number, way: number): void {
     this.uses = (this.uses + 1) | 0;
-    this.state[base + 2 * this.ways + way] = this.uses;
+    this.state[base + this.ways + 2 * way + 1] = this.uses;
   }
 }
 

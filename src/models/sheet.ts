@@ -3,6 +3,7 @@
  * preset means taking the values of its sheet; values that `iommusim fit` has found replace the starting values here.
  */
 import { FITTED } from './fitted/table.js';
+import type { FittedValue } from './fitted/value.js';
 import { dimensionOf, type Quantity, quantityInput } from './quantity.js';
 
 export type SheetKind = 'machine' | 'iommu' | 'device' | 'os';
@@ -23,18 +24,6 @@ export interface Sheet {
   /** The parameters before fitted values replaced any: where the fit starts. */
   readonly start: Parameters;
 }
-
-/** One value found by the fit: keyed by dotted path inside the sheet. */
-export interface FittedValue {
-  readonly value: number | string | boolean;
-  readonly unit: string;
-  /** The published rows that decided it. */
-  readonly rows: string;
-  /** `assumed` for a value that the rows leave open; default `fitted`. */
-  readonly confidence?: 'fitted' | 'assumed';
-}
-
-export type FittedTable = Readonly<Record<string, FittedValue>>;
 
 /** A line of `iommusim models show`. */
 export interface SheetRow {

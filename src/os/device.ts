@@ -5,12 +5,13 @@
 import type { Domain } from './domain.js';
 import { AttachError } from './errors.js';
 import type { Group } from './group.js';
+import type { Endpoint } from './iommu-driver.js';
 import type { Call, Thread } from './thread.js';
 
 /** PASIDs are 20 bits; 0 stands for requests without PASID (IOMMU_NO_PASID). */
 const LAST_PASID = 2 ** 20 - 1;
 
-export class Device {
+export class Device implements Endpoint {
   private readonly byPasid = new Map<number, Domain>();
 
   constructor(

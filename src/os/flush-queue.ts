@@ -4,15 +4,15 @@
  * A flush happens when a ring is full or when the timer, one per domain, expires. Not modelled: the single-queue variant for
  * hypervisor shadow tables.
  */
+import type { PageTable } from '../pagetable/table.js';
 import type { Observer } from '../protocol/observer.js';
 import { TimeAverage } from '../stats/time-average.js';
-import type { SoftWork } from './cpu.js';
-import type { Domain } from './domain.js';
+import type { IovaAllocator } from './iova/allocator.js';
 import { type LockStatistics, SpinLock } from './lock.js';
 import type { Scheduler } from './scheduler.js';
 import type { CostSpec, FlushQueueSpec } from './spec.js';
 import { Step } from './step.js';
-import { type Call, type Program, type Thread, Wait } from './thread.js';
+import { type Call, type Program, type SoftWork, type Thread, Wait } from './thread.js';
 import type { Timers } from './timers.js';
 
 /** Counters of all domains. */
@@ -31,6 +31,15 @@ export class FlushQueueStatistics {
     this.timerFlushes = 0;
     this.occupancy.reset(now);
   }
+}
+
+/** What the queue needs of its domain. */
+export interface FlushedDomain {
+  readonly id: number;
+  /** There when the first range is freed. */
+  readonly space: { readonly table: PageTable; readonly iova: IovaAllocator } | null;
+  /** Removes every cached translation of the domain and waits until they are gone. */
+  flushAll(thread: Thread): Call<void>;
 }
 
 export interface FlushQueueEnvironment {
@@ -83,7 +92,7 @@ export class FlushQueue implements SoftWork {
   private readonly makeRing: () => Ring;
 
   constructor(
-    private readonly domain: Domain,
+    private readonly domain: FlushedDomain,
     private readonly environment: FlushQueueEnvironment,
   ) {
     const { scheduler, costs, spec, locks } = environment;
@@ -160,7 +169,7 @@ export class FlushQueue implements SoftWork {
     const { observer, scheduler } = this.environment;
     this.started++;
     const startedAt = scheduler.now();
-    yield* this.domain.driver.flushAll(thread, this.domain);
+    yield* this.domain.flushAll(thread);
     this.finished++;
     observer?.flushed(this.domain.id, startedAt, scheduler.now());
   }

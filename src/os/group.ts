@@ -2,13 +2,13 @@
  * Devices that the IOMMU cannot tell apart or isolate from each other (struct iommu_group): they share one domain for requests
  * without PASID. A group without a domain translates nothing.
  */
-import type { Device } from './device.js';
 import type { Domain } from './domain.js';
 import { AttachError } from './errors.js';
+import type { Endpoint } from './iommu-driver.js';
 import type { Call, Thread } from './thread.js';
 
 export class Group {
-  readonly devices: Device[] = [];
+  readonly devices: Endpoint[] = [];
   private current: Domain | null = null;
 
   constructor(readonly id: number) {}
@@ -18,7 +18,7 @@ export class Group {
   }
 
   /** Called by the device itself. Throws AttachError EBUSY once a domain is attached. */
-  add(device: Device): void {
+  add(device: Endpoint): void {
     if (this.current !== null) {
       throw new AttachError(
         'EBUSY',

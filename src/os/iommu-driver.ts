@@ -3,9 +3,17 @@
  * all units of its architecture; a further architecture is a further implementation.
  */
 import type { PageTable } from '../pagetable/table.js';
-import type { Device } from './device.js';
-import type { Domain } from './domain.js';
+import type { DomainState } from './domain-state.js';
 import type { Call, Thread } from './thread.js';
+
+/** A device as its driver and its group know it. */
+export interface Endpoint {
+  readonly id: number;
+  readonly name: string;
+  /** Index of the IOMMU unit, -1 when DMA reaches memory directly. */
+  readonly unit: number;
+  readonly requester: number;
+}
 
 export interface IommuDriver {
   /** An empty table for DMA mappings on the unit. */
@@ -23,26 +31,26 @@ export interface IommuDriver {
   readonly defersFlush?: boolean;
 
   /** Writes the device's translation entries, without simulated time. `pasid` -1: requests without PASID. */
-  attach(domain: Domain, device: Device, pasid: number): void;
+  attach(domain: DomainState, device: Endpoint, pasid: number): void;
   /** Clears them and removes every cached translation of the attachment before it returns. */
-  detach(thread: Thread, domain: Domain, device: Device, pasid: number): Call<void>;
+  detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void>;
 
   /** iotlb_sync_map: what a new mapping of [iova, iova + bytes) needs before devices may use it. */
-  syncMap(thread: Thread, domain: Domain, iova: number, bytes: number): Call<void>;
+  syncMap(thread: Thread, domain: DomainState, iova: number, bytes: number): Call<void>;
   /** The same for a mapping made before the run, without simulated time. Drivers of units that read tables need nothing. */
-  mapAtBoot?(domain: Domain, iova: number, bytes: number): void;
+  mapAtBoot?(domain: DomainState, iova: number, bytes: number): void;
   /**
    * unmap_pages of units that are told of every unmap besides waiting for its effect (flushRange, or flushAll in lazy mode):
    * called when the mapping is gone from the table.
    */
-  forgetRange?(thread: Thread, domain: Domain, iova: number, bytes: number): Call<void>;
+  forgetRange?(thread: Thread, domain: DomainState, iova: number, bytes: number): Call<void>;
   /**
    * Removes cached translations of [iova, iova + bytes) on every unit of the domain and waits until they are gone.
    * `tablesFreed`: the unmap unlinked table pages, so cached non-leaf entries have to go too.
    */
-  flushRange(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void>;
+  flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void>;
   /** The same for everything in the domain. */
-  flushAll(thread: Thread, domain: Domain): Call<void>;
+  flushAll(thread: Thread, domain: DomainState): Call<void>;
 
   /** `StoreWatch.stored`. */
   stored(hi: number, lo: number): void;

@@ -15,7 +15,7 @@ import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js'
 import type { RegisterBus } from '../protocol/registers.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { Registry } from '../stats/registry.js';
-import type { Cpu } from './cpu.js';
+import type { Cpu } from './thread.js';
 import { Device } from './device.js';
 import { DirectDriver } from './direct.js';
 import { DmaApi } from './dma.js';

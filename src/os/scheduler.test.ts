@@ -1,11 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Kernel } from '../kernel/kernel.js';
 import { Op } from '../protocol/op.js';
-import type { SoftWork } from './cpu.js';
 import { LockStatistics, SpinLock } from './lock.js';
 import { Scheduler } from './scheduler.js';
 import { testCosts } from './testing/costs.js';
-import { type Program, type Thread, Wait } from './thread.js';
+import { type Program, type SoftWork, type Thread, Wait } from './thread.js';
 import { Timers, timerExpiry } from './timers.js';
 
 let kernel: Kernel;

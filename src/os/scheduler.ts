@@ -6,8 +6,7 @@
 import type { Kernel } from '../kernel/kernel.js';
 import { RandomStream } from '../kernel/random.js';
 import { Op } from '../protocol/op.js';
-import { Cpu, type SoftWork } from './cpu.js';
-import { type Program, Thread, ThreadState, Wait } from './thread.js';
+import { Cpu, type Program, type SoftWork, Thread, ThreadState, Wait } from './thread.js';
 
 const enum CpuTime {
   /** Start of the active period of the soft-interrupt context. */

@@ -1,12 +1,11 @@
 /**
- * One flow of control on a CPU: a kernel thread of a driver, or the CPU's soft-interrupt context. Its program is a generator that
+ * A CPU and the flows of control on it: a kernel thread of a driver, and its soft-interrupt context. A program is a generator that
  * adds up the time its code takes (`charge`) and yields when that time must really have passed (before it touches what another CPU
  * or the hardware can see), or when it has to wait. Scheduling classes and time slices are not modelled: one thread per CPU.
  */
 import { Event } from '../kernel/event.js';
 import type { RandomStream } from '../kernel/random.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
-import type { Cpu } from './cpu.js';
 
 /** What a program yields. */
 export const enum Wait {
@@ -83,5 +82,31 @@ export class Thread {
   chargeExactly(step: number, ps: number): void {
     this.debt += ps;
     if (this.ledger !== null) this.ledger.chargeFor(this.id, step, ps);
+  }
+}
+
+/** Deferred work: makes the program that the soft-interrupt context of `context.cpu` runs. */
+export interface SoftWork {
+  run(context: Thread): Program;
+}
+
+/** The thread pinned to a CPU, its soft-interrupt context and the work waiting for that context. */
+export class Cpu {
+  thread: Thread | null = null;
+  soft: Thread | null = null;
+  /** Soft-interrupt context is active. */
+  active = false;
+  readonly pending: SoftWork[] = [];
+
+  constructor(
+    readonly id: number,
+    readonly socket: number,
+    /** Core clock, Hz. */
+    readonly frequency: number,
+  ) {}
+
+  /** Whether soft interrupts may start now. */
+  get open(): boolean {
+    return !this.active && (this.thread === null || this.thread.irqOff === 0);
   }
 }

@@ -6,7 +6,7 @@
 import { Event } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Op } from '../protocol/op.js';
-import type { SoftWork } from './cpu.js';
+import type { SoftWork } from './thread.js';
 import type { Scheduler } from './scheduler.js';
 
 /** Timeouts of fewer ticks than this sit in the finest level of the wheel (LVL_START(1)); each further level is 8 times coarser. */

@@ -1,11 +1,14 @@
 /** The driver of each IOMMU architecture. */
 import { DartDriver } from './dart/driver.js';
+import { AmdviDriver } from './amdvi/driver.js';
 import { IdealDriver } from './ideal/driver.js';
 import type { IommuDriver } from './iommu-driver.js';
+import { RiscvDriver } from './riscv/driver.js';
 import type { UnitSpec } from './spec.js';
 import type { UnitDriverEnvironment } from './unit-environment.js';
 import { TceDriver } from './tce/driver.js';
 import { VirtioDriver } from './virtio/driver.js';
+import { Smmuv3Driver } from './smmuv3/driver.js';
 import { VtdDriver } from './vtd/driver.js';
 
 export type DriverName = Exclude<UnitSpec['architecture'], 'none'>;
@@ -15,6 +18,9 @@ const DRIVERS: Readonly<Partial<Record<DriverName, new (environment: UnitDriverE
   virtio: VirtioDriver,
   tce: TceDriver,
   dart: DartDriver,
+  riscv: RiscvDriver,
+  smmuv3: Smmuv3Driver,
+  amdvi: AmdviDriver,
   ideal: IdealDriver,
 };
 

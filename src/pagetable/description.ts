@@ -80,10 +80,12 @@ export interface FormatDescription {
   readonly inputLimitLg2: number;
   /** Bits above the input width must repeat its top bit (canonical addresses) instead of being zero. */
   readonly signExtended: boolean;
-  /** Width of the addresses that entries hold: bits from here on end the walk in every present entry. */
+  /** Bits above the input width may all be ones as well as zeros: the upper half of an input space with two roots (Arm TTB1). */
+  readonly upperHalf?: boolean;
+  /** Width of the addresses that software writes, and that present entries may hold: bits from here on end the walk. */
   readonly hostAddressWidth: number;
-  /** How they end it; `reserved` by default. */
-  readonly beyondWidth?: 'reserved' | 'output-size';
+  /** How they end it; `reserved` by default. `unchecked`: they do not, it is memory that refuses such an address. */
+  readonly beyondWidth?: 'reserved' | 'output-size' | 'unchecked';
   readonly fields: Readonly<Record<string, BitRange>>;
   /** The field that holds the page or table address, and the address bit its lowest bit stands for. */
   readonly address: { readonly field: string; readonly lowestBit: number };
@@ -95,6 +97,8 @@ export interface FormatDescription {
   readonly global?: { readonly field: string; readonly value: 0 | 1 };
   /** Hardware updates accessed and dirty bits (default), or ends the walk with Fault.AccessFlag. */
   readonly updates?: 'hardware' | 'fault';
+  /** As a first stage: reading its tables marks their second-stage pages dirty where writable, in case entries need updates. */
+  readonly marksTables?: boolean;
   /** Leaf sizes (log2) that software does not use. */
   readonly avoidedSizes?: readonly number[];
   readonly rules: readonly EntryRule[];

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { FrameAllocator } from '../memory/frames.js';
+import { PhysicalMemory } from '../memory/physical.js';
 import { Access } from '../protocol/access.js';
 import { compileFormat, EntryKind, Permission, Row } from './format.js';
 import { vtdSecondStage } from './formats/vtdss.js';
+import { armv8 } from './formats/armv8.js';
+import { tce } from './formats/tce.js';
+import { PageTable } from './table.js';
 import { riscv } from './formats/riscv.js';
 import { x86FirstStage } from './formats/x86_64.js';
 
@@ -63,5 +68,20 @@ describe('compileFormat', () => {
   it('says which field or level a description forgot', () => {
     expect(() => compileFormat({ ...second, fields: { R: [0, 0] } })).toThrow('VT-d second stage: no field ADDRESS');
     expect(() => compileFormat({ ...second, rules: second.rules.slice(0, 2) })).toThrow('no rule for a level 2 entry');
+  });
+
+  it('refuses combinations that do not exist', () => {
+    const arm = { stage: 1, hostAddressWidth: 48, updates: 'none', contiguous: false } as const;
+    expect(() => armv8({ ...arm, granuleLg2: 12, wideAddresses: true })).toThrow('64 KiB granule');
+    expect(() => tce({ hostAddressWidth: 51, pageLg2: 12, indexBits: 28 })).toThrow(RangeError);
+    const format = compileFormat(armv8({ ...arm, granuleLg2: 14 }));
+    const make = (levels: number, inputLg2: number): PageTable =>
+      new PageTable(format, new PhysicalMemory(), new FrameAllocator(0, 2 ** 20), levels, 'covered', { inputLg2 });
+    expect(() => make(3, 48)).toThrow('3 levels do not translate 48 bits');
+    expect(() => make(5, 48)).toThrow('no table of 5 levels');
+    expect(make(4, 48).rootBytes).toBe(16);
+    expect(() => compileFormat({ ...second, fields: { ...second.fields, D: [52, 52] } })).toThrow(
+      'must be in bits 31:0',
+    );
   });
 });

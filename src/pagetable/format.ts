@@ -47,6 +47,9 @@ class RowTable {
 export class Format {
   readonly name: string;
   readonly source: string;
+  /** Named bit fields of an entry, and the one that holds its address: for people. */
+  readonly fields: FormatDescription['fields'];
+  readonly addressField: string;
   readonly granuleLg2: number;
   readonly heights: readonly number[];
   readonly signExtended: boolean;
@@ -80,6 +83,9 @@ export class Format {
   readonly topMask: number;
   readonly earlyPermissions: number;
 
+  /** As a first stage: `Walk.intent` of the second-stage walks for its tables. */
+  readonly tableIntent: number;
+
   /** By level: lowest input bit of the index, minus 3 so that the result is a byte offset. */
   readonly indexShift: Int32Array;
   /** Index mask times 8 of every table but the root. */
@@ -99,11 +105,14 @@ export class Format {
   constructor(d: FormatDescription) {
     this.name = d.name;
     this.source = d.source;
+    this.fields = d.fields;
+    this.addressField = d.address.field;
     this.granuleLg2 = d.granuleLg2;
     this.heights = d.heights;
     this.signExtended = d.signExtended;
     this.hostAddressWidth = d.hostAddressWidth;
     this.earlyPermissions = d.earlyPermissions;
+    this.tableIntent = d.marksTables === true ? Permission.Write : 0;
     const top = Math.max(...d.heights);
 
     const addressMask = wordOf(d, { [d.address.field]: -1 });
@@ -166,7 +175,7 @@ export class Format {
     this.indexShift = Int32Array.from(byLevel((level) => naturalSize(d, level) - 3));
     this.span = Float64Array.from(byLevel((level) => 2 ** naturalSize(d, level)));
     this.signBits = d.signExtended ? 1 : 0;
-    this.otherTop = d.signExtended ? -1 : 0;
+    this.otherTop = d.signExtended || d.upperHalf === true ? -1 : 0;
     this.inputWidths = Int32Array.from(
       byLevel((height) => Math.min(naturalSize(d, height + 1) + d.rootExtraBits, d.inputLimitLg2)),
     );
@@ -244,7 +253,15 @@ export class Format {
   }
 }
 
+/** Formats by description. They never change, and compiling one takes a millisecond: every machine of a sweep needs the same. */
+const COMPILED = new Map<string, Format>();
+
 /** Compiles a description. Throws RangeError for a field that is not declared or a level no rule covers. Cold. */
 export function compileFormat(description: FormatDescription): Format {
-  return new Format(description);
+  const key = JSON.stringify(description);
+  const known = COMPILED.get(key);
+  if (known !== undefined) return known;
+  const format = new Format(description);
+  COMPILED.set(key, format);
+  return format;
 }

@@ -5,7 +5,6 @@
  * `startSecond` or `resumeSecond`; that walk's end answers by itself, and the record goes on where it was.
  * Not modelled: a second stage that is itself nested.
  */
-import type { PhysicalMemory } from '../memory/physical.js';
 import { type Format, Permission } from './format.js';
 import { denied, Fault, resumeWalk, Step, startWalk, stepWalk, Walk } from './walk.js';
 
@@ -34,6 +33,9 @@ const enum Purpose {
 /** What the second stage is asked for: it has no privilege of its own, but formats that ask for User pages must grant it. */
 const SECOND_STAGE = Permission.Read | Permission.Write | Permission.Execute | Permission.SupervisorExecute;
 
+const TABLE_READ = Permission.Read | Permission.User;
+const TABLE_UPDATE = TABLE_READ | Permission.Write;
+
 export class TwoStageWalk {
   /** The caller sets `first.inputHi`, `first.inputLo` and `first.access` before the start; entry addresses in it are guest addresses. */
   readonly first: Walk = new Walk();
@@ -49,8 +51,20 @@ export class TwoStageWalk {
   guestLo = 0;
   guestAccess = 0;
   private purpose: Purpose = Purpose.Finish;
+  /** `Walk.intent` of the second stage. */
+  intent = 0;
   /** What the first stage said before its update had to wait for a translation. */
   private held: Step = Step.Done;
+  /** Permissions of the second-stage page that the first-stage entry is in, without Write if it is clean; 1 if just walked to. */
+  private pagePermissions = 0;
+  private pageWalked = 0;
+  /** What the second stage must permit where first-stage entries lie. Set by the caller. */
+  tableAccess: number = TABLE_READ;
+  /** 1: a first-stage leaf is updated when its page has been translated, not before. Set by the caller. */
+  leafLast = 0;
+  private leafWaits = 0;
+  /** 1 if it was just walked to, and a write would change its leaf. */
+  private pageClean = 0;
 
   /** Host address of the entry to read. */
   entryHi = 0;
@@ -79,11 +93,12 @@ export class TwoStageWalk {
   faultStage = 0;
 
   /** Wants `hi:lo` translated. */
-  ask(target: Target, hi: number, lo: number, access: number, purpose: Purpose): Step {
+  ask(target: Target, hi: number, lo: number, access: number, intent: number, purpose: Purpose): Step {
     this.target = target;
     this.guestHi = hi;
     this.guestLo = lo;
     this.guestAccess = access;
+    this.intent = intent;
     this.purpose = purpose;
     return Step.Translate;
   }
@@ -91,6 +106,7 @@ export class TwoStageWalk {
   begin(): void {
     this.reads = 0;
     this.settle();
+    this.leafWaits = 0;
     this.clean = 0;
     this.global = 0;
     this.fault = Fault.None;
@@ -111,43 +127,72 @@ export class TwoStageWalk {
   }
 
   /** The first stage said `step`: its next entry, or its result, needs the second stage. */
-  proceed(step: Step): Step {
+  proceed(firstFormat: Format, step: Step): Step {
     const { first } = this;
     if (step === Step.Fault) return this.fail(1, first.fault);
     if (step === Step.Read) {
-      return this.ask(Target.Table, first.entryHi, first.entryLo, Permission.Read | Permission.User, Purpose.ReadEntry);
+      const { entryHi, entryLo } = first;
+      return this.ask(Target.Table, entryHi, entryLo, this.tableAccess, firstFormat.tableIntent, Purpose.ReadEntry);
     }
     const access = first.access === 0 ? 0 : (first.access & SECOND_STAGE) | Permission.User;
-    return this.ask(Target.Final, first.outHi, first.outLo, access, Purpose.Combine);
+    return this.ask(Target.Final, first.outHi, first.outLo, access, first.intent, Purpose.Combine);
   }
 
   /** The first stage consumed an entry; an update of it needs permission to write there. */
-  consumed(step: Step): Step {
+  consumed(firstFormat: Format, step: Step): Step {
     const { first } = this;
-    if (first.update === 0) return this.proceed(step);
+    if (first.update === 0) return this.proceed(firstFormat, step);
+    if ((this.pagePermissions & Permission.Write) !== 0) {
+      this.updateEntry(this.entryHi, this.entryLo);
+      if (step === Step.Done && this.leafLast === 1) {
+        this.update = 0;
+        this.leafWaits = 1;
+      }
+      return this.proceed(firstFormat, step);
+    }
+    if (this.pageClean === 1) {
+      // The walk that found the page has its leaf at hand: the same update marks it dirty.
+      const { second } = this;
+      second.update = 1;
+      second.updateHi = second.entryHi;
+      second.updateLo = second.entryLo;
+      second.updateWordHi = second.dirtyHi;
+      second.updateWordLo = second.dirtyLo;
+      this.updateEntry(this.entryHi, this.entryLo);
+      return this.proceed(firstFormat, step);
+    }
     this.held = step;
-    const access = Permission.Read | Permission.Write | Permission.User;
-    return this.ask(Target.Table, first.updateHi, first.updateLo, access, Purpose.UpdateEntry);
+    const wanted = this.ask(Target.Table, first.updateHi, first.updateLo, TABLE_UPDATE, 0, Purpose.UpdateEntry);
+    return this.pageWalked === 1 ? this.fail(2, Fault.WriteDenied) : wanted;
+  }
+
+  /** The first-stage entry is to be updated at this host address. */
+  private updateEntry(hi: number, lo: number): void {
+    this.updateHi = hi;
+    this.updateLo = lo;
+    this.updateWordHi = this.first.updateWordHi;
+    this.updateWordLo = this.first.updateWordLo;
+    this.update = 1;
   }
 
   /** guestHi:guestLo is at hi:lo. */
-  arrive(hi: number, lo: number, sizeLg2: number, permissions: number, clean: number): Step {
+  arrive(firstFormat: Format, hi: number, lo: number, sizeLg2: number, permissions: number, clean: number): Step {
     const { first } = this;
     if (this.purpose === Purpose.ReadEntry) {
       this.stage = 1;
       this.entryHi = hi;
       this.entryLo = lo;
+      this.pagePermissions = clean === 1 ? permissions & ~Permission.Write : permissions;
+      this.pageWalked = this.secondDone;
+      this.pageClean = this.secondDone & clean;
       return Step.Read;
     }
     if (this.purpose === Purpose.UpdateEntry) {
-      this.updateHi = hi;
-      this.updateLo = lo;
-      this.updateWordHi = first.updateWordHi;
-      this.updateWordLo = first.updateWordLo;
-      this.update = 1;
-      return this.proceed(this.held);
+      this.updateEntry(hi, lo);
+      return this.proceed(firstFormat, this.held);
     }
     const combine = this.purpose === Purpose.Combine;
+    if (combine && this.leafWaits === 1) this.update = 1;
     this.outHi = hi;
     this.outLo = lo;
     this.sizeLg2 = combine ? Math.min(first.sizeLg2, sizeLg2) : sizeLg2;
@@ -168,7 +213,7 @@ export function startTwoStage(
   inputLg2: number,
 ): Step {
   record.begin();
-  return record.proceed(startWalk(firstFormat, record.first, rootHi, rootLo, height, inputLg2));
+  return record.proceed(firstFormat, startWalk(firstFormat, record.first, rootHi, rootLo, height, inputLg2));
 }
 
 /** Continues from a first-stage table (guest address) that a paging-structure cache knew. Returns Step.Translate. */
@@ -181,13 +226,13 @@ export function resumeTwoStage(
   permissions: number,
 ): Step {
   record.begin();
-  return record.proceed(resumeWalk(firstFormat, record.first, tableHi, tableLo, level, permissions));
+  return record.proceed(firstFormat, resumeWalk(firstFormat, record.first, tableHi, tableLo, level, permissions));
 }
 
 /** Only the second stage: a directory pointer, or a request whose first stage is off. Ends with Step.Done. Returns Step.Translate. */
 export function translateOnly(record: TwoStageWalk, hi: number, lo: number, access: number, target: Target): Step {
   record.begin();
-  return record.ask(target, hi, lo, access, Purpose.Finish);
+  return record.ask(target, hi, lo, access, 0, Purpose.Finish);
 }
 
 /**
@@ -196,6 +241,7 @@ export function translateOnly(record: TwoStageWalk, hi: number, lo: number, acce
  */
 export function translatedTwoStage(
   record: TwoStageWalk,
+  firstFormat: Format,
   hi: number,
   lo: number,
   sizeLg2: number,
@@ -203,7 +249,7 @@ export function translatedTwoStage(
 ): Step {
   record.settle();
   const missing = record.guestAccess & ~permissions;
-  return missing === 0 ? record.arrive(hi, lo, sizeLg2, permissions, 0) : record.fail(2, denied(missing));
+  return missing === 0 ? record.arrive(firstFormat, hi, lo, sizeLg2, permissions, 0) : record.fail(2, denied(missing));
 }
 
 /** Prepares the second-stage cursor for guestHi:guestLo. */
@@ -213,15 +259,18 @@ function aimSecond(record: TwoStageWalk): Walk {
   second.inputHi = record.guestHi;
   second.inputLo = record.guestLo;
   second.access = record.guestAccess;
+  second.intent = record.intent;
   return second;
 }
 
-function afterSecond(record: TwoStageWalk, step: Step): Step {
+/** `firstFormat` matters once the walk is over: with null it is not, as after its start. */
+function afterSecond(record: TwoStageWalk, firstFormat: Format | null, step: Step): Step {
   const { second } = record;
   if (step === Step.Fault) return record.fail(2, second.fault);
-  if (step === Step.Done) {
+  if (step === Step.Done && firstFormat !== null) {
+    const { outHi, outLo, sizeLg2, permissions, clean } = second;
     record.secondDone = 1;
-    return record.arrive(second.outHi, second.outLo, second.sizeLg2, second.permissions, second.clean);
+    return record.arrive(firstFormat, outHi, outLo, sizeLg2, permissions, clean);
   }
   record.stage = 2;
   record.entryHi = second.entryHi;
@@ -238,7 +287,7 @@ export function startSecond(
   height: number,
   inputLg2: number,
 ): Step {
-  return afterSecond(record, startWalk(secondFormat, aimSecond(record), rootHi, rootLo, height, inputLg2));
+  return afterSecond(record, null, startWalk(secondFormat, aimSecond(record), rootHi, rootLo, height, inputLg2));
 }
 
 /** Answers Step.Translate by a walk from a second-stage table that a paging-structure cache knew. Returns Step.Read. */
@@ -250,7 +299,7 @@ export function resumeSecond(
   level: number,
   permissions: number,
 ): Step {
-  return afterSecond(record, resumeWalk(secondFormat, aimSecond(record), tableHi, tableLo, level, permissions));
+  return afterSecond(record, null, resumeWalk(secondFormat, aimSecond(record), tableHi, tableLo, level, permissions));
 }
 
 /** Consumes the word read at entryHi:entryLo. Afterwards the caller also stores what `second.update` and `update` ask for. */
@@ -263,56 +312,11 @@ export function stepTwoStage(
 ): Step {
   record.reads = (record.reads + 1) | 0;
   record.settle();
-  if (record.stage === 1) return record.consumed(stepWalk(firstFormat, record.first, hi, lo));
-  return afterSecond(record, stepWalk(secondFormat, record.second, hi, lo));
+  if (record.stage === 1) return record.consumed(firstFormat, stepWalk(firstFormat, record.first, hi, lo));
+  return afterSecond(record, firstFormat, stepWalk(secondFormat, record.second, hi, lo));
 }
 
 /** The read that the walk waits for failed. */
 export function refuseTwoStage(record: TwoStageWalk): Step {
   return record.fail(record.stage, Fault.TableAccess);
-}
-
-/** Where a stage's tables are. */
-export interface Root {
-  readonly hi: number;
-  readonly lo: number;
-  readonly height: number;
-  readonly inputLg2: number;
-}
-
-/** Goes on until the walk is over, without caches and in no time: for software look-ups, tools and tests. */
-export function finishTwoStage(
-  record: TwoStageWalk,
-  step: Step,
-  firstFormat: Format,
-  secondFormat: Format,
-  memory: PhysicalMemory,
-  root: Root,
-): Step {
-  let next = step;
-  while (next === Step.Read || next === Step.Translate) {
-    if (next === Step.Translate) {
-      next = startSecond(record, secondFormat, root.hi, root.lo, root.height, root.inputLg2);
-      continue;
-    }
-    memory.read(record.entryHi, record.entryLo);
-    next = stepTwoStage(record, firstFormat, secondFormat, memory.wordHi, memory.wordLo);
-    const { second } = record;
-    if (second.update === 1) memory.write(second.updateHi, second.updateLo, second.updateWordHi, second.updateWordLo);
-    if (record.update === 1) memory.write(record.updateHi, record.updateLo, record.updateWordHi, record.updateWordLo);
-  }
-  return next;
-}
-
-/** A whole two-stage walk at once, from cold. */
-export function runTwoStage(
-  record: TwoStageWalk,
-  firstFormat: Format,
-  secondFormat: Format,
-  memory: PhysicalMemory,
-  first: Root,
-  second: Root,
-): Step {
-  const step = startTwoStage(record, firstFormat, first.hi, first.lo, first.height, first.inputLg2);
-  return finishTwoStage(record, step, firstFormat, secondFormat, memory, second);
 }

@@ -9,7 +9,7 @@ import type { PointKey } from './encoding.js';
 import { OutputError, PointError } from './errors.js';
 import { codeFingerprint, planHash } from './identity.js';
 import { type Completion, formatManifest, gitCommit, type RunFacts } from './manifest.js';
-import { computePoints } from './pool.js';
+import { computeRun } from './compute.js';
 import { Progress, type ProgressStream } from './progress.js';
 import type { PointOptions, PointResult } from './result.js';
 import { type FileSystem, MANIFEST, type ReportFile, ResultsFolder } from './store.js';
@@ -27,7 +27,8 @@ export interface RunOptions extends PointOptions {
   readonly out: string;
   readonly threads: number;
   readonly quiet: boolean;
-  readonly report: RunReport;
+  /** The report, or how to load it when all points are there: start-up time is not spent on it. */
+  readonly report: RunReport | (() => Promise<RunReport>);
   /** Ends the run early; finished points stay. */
   readonly signal?: AbortSignal | undefined;
   /** Command line and workload hash for the manifest. */
@@ -67,6 +68,8 @@ class Run {
   private readonly facts: RunFacts;
   private computed = 0;
   private reused = 0;
+  /** Asked for when the first point is stored: starting another process takes time. */
+  private commit: Promise<string | null> | null = null;
 
   constructor(
     private readonly plan: RunPlan,
@@ -85,17 +88,19 @@ class Run {
 
   async execute(): Promise<RunSummary> {
     const folder = await ResultsFolder.open(this.options.out, planHash(this.plan), this.options.files);
-    const commit = gitCommit();
     const missing = await this.missingPoints(folder);
     if (missing.length > 0) {
       await this.writeManifest(folder, null, null);
       await folder.removeReports();
       if (!(await this.compute(folder, missing))) return this.summary('interrupted', 0, {});
     }
-    const { points, violations } = await this.collect(folder);
+    this.commit ??= gitCommit();
+    const { report } = this.options;
+    const target = typeof report === 'function' ? await report() : report;
+    const { points, violations } = await this.collect(folder, target);
     const files: Record<string, string> = {};
-    for (const file of this.options.report.files()) files[file.name] = await folder.write(file);
-    await this.writeManifest(folder, await commit, {
+    for (const file of target.files()) files[file.name] = await folder.write(file);
+    await this.writeManifest(folder, await this.commit, {
       finished: new Date(),
       wallSeconds: this.wallSeconds(),
       computed: this.computed,
@@ -127,7 +132,7 @@ class Run {
     const errors: string[] = [];
     try {
       const specs = missing.map((point) => point.spec);
-      const complete = await computePoints(specs, this.options, async (index, outcome) => {
+      const complete = await computeRun(specs, this.options, async (index, outcome) => {
         if (outcome.text === null) {
           errors[index] = outcome.error;
           return;
@@ -135,6 +140,7 @@ class Run {
         await folder.save(this.key(missing[index]!.id), outcome.text);
         this.computed++;
         progress.advance();
+        this.commit ??= gitCommit();
       });
       if (!complete) return false;
     } finally {
@@ -146,7 +152,10 @@ class Run {
   }
 
   /** Feeds every stored point to the report. */
-  private async collect(folder: ResultsFolder): Promise<{ points: Record<string, string>; violations: number }> {
+  private async collect(
+    folder: ResultsFolder,
+    report: RunReport,
+  ): Promise<{ points: Record<string, string>; violations: number }> {
     const points: Record<string, string> = {};
     let violations = 0;
     for (const point of this.plan.points) {
@@ -158,7 +167,7 @@ class Run {
       }
       points[`points/${point.id}.json`] = stored.sha256;
       violations += stored.result.audit?.violations.length ?? 0;
-      this.options.report.add(point, stored.result);
+      report.add(point, stored.result);
     }
     return { points, violations };
   }

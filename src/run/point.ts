@@ -13,6 +13,19 @@ import { SteadyState } from './steady.js';
 
 const BATCH = 4096;
 
+/**
+ * The last machine of this thread, if any, kept until the next one is built. When the garbage collector runs while there is none,
+ * V8 forgets the shapes of its objects and with them all optimised code, which then has to be compiled again. Nothing reads it.
+ * A machine with much memory is not kept.
+ */
+const kept: Machine[] = [];
+const LARGE_BYTES = 32 * 2 ** 20;
+
+function keep(machine: Machine): void {
+  kept.length = 0;
+  if (machine.physical.bytes < LARGE_BYTES) kept.push(machine);
+}
+
 /** Why a window ended. */
 type Stop = 'operations' | 'time' | 'steady' | 'idle';
 
@@ -22,8 +35,8 @@ interface Window {
   readonly stoppedBy: Stop;
 }
 
-/** Runs one window. A point whose machine falls idle (nothing will ever happen again) ends it too. */
-function runWindow(machine: Machine, window: WindowSpec, steady: SteadyState | null): Window {
+/** Runs one window, a batch of events a step. A point whose machine falls idle (nothing will ever happen again) ends it too. */
+function* runWindow(machine: Machine, window: WindowSpec, steady: SteadyState | null): Generator<void, Window> {
   const { kernel, meter, dispatcher } = machine;
   const start = kernel.clock[0]!;
   const end = new Event();
@@ -32,7 +45,10 @@ function runWindow(machine: Machine, window: WindowSpec, steady: SteadyState | n
   for (;;) {
     const wanted = window.operations === null ? 0 : window.operations - operations;
     meter.start(steady === null || (wanted > 0 && wanted < steady.batchOperations) ? wanted : steady.batchOperations);
-    while (meter.open && dispatcher.alive) dispatcher.batch(BATCH);
+    while (meter.open && dispatcher.alive) {
+      dispatcher.batch(BATCH);
+      yield;
+    }
     operations += meter.operations;
     const timeUp = window.time !== null && kernel.clock[0]! - start >= window.time;
     const full = window.operations !== null && operations >= window.operations;
@@ -75,20 +91,30 @@ function steadyOf(stop: StopSpec, machine: Machine): SteadyState | null {
 
 /** Simulates one point. Throws for a specification that cannot be built (workload files are checked before). */
 export function runPoint(spec: PointSpec, options: PointOptions): PointResult {
+  const steps = pointSteps(spec, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same in steps of at most 4096 events, for a thread that has other work as well. */
+export function* pointSteps(spec: PointSpec, options: PointOptions): Generator<void, PointResult> {
   const machine = new Machine(spec, options);
   const { registry, kernel } = machine;
   machine.start();
   let warmup: MetricValue[] = [];
   let warmed: Window = { ps: 0, operations: 0, stoppedBy: 'operations' };
   if (spec.warmup.time !== null || (spec.warmup.operations ?? 0) > 0) {
-    warmed = runWindow(machine, spec.warmup, null);
+    warmed = yield* runWindow(machine, spec.warmup, null);
     warmup = registry.collect(kernel.clock[0]!);
     registry.reset(kernel.clock[0]!);
   }
-  const measured = runWindow(machine, spec.stop, steadyOf(spec.stop, machine));
+  const measured = yield* runWindow(machine, spec.stop, steadyOf(spec.stop, machine));
   const now = kernel.clock[0]!;
   const metrics = registry.collect(now);
   machine.close();
+  keep(machine);
   return {
     metrics,
     warmup,

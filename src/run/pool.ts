@@ -6,9 +6,12 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
+import { estimatePoints } from '../workload/estimate.js';
 import type { PointSpec } from '../workload/spec.js';
-import { type Batch, type Outcome, type PointRunner, reason, runBatch } from './batch.js';
+import { type Batch, type Outcome, type PointRunner, reason } from './batch.js';
+import { computeInline, oneStep } from './inline.js';
 import type { PointOptions } from './result.js';
+import { setRunFlags } from './run-flags.js';
 
 export interface ComputeOptions extends PointOptions {
   /** Worker threads, at least 1. */
@@ -29,7 +32,7 @@ const LANES_PER_THREAD = 2;
 
 /** The compiled worker; a worker thread cannot load TypeScript, so code that runs from source uses the last build. */
 function defaultWorker(): URL {
-  const compiled = import.meta.url.endsWith('.ts') ? '../../dist/run/worker.js' : './worker.js';
+  const compiled = import.meta.url.endsWith('.ts') ? '../../dist/run/worker.js' : '../run/worker.js';
   const url = new URL(compiled, import.meta.url);
   if (!existsSync(url)) throw new Error(`${fileURLToPath(url)} is missing: build the program first (npm run build)`);
   return url;
@@ -56,34 +59,32 @@ export async function computePoints(
   if (specs.length === 0) return true;
   if (options.signal?.aborted === true) return false;
   const { everyEvent, audit, runner } = options;
+  if (runner !== undefined) return (await computeInline(specs, options, oneStep(runner), finished)) === specs.length;
   const threads = Math.min(options.threads, specs.length);
-  const lanes = runner === undefined ? Math.min(threads * LANES_PER_THREAD, specs.length) : 1;
-  const pool = options.pool ?? (runner === undefined ? startPool(threads, options.worker) : null);
+  const lanes = Math.min(threads * LANES_PER_THREAD, specs.length);
+  const seconds = (): number =>
+    options.worker === undefined ? estimatePoints(specs).seconds / threads : Number.POSITIVE_INFINITY;
+  const pool = options.pool ?? startPool(threads, options.worker, seconds());
   let next = 0;
   let measured = 0;
   let milliseconds = 0;
   let stopped = false;
   let fatal: Error | null = null;
 
-  const execute = async (batch: Batch): Promise<Outcome[]> => {
-    if (pool !== null) return (await pool.run(batch)) as Outcome[];
-    await new Promise((resolve) => setImmediate(resolve));
-    return stopped ? [] : runBatch(batch, runner!);
-  };
   const stop = (): void => {
     stopped = true;
-    if (pool !== null) void pool.destroy();
+    void pool.destroy();
   };
   const lane = async (): Promise<void> => {
     while (!stopped && next < specs.length) {
       const first = next;
       const mean = measured === 0 ? 0 : milliseconds / measured;
-      const size = pool === null ? 1 : batchSize(mean, specs.length - first, lanes);
-      const batch = { specs: specs.slice(first, first + size), options: { everyEvent, audit } };
+      const size = batchSize(mean, specs.length - first, lanes);
+      const batch: Batch = { specs: specs.slice(first, first + size), options: { everyEvent, audit } };
       next += size;
       let outcomes: Outcome[];
       try {
-        outcomes = await execute(batch);
+        outcomes = (await pool.run(batch)) as Outcome[];
       } catch (error) {
         if (stopped) return;
         const message = `the worker stopped: ${reason(error)}`;
@@ -101,7 +102,7 @@ export async function computePoints(
     fatal = new Error(`the worker threads cannot start: ${reason(error)}`);
     stop();
   };
-  pool?.on('error', onError);
+  pool.on('error', onError);
   options.signal?.addEventListener('abort', stop, { once: true });
   try {
     const ends = await Promise.allSettled(
@@ -119,13 +120,18 @@ export async function computePoints(
   } finally {
     options.signal?.removeEventListener('abort', stop);
     // A pool of our own keeps its listener: the other workers may fail to start after the first has.
-    if (options.pool === undefined) await pool?.destroy();
+    if (options.pool === undefined) await pool.destroy();
     else options.pool.off('error', onError);
   }
 }
 
-/** Starts worker threads; `destroy` ends them. */
-export function startPool(threads: number, worker: URL = defaultWorker()): Piscina {
+/** Starts worker threads; `destroy` ends them. `seconds`: how long each will simulate, about. */
+export function startPool(
+  threads: number,
+  worker: URL = defaultWorker(),
+  seconds: number = Number.POSITIVE_INFINITY,
+): Piscina {
+  setRunFlags(seconds);
   return new Piscina({
     filename: worker.href,
     minThreads: threads,

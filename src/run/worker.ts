@@ -1,5 +1,4 @@
-/** Entry of a pool worker: flags first, then the simulation code, then one function that executes a batch of points. */
-import './flags.js';
+/** Entry of a pool worker: one function that executes a batch of points. */
 import { type Batch, type Outcome, runBatch } from './batch.js';
 import { runPoint } from './point.js';
 

@@ -1,9 +1,12 @@
 /** Builds IOMMU units: the one place that knows every architecture. */
 import type { Hardware } from '../iommu/architecture.js';
 import { buildDart } from '../iommu/arch/dart/build.js';
-import { buildIdeal } from '../iommu/arch/ideal/ideal.js';
 import { buildTce } from '../iommu/arch/tce/build.js';
 import { buildVirtio } from '../iommu/arch/virtio/build.js';
+import { buildAmdvi } from '../iommu/arch/amdvi/build.js';
+import { buildIdeal } from '../iommu/arch/ideal/ideal.js';
+import { buildRiscv } from '../iommu/arch/riscv/build.js';
+import { buildSmmuv3 } from '../iommu/arch/smmuv3/build.js';
 import { buildVtd } from '../iommu/arch/vtd/build.js';
 import type { ArchitectureName, IommuSpec } from '../iommu/spec.js';
 import type { HostSurroundings } from '../iommu/surroundings.js';
@@ -22,6 +25,9 @@ const BUILDERS: Readonly<Partial<Record<ArchitectureName, Build>>> = {
   virtio: buildVirtio,
   tce: buildTce,
   dart: buildDart,
+  riscv: buildRiscv,
+  smmuv3: buildSmmuv3,
+  amdvi: buildAmdvi,
   ideal: buildIdeal,
 };
 

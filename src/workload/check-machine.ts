@@ -76,6 +76,12 @@ function checkUnit(unit: IommuSpec, machine: MachineSpec, path: readonly string[
     const sizes = Object.keys(machine.sockets).map((name) => ['machine', 'sockets', name, 'dram', 'size']);
     faults.push(fault('E306', [...path, 'hostAddressWidth'], message, { related: sizes }));
   }
+  const mapsItself = unit.stage === 'nested' && (unit.architecture === 'vtd' || unit.architecture === 'amdvi');
+  if (mapsItself && FIRST_BASE + memory > 2 ** (12 + 9 * unit.secondLevels)) {
+    const reach = `${unit.secondLevels} levels of second-stage tables`;
+    const message = `${reach} do not reach the ${formatQuantity(memory, 'size')} of memory of this machine`;
+    faults.push(fault('E306', [...path, 'secondLevels'], message, { related: [[...path, 'stage']] }));
+  }
   return faults;
 }
 

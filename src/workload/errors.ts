@@ -49,6 +49,10 @@ export const ERROR_CODES = {
   E604: 'too many series for one figure',
   E605: 'values that a logarithmic axis cannot show',
   E606: 'a figure cannot be written',
+  E701: 'not a file of translation vectors',
+  E702: 'a vector that cannot be simulated',
+  E703: 'a vector and a model of different architectures',
+  E704: 'no request to walk',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -15,9 +15,13 @@ const EVENTS: Readonly<Record<JobSpec['kind'], number>> = { dma: 10, stream: 40,
 const EVENTS_PER_SECOND = 8e6;
 
 export function estimateRun(plan: RunPlan): Estimate {
+  return estimatePoints(plan.points.map(({ spec }) => spec));
+}
+
+export function estimatePoints(specs: readonly PointSpec[]): Estimate {
   let operations = 0;
   let events = 0;
-  for (const { spec } of plan.points) {
+  for (const spec of specs) {
     const jobs = Object.values(spec.workload);
     const count = pointOperations(spec, jobs);
     operations += count;
@@ -42,7 +46,7 @@ function operationRate(spec: PointSpec, job: JobSpec): number {
   const { costs } = spec.os;
   if (job.kind === 'dma') {
     const rows = job.reads >= 50 ? engine.readInterval : engine.writeInterval;
-    const interval = (rows.find((row) => row.size >= job.size) ?? rows.at(-1)!).interval;
+    const interval = (rows.find((row) => row.size >= job.size) ?? rows.at(-1))?.interval ?? 0;
     const latency = (engine.readOverhead + spec.machine.sockets[socketOf(job)]!.llc.latency) / job.outstanding;
     return 1 / Math.max(interval, latency, job.interarrival, 1);
   }

@@ -19,6 +19,6 @@ export interface RunPlan {
   readonly file: string;
   /** Designs in sweep order, seeds innermost. */
   readonly points: readonly PlannedPoint[];
-  /** The workload with every preset and setting written out; running it gives the same point ids. */
+  /** The workload with every preset and setting written out; running it gives the same point ids. Written when asked for. */
   readonly resolved: string;
 }

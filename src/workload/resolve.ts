@@ -60,7 +60,17 @@ class Resolver {
     const hasher = new PointHasher();
     const points = designs.flatMap((design) => pointsOf(design, header.seeds, hasher));
     const { name, question } = header;
-    return { name, question, file: this.document.file, points, resolved: formatResolved(header, designs, sweep) };
+    let resolved: string | null = null;
+    return {
+      name,
+      question,
+      file: this.document.file,
+      points,
+      get resolved() {
+        resolved ??= formatResolved(header, designs, sweep);
+        return resolved;
+      },
+    };
   }
 
   private checkCount(sweep: Sweep, seeds: number): void {
@@ -152,7 +162,7 @@ class Resolver {
       }
       sections = changed;
     }
-    const result = SECTIONS[section].safeParse(sections[section]);
+    const result = SECTIONS[section].safeParse(sections[section], { jitless: true });
     if (result.success) {
       return result.data;
     }

@@ -5,7 +5,8 @@
 import { findSheet } from '../../models/catalog.js';
 import { FITTED } from '../../models/fitted/table.js';
 import { UNITS } from '../../models/quantity.js';
-import { type FittedTable, isQuantity, type Parameter, type Parameters } from '../../models/sheet.js';
+import type { FittedTable } from '../../models/fitted/value.js';
+import { isQuantity, type Parameter, type Parameters } from '../../models/sheet.js';
 import type { PointSpec } from '../../workload/spec.js';
 import { benchJob, DEVICE, JOB, UNIT } from '../pcie-bench.js';
 

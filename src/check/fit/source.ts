@@ -14,7 +14,7 @@ export function fittedSource(values: Values, command: string): string {
  * Parameters decided by the published pcie-bench measurements (github.com/pcie-bench/data @ b2abf2f, Neugebauer et al.,
  * SIGCOMM 2018): sheet name, dotted path, value. Written by \`${command}\`; do not edit.
  */
-import type { FittedTable } from '../sheet.js';
+import type { FittedTable } from './value.js';
 
 export const PCIE_BENCH_FIT: Readonly<Record<string, FittedTable>> = {
 ${tables.join('')}};

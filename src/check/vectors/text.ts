@@ -100,14 +100,14 @@ function writeAnswer(lines: string[], id: number, answer: StatedAnswer, memoryAc
 
 /**
  * Reads every vector of a text. `addr` of a fault is checked to be a number and not kept: a record's first address follows from
- * the access.
+ * the access. Lines are counted from `firstLine`.
  * @throws VectorSyntaxError, which names line and column.
  */
-export function parseVectors(text: string): ParsedVector[] {
+export function parseVectors(text: string, firstLine = 1): ParsedVector[] {
   const parsed: ParsedVector[] = [];
   let reader: VectorReader | null = null;
   text.split(/\r?\n/).forEach((source, index) => {
-    const line = new Line(source, index + 1);
+    const line = new Line(source, firstLine + index);
     if (line.empty) return;
     const directive = line.text('directive');
     if (directive === 'ovec') {

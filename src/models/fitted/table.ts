@@ -2,7 +2,7 @@
  * Values that the fit found, by sheet name and dotted path inside the sheet. One data file per source of rows; a new
  * file is one import and one spread here. A sheet keeps its starting value for every path that is not listed.
  */
-import type { FittedTable } from '../sheet.js';
+import type { FittedTable } from './value.js';
 import { PCIE_BENCH_FIT } from './pcie-bench.js';
 
 export const FITTED: Readonly<Record<string, FittedTable>> = { ...PCIE_BENCH_FIT };

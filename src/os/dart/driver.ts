@@ -6,9 +6,8 @@ import { layoutOf, ttbrsLg2 } from '../../iommu/arch/dart/format.js';
 import { compileFormat, type Format } from '../../pagetable/format.js';
 import { dart } from '../../pagetable/formats/dart.js';
 import { PageTable } from '../../pagetable/table.js';
-import type { Device } from '../device.js';
-import type { Domain } from '../domain.js';
-import type { IommuDriver } from '../iommu-driver.js';
+import type { DomainState } from '../domain-state.js';
+import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
@@ -27,7 +26,7 @@ export class DartDriver implements IommuDriver {
   readonly defersFlush = false;
   private readonly darts: readonly (DartRegisters | null)[];
   private readonly formats: readonly (Format | null)[];
-  private readonly attached = new Map<Domain, Streams[]>();
+  private readonly attached = new Map<DomainState, Streams[]>();
 
   constructor(private readonly environment: UnitDriverEnvironment) {
     const { units } = environment;
@@ -57,7 +56,7 @@ export class DartDriver implements IommuDriver {
     return [[first, first + granule - 1]];
   }
 
-  attach(domain: Domain, device: Device, pasid: number): void {
+  attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const registers = this.darts[device.unit]!;
     const stream = registers.addStream(device.requester, this.tablesOf(domain, device.unit));
     const list = this.attached.get(domain) ?? [];
@@ -71,7 +70,7 @@ export class DartDriver implements IommuDriver {
     this.environment.observer?.attached(domain.id, device.unit, device.requester, pasid, domain.type === 'identity');
   }
 
-  *detach(thread: Thread, domain: Domain, device: Device, pasid: number): Call<void> {
+  *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     const registers = this.darts[device.unit]!;
     const streams = this.attached.get(domain)?.find((entry) => entry.dart === registers)?.streams ?? [];
     const at = streams.findIndex(({ requester }) => requester === device.requester);
@@ -82,15 +81,15 @@ export class DartDriver implements IommuDriver {
     this.environment.observer?.detached(domain.id, device.unit, device.requester, pasid);
   }
 
-  syncMap(thread: Thread, domain: Domain): Call<void> {
+  syncMap(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain);
   }
 
-  flushRange(thread: Thread, domain: Domain): Call<void> {
+  flushRange(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain);
   }
 
-  flushAll(thread: Thread, domain: Domain): Call<void> {
+  flushAll(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain);
   }
 
@@ -100,7 +99,7 @@ export class DartDriver implements IommuDriver {
     this.darts[unit]!.changed();
   }
 
-  private *flush(thread: Thread, domain: Domain): Call<void> {
+  private *flush(thread: Thread, domain: DomainState): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();
@@ -113,7 +112,7 @@ export class DartDriver implements IommuDriver {
   }
 
   /** Tables of the TTBRs: parts of the root, which holds them side by side. */
-  private tablesOf(domain: Domain, unit: number): number[] | null {
+  private tablesOf(domain: DomainState, unit: number): number[] | null {
     const table = domain.space?.table;
     if (table === undefined) return null;
     const { tableBytes } = this.formats[unit]!;

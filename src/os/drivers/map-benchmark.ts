@@ -5,9 +5,8 @@
  */
 import { Access } from '../../protocol/access.js';
 import type { DmaStatus } from '../../protocol/queue.js';
-import type { Cpu } from '../cpu.js';
 import { Turn } from '../step.js';
-import { type Program, type Thread, Wait } from '../thread.js';
+import { type Cpu, type Program, type Thread, Wait } from '../thread.js';
 import { Driver, type DriverEnvironment } from './driver.js';
 
 const PAGE = 4096;

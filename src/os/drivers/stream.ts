@@ -8,9 +8,8 @@ import type { RandomStream } from '../../kernel/random.js';
 import { Access } from '../../protocol/access.js';
 import { Op } from '../../protocol/op.js';
 import { DmaStatus } from '../../protocol/queue.js';
-import type { Cpu } from '../cpu.js';
 import { Turn } from '../step.js';
-import { type Call, type Program, type Thread, ThreadState, Wait } from '../thread.js';
+import { type Call, type Cpu, type Program, type Thread, ThreadState, Wait } from '../thread.js';
 import { Driver, type DriverEnvironment } from './driver.js';
 
 /** Shape of a stream job of a workload; times in ps. */

@@ -3,11 +3,10 @@
  * drivers/iommu/dma-iommu.c iommu_dma_alloc_iova): per-CPU magazines, then a depot, then a tree under one lock; first below
  * 4 GiB, and for good in the full space once that has failed. Not modelled: memory shortage when a magazine is allocated.
  */
-import type { SoftWork } from '../cpu.js';
 import { SpinLock } from '../lock.js';
 import type { CostSpec } from '../spec.js';
 import { Step } from '../step.js';
-import { type Call, type Program, type Thread, Wait } from '../thread.js';
+import { type Call, type Program, type SoftWork, type Thread, Wait } from '../thread.js';
 import type { IovaEnvironment, IovaStatistics } from './environment.js';
 import type { Magazine } from './magazine.js';
 import { RangeCache } from './rcache.js';

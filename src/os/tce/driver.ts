@@ -4,9 +4,8 @@
  * bitmap pools of 16-entry blocks.
  */
 import { PageTable } from '../../pagetable/table.js';
-import type { Device } from '../device.js';
-import type { Domain } from '../domain.js';
-import type { IommuDriver } from '../iommu-driver.js';
+import type { DomainState } from '../domain-state.js';
+import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import type { Call, Thread } from '../thread.js';
 import { Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
@@ -16,7 +15,7 @@ import { endOfMemory, log2, type Window, windowFor } from './windows.js';
 /** MMIO of 32-bit devices: addresses between 2 and 4 GiB stay on the bus. */
 const MMIO32 = [[2 ** 31, 2 ** 32 - 1]] as const;
 
-interface Endpoint {
+interface Attachment {
   readonly phb: PhbFirmware;
   readonly requester: number;
   readonly pe: number;
@@ -27,7 +26,7 @@ export class TceDriver implements IommuDriver {
   readonly defersFlush = false;
   private readonly phbs: readonly (PhbFirmware | null)[];
   private readonly windows: readonly (Window | null)[];
-  private readonly endpoints = new Map<Domain, Endpoint[]>();
+  private readonly endpoints = new Map<DomainState, Attachment[]>();
 
   constructor(private readonly environment: UnitDriverEnvironment) {
     const { units, ranges } = environment;
@@ -53,7 +52,7 @@ export class TceDriver implements IommuDriver {
     return MMIO32;
   }
 
-  attach(domain: Domain, device: Device, pasid: number): void {
+  attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const phb = this.phbs[device.unit]!;
     const { spec } = this.environment.units[device.unit]!;
     const window = domain.space === null ? null : this.windows[device.unit]!;
@@ -67,7 +66,7 @@ export class TceDriver implements IommuDriver {
     this.environment.observer?.attached(domain.id, device.unit, device.requester, pasid, domain.type === 'identity');
   }
 
-  *detach(thread: Thread, domain: Domain, device: Device, pasid: number): Call<void> {
+  *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     const phb = this.phbs[device.unit]!;
     const endpoints = this.endpoints.get(domain) ?? [];
     const at = endpoints.findIndex((e) => e.phb === phb && e.requester === device.requester);
@@ -79,15 +78,15 @@ export class TceDriver implements IommuDriver {
   }
 
   /** pnv_ioda2_tce_build: the bridge may hold the entry as it was, read ahead with its line. */
-  syncMap(thread: Thread, domain: Domain): Call<void> {
+  syncMap(thread: Thread, domain: DomainState): Call<void> {
     return this.kill(thread, domain);
   }
 
-  flushRange(thread: Thread, domain: Domain): Call<void> {
+  flushRange(thread: Thread, domain: DomainState): Call<void> {
     return this.kill(thread, domain);
   }
 
-  flushAll(thread: Thread, domain: Domain): Call<void> {
+  flushAll(thread: Thread, domain: DomainState): Call<void> {
     return this.kill(thread, domain);
   }
 
@@ -97,7 +96,7 @@ export class TceDriver implements IommuDriver {
     this.phbs[unit]!.changed(offset);
   }
 
-  private *kill(thread: Thread, domain: Domain): Call<void> {
+  private *kill(thread: Thread, domain: DomainState): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();

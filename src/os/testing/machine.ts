@@ -75,6 +75,7 @@ export const UNIT: UnitSpec = {
   largestPage: 2 ** 30,
   coherent: true,
   invalidation: { sizeLg2: 8, maxAddressMask: 18 },
+  faults: { records: 8 },
 };
 
 const enum Unit {
@@ -196,7 +197,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
     } else this.execute(event.unit, event.value);
   }
 
-  private execute(unit: number, tail: number): void {
+  protected execute(unit: number, tail: number): void {
     const target = this.units[unit]!;
     const size = target.wide ? 32 : 16;
     const words = new Int32Array(8);

@@ -16,9 +16,8 @@ import { vtdSecondStage } from '../../pagetable/formats/vtdss.js';
 import type { Interval } from '../../pagetable/intervals.js';
 import type { PageTable } from '../../pagetable/table.js';
 import { Access } from '../../protocol/access.js';
-import type { Device } from '../device.js';
-import type { Domain } from '../domain.js';
-import type { IommuDriver } from '../iommu-driver.js';
+import type { DomainState } from '../domain-state.js';
+import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { MappingTable } from './mappings.js';
@@ -63,7 +62,7 @@ export class VirtioDriver implements IommuDriver {
   }
 
   /** ATTACH, and the mappings again if the device has lost them with the domain's last endpoint. */
-  attach(domain: Domain, device: Device, pasid: number): void {
+  attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const unit = this.units[device.unit]!;
     const known = domain.tags.some((tag) => tag.unit === device.unit);
     const tag = domain.addTag(device.unit, -1, () => unit.allocateDomainId());
@@ -79,7 +78,7 @@ export class VirtioDriver implements IommuDriver {
     this.environment.observer?.attached(domain.id, device.unit, device.requester, pasid, domain.type === 'identity');
   }
 
-  *detach(thread: Thread, domain: Domain, device: Device, pasid: number): Call<void> {
+  *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     const unit = this.units[device.unit]!;
     const tag = domain.tags.find((other) => other.unit === device.unit);
     if (tag === undefined) throw new Error(`domain ${domain.id} is not attached to ${device.name}`);
@@ -92,7 +91,7 @@ export class VirtioDriver implements IommuDriver {
   }
 
   /** viommu_map_pages and viommu_iotlb_sync_map. */
-  *syncMap(thread: Thread, domain: Domain, iova: number): Call<void> {
+  *syncMap(thread: Thread, domain: DomainState, iova: number): Call<void> {
     const mapping = tableOf(domain).at(iova);
     const words = new Int32Array(REQUEST_WORDS);
     for (const { unit, id } of domain.tags) {
@@ -102,7 +101,7 @@ export class VirtioDriver implements IommuDriver {
     yield* this.sync(thread, domain);
   }
 
-  mapAtBoot(domain: Domain, iova: number): void {
+  mapAtBoot(domain: DomainState, iova: number): void {
     const mapping = tableOf(domain).at(iova);
     const words = new Int32Array(REQUEST_WORDS);
     for (const { unit, id } of domain.tags) {
@@ -112,7 +111,7 @@ export class VirtioDriver implements IommuDriver {
   }
 
   /** viommu_unmap_pages. */
-  *forgetRange(thread: Thread, domain: Domain, iova: number, bytes: number): Call<void> {
+  *forgetRange(thread: Thread, domain: DomainState, iova: number, bytes: number): Call<void> {
     const words = new Int32Array(REQUEST_WORDS);
     for (const { unit, id } of domain.tags) {
       this.environment.statistics.pages++;
@@ -121,11 +120,11 @@ export class VirtioDriver implements IommuDriver {
     }
   }
 
-  flushRange(thread: Thread, domain: Domain): Call<void> {
+  flushRange(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain);
   }
 
-  flushAll(thread: Thread, domain: Domain): Call<void> {
+  flushAll(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain);
   }
 
@@ -133,7 +132,7 @@ export class VirtioDriver implements IommuDriver {
     for (const unit of this.units) if (unit?.queue.stored(hi, lo) === true) return;
   }
 
-  private *flush(thread: Thread, domain: Domain): Call<void> {
+  private *flush(thread: Thread, domain: DomainState): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();
@@ -142,12 +141,12 @@ export class VirtioDriver implements IommuDriver {
     statistics.latency.add(scheduler.now() - asked);
   }
 
-  private *sync(thread: Thread, domain: Domain): Call<void> {
+  private *sync(thread: Thread, domain: DomainState): Call<void> {
     for (const { unit } of domain.tags) yield* this.units[unit]!.queue.sync(thread);
   }
 }
 
-function tableOf(domain: Domain): MappingTable {
+function tableOf(domain: DomainState): MappingTable {
   return domain.space!.table as MappingTable;
 }
 

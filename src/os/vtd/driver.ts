@@ -13,13 +13,12 @@ import {
 } from '../../iommu/arch/vtd/format.js';
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
-import type { Device } from '../device.js';
-import type { CacheTag, Domain } from '../domain.js';
-import type { IommuDriver } from '../iommu-driver.js';
+import type { CacheTag, DomainState } from '../domain-state.js';
+import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { type Call, type Thread, Wait } from '../thread.js';
-import { addressMask, blockStart } from './flush-range.js';
+import { addressMask, blockStart } from '../flush-range.js';
 import { DESCRIPTOR_WORDS } from './queue.js';
 import { firstStageFormat, secondStageFormat, usesFirstStage } from './formats.js';
 import { VtdUnit } from './unit.js';
@@ -73,7 +72,7 @@ export class VtdDriver implements IommuDriver {
     return INTERRUPTS;
   }
 
-  attach(domain: Domain, device: Device, pasid: number): void {
+  attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const unit = this.units[device.unit]!;
     const { spec } = unit;
     const tagPasid = this.tagPasid(domain, spec, pasid);
@@ -88,7 +87,7 @@ export class VtdDriver implements IommuDriver {
   }
 
   /** domain_context_clear_one, intel_pasid_tear_down_entry: entry, then its cache, then the translations, each waited for. */
-  *detach(thread: Thread, domain: Domain, device: Device, pasid: number): Call<void> {
+  *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     const unit = this.units[device.unit]!;
     const tagPasid = this.tagPasid(domain, unit.spec, pasid);
     const tag = domain.tags.find((other) => other.unit === device.unit && other.pasid === tagPasid);
@@ -120,13 +119,13 @@ export class VtdDriver implements IommuDriver {
 
   *syncMap(): Call<void> {}
 
-  flushRange(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+  flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
     const mask = addressMask(iova, bytes);
     const hint = this.environment.invalidationHint && !tablesFreed;
     return this.flush(thread, domain, blockStart(iova, mask), mask, hint);
   }
 
-  flushAll(thread: Thread, domain: Domain): Call<void> {
+  flushAll(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain, 0, EVERYTHING, false);
   }
 
@@ -135,7 +134,7 @@ export class VtdDriver implements IommuDriver {
   }
 
   /** cache_tag_flush_range: one descriptor per tag, one batch after the other, all under cache_lock, which is held over the waits. */
-  private *flush(thread: Thread, domain: Domain, start: number, mask: number, hint: boolean): Call<void> {
+  private *flush(thread: Thread, domain: DomainState, start: number, mask: number, hint: boolean): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();
@@ -179,13 +178,13 @@ export class VtdDriver implements IommuDriver {
   }
 
   /** First-stage translations are invalidated by PASID, 0 for requests without; second-stage ones by domain id alone. */
-  private tagPasid(domain: Domain, spec: UnitSpec, pasid: number): number {
+  private tagPasid(domain: DomainState, spec: UnitSpec, pasid: number): number {
     return domain.type === 'dma' && usesFirstStage(spec) ? Math.max(pasid, 0) : -1;
   }
 }
 
 /** Descriptors under construction, protected by the domain's cache_lock. */
-function batchOf(domain: Domain): Int32Array {
+function batchOf(domain: DomainState): Int32Array {
   domain.batch ??= new Int32Array(BATCH * DESCRIPTOR_WORDS);
   return domain.batch;
 }

@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest';
+import { compareOver, difference } from './compare.js';
+import { GENERATORS, vectorsOf } from './generators.js';
+import { REFERENCES } from './references.js';
+import { SIMULATOR } from './simulate.js';
+import { parseVectors } from './text.js';
+import type { Answer, Architecture, Responder } from './vector.js';
+
+/** Modes in which the simulator is held to the plain reference; an architecture joins with what it has. */
+const HELD: Readonly<Partial<Record<Architecture, readonly string[]>>> = {
+  vtd: Object.keys(GENERATORS.vtd.modes),
+};
+const ACCESSES = 2000;
+
+describe.each(Object.entries(HELD))('%s: simulator and reference agree', (name, modes) => {
+  const architecture = name as Architecture;
+  test.each(modes)('%s', (mode) => {
+    const sides = [
+      { name: 'simulator', responder: SIMULATOR },
+      { name: 'reference', responder: REFERENCES[architecture] },
+    ] as const;
+    const { disagreement, accesses } = compareOver(GENERATORS[architecture], mode, 1, ACCESSES, sides);
+    expect(disagreement).toBeNull();
+    expect(accesses).toBe(ACCESSES);
+  });
+});
+
+const OK: Answer = { ok: true, pa: 0x1000n, size: 4096n, accesses: [{ kind: 'r', bytes: 8, address: 0x2000n }] };
+const REFUSED: Answer = { ok: false, code: 5, accesses: [] };
+
+describe('a difference', () => {
+  test.each<[string | null, Answer, Answer]>([
+    [null, OK, { ...OK }],
+    ['outcome', OK, REFUSED],
+    ['physical address', OK, { ...OK, pa: 0x1001n }],
+    ['page size', OK, { ...OK, size: 8192n }],
+    ['number of memory accesses', OK, { ...OK, accesses: [] }],
+    ['memory access 1', OK, { ...OK, accesses: [{ kind: 'a', bytes: 8, address: 0x2000n }] }],
+    ['memory access 1', OK, { ...OK, accesses: [{ kind: 'r', bytes: 4, address: 0x2000n }] }],
+    ['memory access 1', OK, { ...OK, accesses: [{ kind: 'r', bytes: 8, address: 0x2008n }] }],
+    [null, REFUSED, { ...REFUSED }],
+    ['fault code', REFUSED, { ...REFUSED, code: 6 }],
+    ['record', REFUSED, { ...REFUSED, silent: true }],
+    ['second address', REFUSED, { ...REFUSED, address2: 0n }],
+  ])('%s', (what, left, right) => {
+    expect(difference(left, right)).toBe(what);
+    expect(difference(right, left)).toBe(what);
+  });
+});
+
+test('a comparison stops at the first disagreement and shows it with a vector that can be replayed', () => {
+  const reference = REFERENCES.vtd;
+  let answered = 0;
+  const wrong: Responder = {
+    answer: (vector) =>
+      reference.answer(vector).map((answer) => (++answered === 100 ? { ...answer, ok: false, code: 255 } : answer)),
+  };
+  const sides = [
+    { name: 'right', responder: reference },
+    { name: 'wrong', responder: wrong },
+  ] as const;
+  const { accesses, disagreement } = compareOver(GENERATORS.vtd, 'common', 1, 1000, sides);
+  expect(accesses).toBe(99);
+  expect(disagreement).toMatch(/^access 99 of a vtd vector: (outcome|fault code) differs\nright:\n {2}e 99 .*\n/);
+  expect(disagreement).toContain('wrong:\n  e 99 fault 255\n');
+  const text = disagreement!.slice(disagreement!.indexOf('ovec 1 vtd'));
+  const { vector } = parseVectors(text)[0]!;
+  expect(vector.accesses.at(-1)!.id).toBe(99);
+  const again = reference.answer(vector).at(-1)!;
+  expect(disagreement).toContain(again.ok ? `e 99 ok 0x${again.pa.toString(16)}` : `e 99 fault ${again.code}`);
+});
+
+describe.each(Object.values(GENERATORS))('vectors of $architecture', (generator) => {
+  test('have as many accesses as asked for, numbered through, the same for a seed', () => {
+    const [mode] = Object.keys(generator.modes) as [string];
+    expect(mode).toBe('common');
+    const once = [...vectorsOf(generator, mode, 7, 150)];
+    const ids = once.flatMap(({ accesses }) => accesses.map(({ id }) => id));
+    expect(ids).toEqual(Array.from({ length: 150 }, (_, id) => id));
+    expect([...vectorsOf(generator, mode, 7, 150)]).toEqual(once);
+    // The beginning does not depend on how many there are.
+    expect([...vectorsOf(generator, mode, 7, 1000)][0]).toEqual(once[0]);
+    expect([...vectorsOf(generator, mode, 8, 150)]).not.toEqual(once);
+  });
+});

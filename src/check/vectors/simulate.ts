@@ -1,0 +1,96 @@
+/**
+ * The simulator as a Responder: each vector gets a machine of its own around the timed unit, whose caches are emptied before every
+ * access (unless `cfg cache 1` says otherwise).
+ * Not modelled: translation requests and translated requests (`at=`).
+ */
+import { Stage } from '../../iommu/address-space.js';
+import type { IommuSpec } from '../../iommu/spec.js';
+import type { WalkStep } from '../../iommu/walk-trace.js';
+import { type Outcome, VectorBench, Workplace, wordOf } from './bench.js';
+import { Config, VectorConfigError } from './config.js';
+import { MACHINES } from './machines/catalog.js';
+import type { MachineKind } from './machines/machine.js';
+import type { Answer, MemoryAccess, Responder, Vector, VectorAccess } from './vector.js';
+
+/** A machine with the vector's memory and registers, ready for accesses. */
+export class Simulation {
+  readonly config: Config;
+  readonly bench: VectorBench;
+  readonly kind: MachineKind;
+  private readonly keepsCaches: boolean;
+
+  /**
+   * `spec`: the unit, instead of the one that the `cfg` lines describe.
+   * @throws VectorConfigError for `cfg` lines the architecture does not have and for units that cannot be built
+   */
+  constructor(vector: Vector, spec: IommuSpec | null = null, place: Workplace = new Workplace()) {
+    this.kind = MACHINES[vector.architecture];
+    this.config = new Config(vector.config, this.kind.title, this.kind.keys);
+    this.keepsCaches = this.config.keepsCaches;
+    this.bench = benchFor(spec ?? this.kind.spec(this.config), place);
+    this.kind.configure?.(this.bench.built, this.config);
+    this.bench.load(vector.words);
+    this.bench.writeRegisters(vector.registers);
+  }
+
+  flush(): void {
+    this.bench.built.unit.dropCaches();
+  }
+
+  access(access: VectorAccess): Answer {
+    if (access.at !== undefined)
+      throw new VectorConfigError(`x ${access.id}: requests with at=${access.at} are not simulated`);
+    if (!this.keepsCaches) this.flush();
+    const { bench } = this;
+    const outcome = bench.send(access);
+    const accesses = bench.steps.map(memoryAccess);
+    if (outcome.aborted) return this.refused(outcome, accesses);
+    const { output: pa, walk } = outcome;
+    if (walk === null || walk.space.stage === Stage.PassThrough) return { ok: true, pa, accesses };
+    return { ok: true, pa, size: 1n << BigInt(walk.walk.sizeLg2), accesses };
+  }
+
+  private refused({ walk, recorded }: Outcome, accesses: readonly MemoryAccess[]): Answer {
+    if (walk === null) throw new Error('a request was refused without a walk');
+    const code = this.kind.code?.(walk, this.config) ?? walk.fault;
+    const address2 = this.kind.address2?.(walk, this.bench.built);
+    return {
+      ok: false,
+      code,
+      accesses,
+      ...(address2 !== undefined && { address2 }),
+      ...(!recorded && { silent: true }),
+    };
+  }
+}
+
+function benchFor(spec: IommuSpec, place: Workplace): VectorBench {
+  try {
+    return new VectorBench(spec, place);
+  } catch (error) {
+    if (error instanceof RangeError) throw new VectorConfigError(error.message);
+    throw error;
+  }
+}
+
+function memoryAccess({ kind, hi, lo, bytes }: WalkStep): MemoryAccess {
+  return { kind: kind === 'update' ? 'a' : 'r', bytes, address: wordOf(hi, lo) };
+}
+
+/** Machines one after the other in one workplace. */
+export class Simulator implements Responder {
+  private place: Workplace | null = null;
+
+  /** A machine for the vector; the one before is over. */
+  simulation(vector: Vector): Simulation {
+    if (this.place?.clean !== true) this.place = new Workplace();
+    return new Simulation(vector, null, this.place);
+  }
+
+  answer(vector: Vector): Answer[] {
+    const simulation = this.simulation(vector);
+    return vector.accesses.map((access) => simulation.access(access));
+  }
+}
+
+export const SIMULATOR: Simulator = new Simulator();

@@ -1,0 +1,75 @@
+/**
+ * An I/O address space (struct iommu_domain) as its driver sees it: identity, or DMA with a page table, an IOVA allocator and, in
+ * lazy mode, a flush queue. Who is attached, and under which hardware tag, is kept here for the invalidations (struct cache_tag,
+ * intel/cache.c).
+ */
+import type { PageTable } from '../pagetable/table.js';
+import type { FlushQueue } from './flush-queue.js';
+import type { IovaAllocator } from './iova/allocator.js';
+import type { SpinLock } from './lock.js';
+
+export type DomainType = 'identity' | 'dma';
+
+/** One address space as one unit knows it: what an invalidation has to name. `pasid` is -1 where the tag has none. */
+export interface CacheTag {
+  readonly unit: number;
+  /** Domain id (DID) on that unit. */
+  readonly id: number;
+  readonly pasid: number;
+  /** Attachments that share the tag. */
+  users: number;
+}
+
+/** The parts of a DMA domain; identity domains have none. */
+export interface DmaSpace {
+  readonly table: PageTable;
+  readonly iova: IovaAllocator;
+  /** Null in strict mode. */
+  readonly queue: FlushQueue | null;
+  /** Bytes of the smallest page of the table. */
+  readonly page: number;
+  /** log2 of the largest leaf used. */
+  readonly largestLg2: number;
+  /** Walkers snoop the CPU caches. */
+  readonly coherent: boolean;
+}
+
+export class DomainState {
+  /** Null in an identity domain. */
+  space: DmaSpace | null = null;
+  /** Ordered by unit, as the kernel keeps them, so that each unit gets one batch. */
+  readonly tags: CacheTag[] = [];
+  /** Invalidation commands its driver is building, under `cacheLock`. */
+  batch: Int32Array | null = null;
+
+  constructor(
+    readonly id: number,
+    readonly type: DomainType,
+    /** Held over every invalidation of the domain, waiting included (domain->cache_lock). */
+    readonly cacheLock: SpinLock,
+  ) {}
+
+  /** Tag of this domain on a unit; creates it with the id that `allocate` returns. Second-stage tags carry no PASID. */
+  addTag(unit: number, pasid: number, allocate: () => number): CacheTag {
+    const same = this.tags.find((tag) => tag.unit === unit && tag.pasid === pasid);
+    if (same !== undefined) {
+      same.users++;
+      return same;
+    }
+    const id = this.tags.find((tag) => tag.unit === unit)?.id ?? allocate();
+    const tag = { unit, id, pasid, users: 1 };
+    const at = this.tags.findIndex((other) => other.unit > unit);
+    this.tags.splice(at < 0 ? this.tags.length : at, 0, tag);
+    return tag;
+  }
+
+  /** Drops one user; returns true when the unit has no tag of this domain any more, so that its id may be reused. */
+  dropTag(unit: number, pasid: number): boolean {
+    const at = this.tags.findIndex((tag) => tag.unit === unit && tag.pasid === pasid);
+    const tag = this.tags[at];
+    if (tag === undefined) throw new Error(`domain ${this.id} has no tag for unit ${unit}, PASID ${pasid}`);
+    tag.users--;
+    if (tag.users === 0) this.tags.splice(at, 1);
+    return !this.tags.some((other) => other.unit === unit);
+  }
+}
