@@ -22,11 +22,8 @@ export class AddressSpace {
    */
   pasid = 0;
   stage: Stage = Stage.Second;
-  /**
-   * Which of several tables for parts of the input space (POWER windows, DART TTBRs), where the walk sees addresses within a part:
-   * tag of cached first-stage table entries, whose addresses are those.
-   */
-  part = 0;
+  /** Number of the table, where an input space has several (POWER windows, DART TTBRs): part of the tag of cached table entries. */
+  half = 0;
   /** First or only stage: index into the unit's formats, table levels, width of legal input addresses, root. Guest-physical root when nested. */
   format = 0;
   levels = 0;
@@ -60,7 +57,7 @@ export class AddressSpace {
     this.did = from.did;
     this.pasid = from.pasid;
     this.stage = from.stage;
-    this.part = from.part;
+    this.half = from.half;
     this.format = from.format;
     this.levels = from.levels;
     this.inputLg2 = from.inputLg2;

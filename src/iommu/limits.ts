@@ -21,6 +21,8 @@ export interface Limits {
   readonly hostAddressWidths?: readonly number[];
   /** All pages of a table have one size, the granule. */
   readonly onePageSize?: boolean;
+  /** Bits of a requester id by levels of the device directory, where a directory of fewer levels takes fewer. */
+  readonly requesterBits?: readonly number[];
   /** log2 of the commands its queue can hold; [0, 0]: it has no queue in memory. */
   readonly queueLg2: Range;
   /** Fault records, where not any number will do: registers, or a log in memory whose entries are a power of two. */
@@ -70,7 +72,9 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     granules: [4 * KiB],
     deviceLevels: [1, 3],
     processLevels: [0, 3],
+    requesterBits: [0, 7, 16, 24],
     queueLg2: [4, 20],
+    faultRecords: { range: [2, 32768], powerOfTwo: true },
   },
   virtio: {
     title: 'virtio-iommu',

@@ -58,6 +58,8 @@ export class Translations {
   level = 0;
   permissions = 0;
   outSizeLg2 = 0;
+  /** IOTLB entry of the last hit. */
+  private found = 0;
 
   constructor(spec: IommuSpec, pageSizes: readonly number[], seed: number, name: string) {
     if (pageSizes.length > SIZES) throw new RangeError(`${name}: more than ${SIZES} page sizes`);
@@ -104,11 +106,22 @@ export class Translations {
       if (entry < 0) continue;
       if ((this.permission[entry]! & needed) !== needed) return false;
       iotlb.hits++;
+      this.found = entry;
+      this.outSizeLg2 = this.shift[size]!;
       this.outHi = this.pageHi[entry]! | (hi & this.maskHi[size]!);
       this.outLo = this.pageLo[entry]! | (lo & this.maskLo[size]!);
       return true;
     }
     return false;
+  }
+
+  /** Gives the walk of a miss what the last hit of `lookup` holds. */
+  answer({ walk }: Miss): void {
+    walk.outHi = this.outHi;
+    walk.outLo = this.outLo;
+    walk.sizeLg2 = this.outSizeLg2;
+    walk.permissions = this.permission[this.found]!;
+    walk.global = this.global[this.found]!;
   }
 
   private touch(space: AddressSpace, size: number, hi: number, lo: number): number {
@@ -187,7 +200,7 @@ export class Translations {
    */
   resume(space: AddressSpace, stage: Stage, format: Format, levels: number, hi: number, lo: number): boolean {
     const top = levels < 5 ? levels : 5;
-    const k2 = stage === Stage.Second ? 0 : space.pasid | (stage << 22) | (space.part << 24);
+    const k2 = (stage === Stage.Second ? 0 : space.pasid | (stage << 22)) | (space.half << 24);
     for (let level = 2; level <= top; level++) {
       const cache = this.structure[level - 2]!;
       const s = format.indexShift[level]! + 3;
@@ -220,7 +233,7 @@ export class Translations {
     const entry = cache.fill(
       s < 32 ? (lo >>> s) | (hi << (32 - s)) : hi >>> (s - 32),
       (s < 32 ? (hi >>> s) & 0xffff : 0) | (space.did << 16),
-      stage === Stage.Second ? 0 : space.pasid | (stage << 22) | (space.part << 24),
+      (stage === Stage.Second ? 0 : space.pasid | (stage << 22)) | (space.half << 24),
     );
     if (entry < 0) return;
     this.tableHi[entryLevel - 2]![entry] = walk.tableHi;

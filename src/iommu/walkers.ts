@@ -163,7 +163,7 @@ export class Walkers {
 
   /** Goes on as the directory lookup says. */
   private search(m: Miss, found: Found, delayPs: number): void {
-    if (found === Found.Located) this.beginTable(m, delayPs);
+    if (found === Found.Located) this.beginTable(m, delayPs, true);
     else if (found === Found.Refused) this.unlocated(m, delayPs);
     else if (m.guest === 0) this.readDirectory(m, delayPs);
     else {
@@ -194,7 +194,8 @@ export class Walkers {
     this.kernel.after(delay, m.event, Op.WalkRead);
   }
 
-  private beginTable(m: Miss, delayPs: number): void {
+  /** `searched`: the space comes from a search in memory, so the IOTLB could not be asked before. */
+  private beginTable(m: Miss, delayPs: number, searched = false): void {
     const { space, walk } = m;
     m.located = true;
     this.directoryDone(m);
@@ -213,6 +214,11 @@ export class Walkers {
     }
     const format = this.architecture.formats[space.format]!;
     const t = this.translations;
+    if (searched && t.lookup(space, m.inputHi, m.inputLo, walk.access)) {
+      t.answer(m);
+      this.finish(m, delayPs);
+      return;
+    }
     const { levels, inputLg2 } = space;
     const known = t.resume(space, space.stage, format, levels, walk.inputHi, walk.inputLo);
     const delay = delayPs + t.structureLatency;

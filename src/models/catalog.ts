@@ -2,9 +2,6 @@
 import { nfp6000 } from './devices/nfp6000.js';
 import { nic100g } from './devices/nic-100g.js';
 import { nvmeGen4 } from './devices/nvme-gen4.js';
-import { appleM1Dart } from './iommus/apple-m1-dart.js';
-import { power9Phb4 } from './iommus/power9-phb4.js';
-import { virtioKvm } from './iommus/virtio-kvm.js';
 import { hypertrio } from './iommus/hypertrio.js';
 import { riscvServer } from './iommus/riscv-server.js';
 import { riscvZeroDay } from './iommus/riscv-zero-day.js';
@@ -18,6 +15,9 @@ import { ideal } from './iommus/ideal.js';
 import { kunpeng920 } from './iommus/kunpeng-920.js';
 import { mmu600 } from './iommus/mmu-600.js';
 import { mmu700 } from './iommus/mmu-700.js';
+import { appleM1Dart } from './iommus/apple-m1-dart.js';
+import { power9Phb4 } from './iommus/power9-phb4.js';
+import { virtioKvm } from './iommus/virtio-kvm.js';
 import { vtdBdwEp } from './iommus/vtd-bdw-ep.js';
 import { vtdClx } from './iommus/vtd-clx.js';
 import { vtdHswEp } from './iommus/vtd-hsw-ep.js';
@@ -60,9 +60,6 @@ export const SHEETS: readonly Sheet[] = [
   vtdClx,
   vtdIcx,
   vtdSpr,
-  power9Phb4,
-  appleM1Dart,
-  virtioKvm,
   vtdSprNested,
   hypertrio,
   riscvZeroDay,
@@ -76,6 +73,9 @@ export const SHEETS: readonly Sheet[] = [
   amdviRome,
   amdviMilan,
   amdviGenoa,
+  power9Phb4,
+  appleM1Dart,
+  virtioKvm,
   ideal,
   nfp6000,
   nic100g,

@@ -99,6 +99,11 @@ export interface FormatDescription {
   readonly updates?: 'hardware' | 'fault';
   /** As a first stage: reading its tables marks their second-stage pages dirty where writable, in case entries need updates. */
   readonly marksTables?: boolean;
+  /**
+   * As a first stage: the update of an entry whose second-stage page is clean marks that page with the leaf that the walk has at hand;
+   * otherwise the page is translated again, for a write.
+   */
+  readonly updatesAtOnce?: boolean;
   /** Leaf sizes (log2) that software does not use. */
   readonly avoidedSizes?: readonly number[];
   readonly rules: readonly EntryRule[];

@@ -85,6 +85,7 @@ export class Format {
 
   /** As a first stage: `Walk.intent` of the second-stage walks for its tables. */
   readonly tableIntent: number;
+  readonly updatesAtOnce: boolean;
 
   /** By level: lowest input bit of the index, minus 3 so that the result is a byte offset. */
   readonly indexShift: Int32Array;
@@ -112,6 +113,7 @@ export class Format {
     this.signExtended = d.signExtended;
     this.hostAddressWidth = d.hostAddressWidth;
     this.earlyPermissions = d.earlyPermissions;
+    this.updatesAtOnce = d.updatesAtOnce === true;
     this.tableIntent = d.marksTables === true ? Permission.Write : 0;
     const top = Math.max(...d.heights);
 

@@ -150,8 +150,7 @@ export class TwoStageWalk {
       }
       return this.proceed(firstFormat, step);
     }
-    if (this.pageClean === 1) {
-      // The walk that found the page has its leaf at hand: the same update marks it dirty.
+    if (this.pageClean === 1 && firstFormat.updatesAtOnce) {
       const { second } = this;
       second.update = 1;
       second.updateHi = second.entryHi;
@@ -183,7 +182,7 @@ export class TwoStageWalk {
       this.entryHi = hi;
       this.entryLo = lo;
       this.pagePermissions = clean === 1 ? permissions & ~Permission.Write : permissions;
-      this.pageWalked = this.secondDone;
+      this.pageWalked = clean === 1 ? 0 : this.secondDone;
       this.pageClean = this.secondDone & clean;
       return Step.Read;
     }

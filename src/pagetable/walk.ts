@@ -110,7 +110,7 @@ export function startWalk(
   const top = (bit & 32) !== 0 ? walk.inputHi >> bit : bitsFrom(walk, bit);
   if (top !== 0 && top !== format.otherTop) {
     walk.level = 0;
-    walk.fault = format.otherTop === 0 ? Fault.AddressWidth : Fault.NonCanonical;
+    walk.fault = format.signBits === 0 ? Fault.AddressWidth : Fault.NonCanonical;
     return Step.Fault;
   }
   walk.level = height;

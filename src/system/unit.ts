@@ -1,12 +1,12 @@
 /** Builds IOMMU units: the one place that knows every architecture. */
 import type { Hardware } from '../iommu/architecture.js';
-import { buildDart } from '../iommu/arch/dart/build.js';
-import { buildTce } from '../iommu/arch/tce/build.js';
-import { buildVirtio } from '../iommu/arch/virtio/build.js';
 import { buildAmdvi } from '../iommu/arch/amdvi/build.js';
 import { buildIdeal } from '../iommu/arch/ideal/ideal.js';
 import { buildRiscv } from '../iommu/arch/riscv/build.js';
 import { buildSmmuv3 } from '../iommu/arch/smmuv3/build.js';
+import { buildDart } from '../iommu/arch/dart/build.js';
+import { buildTce } from '../iommu/arch/tce/build.js';
+import { buildVirtio } from '../iommu/arch/virtio/build.js';
 import { buildVtd } from '../iommu/arch/vtd/build.js';
 import type { ArchitectureName, IommuSpec } from '../iommu/spec.js';
 import type { HostSurroundings } from '../iommu/surroundings.js';
@@ -22,12 +22,12 @@ type Build = (name: string, index: number, spec: IommuSpec, surroundings: HostSu
 
 const BUILDERS: Readonly<Partial<Record<ArchitectureName, Build>>> = {
   vtd: buildVtd,
-  virtio: buildVirtio,
-  tce: buildTce,
-  dart: buildDart,
   riscv: buildRiscv,
   smmuv3: buildSmmuv3,
   amdvi: buildAmdvi,
+  virtio: buildVirtio,
+  tce: buildTce,
+  dart: buildDart,
   ideal: buildIdeal,
 };
 

@@ -53,6 +53,19 @@ export function checkArchitecture(unit: IommuSpec, path: readonly string[]): Fau
   return faults;
 }
 
+function checkFaultRecords(unit: IommuSpec, path: readonly string[]): Fault[] {
+  const { title, faultRecords } = LIMITS[unit.architecture as keyof typeof LIMITS];
+  if (faultRecords === undefined) return [];
+  const { records } = unit.faults;
+  const { range, powerOfTwo } = faultRecords;
+  const [low, high] = range;
+  if (records >= low && records <= high && (!powerOfTwo || (records & (records - 1)) === 0)) return [];
+  const choice = low === high ? `${low}` : `${low} to ${high}`;
+  const what = powerOfTwo ? `a power of two from ${choice}` : choice;
+  const message = `fault records of ${title}: ${what}, not ${records}`;
+  return [fault('E301', [...path, 'faults', 'records'], message, { related: [[...path, 'architecture']] })];
+}
+
 type Refuse = (key: string, message: string, related?: string) => void;
 
 /** Sizes that architectures with little choice have. */
@@ -90,16 +103,18 @@ function checkDart({ levels, granule, hostAddressWidth }: IommuSpec, refuse: Ref
     refuse('granule', 'DARTs of 42 address bits have pages of 16KiB', 'hostAddressWidth');
 }
 
-function checkFaultRecords(unit: IommuSpec, path: readonly string[]): Fault[] {
-  const { title, faultRecords } = LIMITS[unit.architecture as keyof typeof LIMITS];
-  if (faultRecords === undefined) return [];
-  const { records } = unit.faults;
-  const { range, powerOfTwo } = faultRecords;
-  const [low, high] = range;
-  if (records >= low && records <= high && (!powerOfTwo || (records & (records - 1)) === 0)) return [];
-  const what = powerOfTwo ? `a power of two from ${low} to ${high}` : low === high ? `${low}` : `${low} to ${high}`;
-  const message = `fault records of ${title}: ${what}, not ${records}`;
-  return [fault('E301', [...path, 'faults', 'records'], message, { related: [[...path, 'architecture']] })];
+/** E305 for a device that its unit's directory has no room for. `unitPath`: of the unit. */
+export function checkRequester(
+  unit: IommuSpec,
+  requester: number,
+  path: readonly string[],
+  unitPath: readonly string[],
+): Fault[] {
+  if (unit.architecture === 'none') return [];
+  const bits = LIMITS[unit.architecture].requesterBits?.[unit.deviceLevels];
+  if (bits === undefined || requester < 2 ** bits) return [];
+  const message = `a device directory of ${unit.deviceLevels} levels takes ids of ${bits} bits`;
+  return [fault('E305', path, message, { related: [[...unitPath, 'deviceLevels']] })];
 }
 
 /** QS of IQA_REG gives 2^(QS + 8) descriptors of 128 bits, or 2^(QS + 7) of 256. */

@@ -3,7 +3,7 @@ import { mostRequesters } from '../iommu/limits.js';
 import type { IommuSpec, StructureSpec } from '../iommu/spec.js';
 import { FIRST_BASE } from '../memory/system.js';
 import type { PortSpec } from '../pcie/spec.js';
-import { checkArchitecture } from './check-architecture.js';
+import { checkArchitecture, checkRequester } from './check-architecture.js';
 import { nearest } from './nearest.js';
 import { type Fault, fault } from './problems.js';
 import type { DeviceSpec, MachineSpec, PointSpec } from './spec.js';
@@ -125,6 +125,11 @@ export function checkDevices({ machine, devices }: PointSpec): Fault[] {
     }
     const port = machine.ports[device.port]!;
     faults.push(...checkCredits(device, port, path));
+    if (port.iommu !== null) {
+      const unit = machine.iommus[port.iommu];
+      const unitPath = ['machine', 'iommus', port.iommu];
+      if (unit !== undefined) faults.push(...checkRequester(unit, device.requester, [...path, 'requester'], unitPath));
+    }
     const key = `${port.iommu ?? `port ${device.port}`}/${device.requester}`;
     const other = seen.get(key);
     if (other !== undefined) {

@@ -42,17 +42,29 @@ const MOST_EVENTS = 100_000;
  */
 export class Workplace {
   readonly kernel = new Kernel(Op.Relay);
-  private readonly memories = new Map<number, MemorySystem>();
+  readonly memory: MemorySystem;
 
-  /** Memory of a host address width. */
-  memory(width: number): MemorySystem {
-    const known = this.memories.get(width) ?? new MemorySystem(memoryOf(width), this.kernel.clock);
-    this.memories.set(width, known);
-    return known;
+  /** `width`: bits of a physical address. */
+  constructor(width: number) {
+    this.memory = new MemorySystem(memoryOf(width), this.kernel.clock);
   }
 
   get clean(): boolean {
     return this.kernel.pending === 0;
+  }
+}
+
+/** A workplace for each width of physical addresses. */
+export class Workplaces {
+  private readonly places = new Map<number, Workplace>();
+
+  /** For the next machine; the one before is over. */
+  next({ hostAddressWidth }: IommuSpec): Workplace {
+    const known = this.places.get(hostAddressWidth);
+    if (known?.clean === true) return known;
+    const place = new Workplace(hostAddressWidth);
+    this.places.set(hostAddressWidth, place);
+    return place;
   }
 }
 
@@ -80,9 +92,7 @@ export class VectorBench {
   walk: Miss | null = null;
 
   /** @throws RangeError where no unit of the architecture can be built */
-  constructor(spec: IommuSpec, place: Workplace = new Workplace()) {
-    const { kernel } = place;
-    const memory = place.memory(spec.hostAddressWidth);
+  constructor(spec: IommuSpec, { kernel, memory }: Workplace) {
     const { physical, ledger } = this;
     this.kernel = kernel;
     this.fabric = new RegisterFabric(kernel);

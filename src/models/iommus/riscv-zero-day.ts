@@ -34,7 +34,7 @@ export const riscvZeroDay: Sheet = defineSheet({
     deviceLevels: spec(3, 'levels', `${RTL} README: device directories of up to three levels; Linux takes the largest`),
     processLevels: spec(0, 'levels', `${RTL} README: process contexts are a build option; Linux does not use them`),
     hostAddressWidth: spec(52, 'bits', 'the specification allows 56; the simulator has 52'),
-    largestPage: spec(1, 'GiB', 'Sv39'),
+    largestPage: spec(1, 'GiB', 'the largest leaf of Sv39'),
     queue: {
       postedDepth: spec(1, 'transactions', FIRST_IN_FLIGHT),
       nonPostedDepth: spec(1, 'transactions', FIRST_IN_FLIGHT),

@@ -57,5 +57,5 @@ export function invalidation(startNs: number, stepNs: number, scanNs: number, so
 }
 
 export const faults: Parameters = {
-  records: spec(256, 'records', `${LINUX_RISCV}: the fault queue in memory has 4096`),
+  records: spec(4096, 'records', `${LINUX_RISCV}: fault queue of 4096`),
 };

@@ -20,8 +20,6 @@ import { tableFormat } from './formats.js';
 import { CommandQueue } from './queue.js';
 import { RiscvTables } from './tables.js';
 
-/** RISCV_IOMMU_DEF_FQ_COUNT, log2. */
-const FAULT_QUEUE_LG2 = 12;
 /** Of the one guest that nested translation stands for. */
 export const GUEST = 1;
 const PAGE = 4096;
@@ -44,11 +42,12 @@ export class RiscvUnit {
     const { sizeLg2 } = spec.invalidation;
     const ring = allocateQueue(frames, sizeLg2 + COMMAND_LG2);
     this.queue = new CommandQueue(id, ring, 2 ** sizeLg2, environment);
-    const faults = allocateQueue(frames, FAULT_QUEUE_LG2 + FAULT_RECORD_LG2);
+    const faultsLg2 = Math.log2(spec.faults.records);
+    const faults = allocateQueue(frames, faultsLg2 + FAULT_RECORD_LG2);
     const { root } = this.tables;
     registers.write(id, Register.CommandQueueBase, pageNumberHi(ring), encodeQueueBaseLo(ring, sizeLg2), 0);
     registers.write(id, Register.CommandQueueControl, 0, QueueControl.Enable, 0);
-    registers.write(id, Register.FaultQueueBase, pageNumberHi(faults), encodeQueueBaseLo(faults, FAULT_QUEUE_LG2), 0);
+    registers.write(id, Register.FaultQueueBase, pageNumberHi(faults), encodeQueueBaseLo(faults, faultsLg2), 0);
     registers.write(id, Register.FaultQueueControl, 0, QueueControl.Enable, 0);
     const mode = DirectoryMode.Bare + deviceLevels;
     registers.write(id, Register.DirectoryPointer, pageNumberHi(root), pageNumberLo(root) | mode, 0);

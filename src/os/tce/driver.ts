@@ -15,7 +15,7 @@ import { endOfMemory, log2, type Window, windowFor } from './windows.js';
 /** MMIO of 32-bit devices: addresses between 2 and 4 GiB stay on the bus. */
 const MMIO32 = [[2 ** 31, 2 ** 32 - 1]] as const;
 
-interface Attachment {
+interface Attached {
   readonly phb: PhbFirmware;
   readonly requester: number;
   readonly pe: number;
@@ -26,7 +26,7 @@ export class TceDriver implements IommuDriver {
   readonly defersFlush = false;
   private readonly phbs: readonly (PhbFirmware | null)[];
   private readonly windows: readonly (Window | null)[];
-  private readonly endpoints = new Map<DomainState, Attachment[]>();
+  private readonly endpoints = new Map<DomainState, Attached[]>();
 
   constructor(private readonly environment: UnitDriverEnvironment) {
     const { units, ranges } = environment;

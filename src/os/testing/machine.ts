@@ -157,9 +157,14 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       target.bytes = 4096 << (lo & 7);
     }
     if (offset !== Register.InvalidationQueueTail || this.os === undefined) return;
+    this.doorbell(unit, lo, flightPs);
+  }
+
+  /** The unit executes its queue up to `tail` some time after the doorbell has arrived. */
+  protected doorbell(unit: number, tail: number, flightPs: number): void {
     const event = new Event();
     event.unit = unit;
-    event.value = lo;
+    event.value = tail;
     event.state = Unit.Doorbell;
     this.kernel.after(flightPs, event, Op.MmioWrite);
   }
@@ -197,6 +202,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
     } else this.execute(event.unit, event.value);
   }
 
+  /** The unit executes its queue up to `tail`. */
   protected execute(unit: number, tail: number): void {
     const target = this.units[unit]!;
     const size = target.wide ? 32 : 16;

@@ -138,6 +138,7 @@ export function armv8(options: Armv8Options): FormatDescription {
     inputLimitLg2,
     signExtended: false,
     upperHalf: first,
+    updatesAtOnce: first,
     hostAddressWidth,
     beyondWidth: 'output-size',
     fields,

@@ -195,7 +195,7 @@ export function naiveArm(o: {
 }): NaiveFormat {
   const indexBits = o.granuleLg2 - 3;
   return {
-    ...{ granuleLg2: o.granuleLg2, indexBits, signExtended: false },
+    ...{ granuleLg2: o.granuleLg2, indexBits, signExtended: false, upperHalf: o.stage === 1 },
     entry: (word, level, request, above) => {
       if (!bit(word, 0)) return fault(Fault.NotPresent);
       const lookup = 4 - level;
@@ -224,7 +224,7 @@ export function naiveArm(o: {
         const readOnly = bit(word, 7);
         const user = bit(word, 6);
         own = setBits([Write, !readOnly || modifiable], [User, user], [Execute, !bit(word, 54)]);
-        own |= Read | Supervisor | (!bit(word, 53) && !(user && !readOnly) ? SupervisorExecute : 0);
+        own |= Read | Supervisor | (bit(word, 53) ? 0 : SupervisorExecute);
       } else {
         own = setBits([Read, bit(word, 6)], [Write, bit(word, 7) || modifiable], [Execute, !bit(word, 54)]);
         own |= User | Supervisor | ([0n, 3n].includes(bits(word, 54, 53)) ? SupervisorExecute : 0);

@@ -37,7 +37,7 @@ import type { Registers } from './registers.js';
 import { FormatIndex, hostFormat } from './tables.js';
 
 /** Kind of directory entry: `entry` of a miss. GCR3 entries are numbered by level, from 1. */
-const DEVICE_ENTRY = 0;
+export const DEVICE_ENTRY = 0;
 
 /** Bits of AddressSpace.flags, besides EventFlag bits of a fault. */
 const enum SpaceFlag {

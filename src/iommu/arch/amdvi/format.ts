@@ -400,6 +400,18 @@ export const enum EventCode {
   InvalidDeviceRequest = 8,
 }
 
+/** One line for people, by event code. */
+export const EVENT_NAMES: Readonly<Record<number, string>> = {
+  [EventCode.IllegalDeviceTableEntry]: 'ILLEGAL_DEV_TABLE_ENTRY: malformed device table entry',
+  [EventCode.IoPageFault]: 'IO_PAGE_FAULT: no translation, or not permitted',
+  [EventCode.DeviceTableHardwareError]: 'DEV_TAB_HARDWARE_ERROR: device table entry could not be read',
+  [EventCode.PageTableHardwareError]: 'PAGE_TAB_HARDWARE_ERROR: table entry could not be read',
+  [EventCode.IllegalCommand]: 'ILLEGAL_COMMAND_ERROR: malformed command',
+  [EventCode.CommandHardwareError]: 'COMMAND_HARDWARE_ERROR: command could not be read',
+  [EventCode.IotlbInvalidationTimeout]: 'IOTLB_INV_TIMEOUT: a device did not answer an invalidation',
+  [EventCode.InvalidDeviceRequest]: 'INVALID_DEVICE_REQUEST: PASID of a device without guest translation',
+};
+
 /** Bits 63:48 of an event, as bits of its second dword. */
 export const enum EventFlag {
   /** GN: the PASID field is one; otherwise it holds the domain. */

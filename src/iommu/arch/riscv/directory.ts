@@ -19,14 +19,23 @@ import { type Miss, Phase } from '../../miss.js';
 import type { IommuSpec } from '../../spec.js';
 import type { FaultQueue } from './fault-queue.js';
 import * as format from './format.js';
-import { Capability, Cause, Control, DirectoryMode, Dword, ProcessControl, TransactionType } from './format.js';
+import {
+  Capability,
+  Cause,
+  Control,
+  DirectoryMode,
+  Dword,
+  ProcessControl,
+  ProcessDword,
+  TransactionType,
+} from './format.js';
 import { MSI_ENTRY, MsiTables } from './msi-table.js';
 import type { Registers } from './registers.js';
 import { Formats, Variant } from './tables.js';
 
 /** Kind of directory entry: `entry` of a miss. Device entries of level n are n, process entries PROCESS + n; level 1 are contexts. */
-const DEVICE = 0;
-const PROCESS = 8;
+export const DEVICE = 0;
+export const PROCESS = 8;
 const PROCESS_CONTEXT_BYTES = 16;
 const DIRECTORY_ENTRY_BYTES = 8;
 
@@ -246,9 +255,9 @@ export class Directory implements Architecture {
 
   private processContext(m: Miss): Found {
     const [attributes, firstLo, firstHi] = [
-      WORDS[Dword.ProcessAttributes]!,
-      WORDS[Dword.ProcessFirst]!,
-      WORDS[Dword.ProcessFirst + 1]!,
+      WORDS[ProcessDword.Attributes]!,
+      WORDS[ProcessDword.First]!,
+      WORDS[ProcessDword.First + 1]!,
     ];
     if (!format.isValid(attributes)) return refuse(m, Cause.ProcessInvalid);
     const levels = format.levelsOfMode(format.rootMode(firstHi));

@@ -56,9 +56,7 @@ export const enum Capability {
 export const enum QueueControl {
   Enable = 1,
   InterruptEnable = 2,
-  MemoryFault = 1 << 8,
-  /** cqcsr.cmd_to; fqcsr.fqof. */
-  TimeOut = 1 << 9,
+  /** fqcsr.fqof. */
   Overflow = 1 << 9,
   IllegalCommand = 1 << 10,
 }
@@ -156,7 +154,7 @@ export const enum Control {
   Reserved = 0xfff000,
 }
 
-/** Dwords of a device context and of a process context. */
+/** Dwords of a device context. */
 export const enum Dword {
   Control = 0,
   Second = 2,
@@ -165,9 +163,12 @@ export const enum Dword {
   MsiTable = 8,
   MsiMask = 10,
   MsiPattern = 12,
-  /** Process context: ta, fsc. */
-  ProcessAttributes = 0,
-  ProcessFirst = 2,
+}
+
+/** Dwords of a process context: ta, fsc. */
+export const enum ProcessDword {
+  Attributes = 0,
+  First = 2,
 }
 
 /** MODE of iosatp and iohgatp (bits 63:60) for a table of `levels`; 0 is Bare. */
@@ -263,9 +264,9 @@ export interface ProcessContext {
 
 /** 4 dwords. */
 export function encodeProcessContext(out: Dwords, c: ProcessContext): void {
-  out[Dword.ProcessAttributes] = (c.pscid << 12) | c.control | 1;
-  out[Dword.ProcessAttributes + 1] = 0;
-  encodeRoot(out, Dword.ProcessFirst, c.root, modeOfLevels(c.levels));
+  out[ProcessDword.Attributes] = (c.pscid << 12) | c.control | 1;
+  out[ProcessDword.Attributes + 1] = 0;
+  encodeRoot(out, ProcessDword.First, c.root, modeOfLevels(c.levels));
 }
 
 /** Bits of a process id by levels of the process directory (PD8, PD17, PD20); without one, any. */
@@ -540,6 +541,30 @@ export const enum Cause {
   ProcessInvalid = 266,
   ProcessMisconfigured = 267,
 }
+
+/** What people are told, by cause. */
+export const CAUSE_NAMES: Readonly<Record<number, string>> = {
+  [Cause.InstructionAccess]: 'instruction access fault',
+  [Cause.ReadAccess]: 'read access fault',
+  [Cause.WriteAccess]: 'write or AMO access fault',
+  [Cause.InstructionPage]: 'instruction page fault',
+  [Cause.ReadPage]: 'read page fault',
+  [Cause.WritePage]: 'write or AMO page fault',
+  [Cause.InstructionGuestPage]: 'instruction guest page fault',
+  [Cause.ReadGuestPage]: 'read guest page fault',
+  [Cause.WriteGuestPage]: 'write or AMO guest page fault',
+  [Cause.AllDisallowed]: 'all inbound transactions disallowed',
+  [Cause.DirectoryAccess]: 'DDT entry load access fault',
+  [Cause.DirectoryInvalid]: 'DDT entry not valid',
+  [Cause.DirectoryMisconfigured]: 'DDT entry misconfigured',
+  [Cause.TypeDisallowed]: 'transaction type disallowed',
+  [Cause.MsiAccess]: 'MSI PTE load access fault',
+  [Cause.MsiInvalid]: 'MSI PTE not valid',
+  [Cause.MsiMisconfigured]: 'MSI PTE misconfigured',
+  [Cause.ProcessAccess]: 'PDT entry load access fault',
+  [Cause.ProcessInvalid]: 'PDT entry not valid',
+  [Cause.ProcessMisconfigured]: 'PDT entry misconfigured',
+};
 
 /** Causes that tc.DTF does not keep from being reported; poisoned data (268) and internal errors (272, 273) are not modelled. */
 export function alwaysReported(cause: Cause): boolean {
