@@ -21,8 +21,6 @@ export interface Limits {
   readonly hostAddressWidths?: readonly number[];
   /** All pages of a table have one size, the granule. */
   readonly onePageSize?: boolean;
-  /** Fault records of its own that it has, where their number is fixed. */
-  readonly records?: number;
   /** Bits of a requester id by levels of the device directory, where a directory of fewer levels takes fewer. */
   readonly requesterBits?: readonly number[];
   /** log2 of the commands its queue can hold; [0, 0]: it has no queue in memory. */
@@ -97,7 +95,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     deviceLevels: [1, 1],
     processLevels: [0, 0],
     onePageSize: true,
-    records: 1,
+    faultRecords: { range: [1, 1], powerOfTwo: false },
     queueLg2: NO_QUEUE,
   },
   dart: {
@@ -110,7 +108,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     processLevels: [0, 0],
     hostAddressWidths: [36, 42],
     onePageSize: true,
-    records: 1,
+    faultRecords: { range: [1, 1], powerOfTwo: false },
     queueLg2: NO_QUEUE,
   },
   ideal: {

@@ -59,7 +59,7 @@ it.each([
   ['power9-phb4', ['.stage=first'], 'E305 POWER TCE tables has no first stage'],
   ['power9-phb4', ['.deviceLevels=0'], 'E305 device directory levels of POWER TCE tables: 1, not 0'],
   ['power9-phb4', ['.invalidation.sizeLg2=8'], 'E301 8 is outside 0 to 0, the queue sizes of POWER TCE tables'],
-  ['power9-phb4', ['.faults.records=8'], 'E305 fault records of POWER TCE tables: 1, not 8'],
+  ['power9-phb4', ['.faults.records=8'], 'E301 fault records of POWER TCE tables: 1, not 8'],
   ['power9-phb4', ['workload.job.pasid=1'], 'E305 "iommu0" does not translate by PASID'],
   ['apple-m1-dart', ['.levels=4'], 'E305 table levels (second stage) of Apple DART: 2 to 3, not 4'],
   ['apple-m1-dart', ['.levels=3'], 'E305 DART tables of three levels come with 42 address bits'],

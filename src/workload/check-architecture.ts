@@ -60,7 +60,8 @@ function checkFaultRecords(unit: IommuSpec, path: readonly string[]): Fault[] {
   const { range, powerOfTwo } = faultRecords;
   const [low, high] = range;
   if (records >= low && records <= high && (!powerOfTwo || (records & (records - 1)) === 0)) return [];
-  const what = powerOfTwo ? `a power of two from ${low} to ${high}` : `${low} to ${high}`;
+  const choice = low === high ? `${low}` : `${low} to ${high}`;
+  const what = powerOfTwo ? `a power of two from ${choice}` : choice;
   const message = `fault records of ${title}: ${what}, not ${records}`;
   return [fault('E301', [...path, 'faults', 'records'], message, { related: [[...path, 'architecture']] })];
 }
@@ -70,7 +71,7 @@ type Refuse = (key: string, message: string, related?: string) => void;
 /** Sizes that architectures with little choice have. */
 function checkSizes(unit: IommuSpec, refuse: Refuse): void {
   if (unit.architecture === 'none') return;
-  const { title, onePageSize, hostAddressWidths, records } = LIMITS[unit.architecture];
+  const { title, onePageSize, hostAddressWidths } = LIMITS[unit.architecture];
   const { granule, largestPage, levels, hostAddressWidth } = unit;
   if (onePageSize === true && largestPage > granule) {
     const message = `pages have one size: largestPage must be the granule, ${formatQuantity(granule, 'size')}`;
@@ -78,9 +79,6 @@ function checkSizes(unit: IommuSpec, refuse: Refuse): void {
   }
   if (hostAddressWidths?.includes(hostAddressWidth) === false) {
     refuse('hostAddressWidth', `${title} has ${hostAddressWidths.join(' or ')} bits, not ${hostAddressWidth}`);
-  }
-  if (records !== undefined && unit.faults.records !== records) {
-    refuse('faults.records', `fault records of ${title}: ${records}, not ${unit.faults.records}`);
   }
   if (unit.architecture === 'tce' && Math.log2(granule) + LEAST_TCE_BITS * levels >= TCE_ADDRESS_BITS) {
     const size = formatQuantity(granule, 'size');

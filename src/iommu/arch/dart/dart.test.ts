@@ -135,20 +135,76 @@ it('bypass passes addresses through, a stream with neither bit set nothing', () 
 
 describe('faults', () => {
   const cases: [string, Kind, number, (rig: DartRig) => { address: number; write?: boolean; pasid?: number }][] = [
-    ['no TTBR', M1, 1, (rig) => (rig.register(ttbrOffset(rig.layout, 1, 0), 0), { address: 0x4000 })],
+    [
+      'no TTBR',
+      M1,
+      1,
+      (rig) => {
+        rig.register(ttbrOffset(rig.layout, 1, 0), 0);
+        return { address: 0x4000 };
+      },
+    ],
     ['address beyond 32 bits', M1, 1, () => ({ address: 2 ** 32 + 0x4000 })],
-    ['requester without stream', M1, 1, (rig) => (rig.register(Port.RidToStream + 4, 0), { address: 0x4000 })],
+    [
+      'requester without stream',
+      M1,
+      1,
+      (rig) => {
+        rig.register(Port.RidToStream + 4, 0);
+        return { address: 0x4000 };
+      },
+    ],
     ['a PASID', M1, 1, () => ({ address: 0x4000, pasid: 1 })],
     ['no upper entry', M1, 2, () => ({ address: 0x8000_0000 })],
     ['no PTE', M1, 4, () => ({ address: 0x8000 })],
-    ['write to a read-only page', M1, 8, (rig) => (rig.map(0xc000, Access.Read), { address: 0xc000, write: true })],
-    ['read of a write-only page', M1, 16, (rig) => (rig.map(0xc000, Access.Write), { address: 0xc000 })],
-    ['T8110: no TTBR', M2, 1, (rig) => (rig.register(ttbrOffset(rig.layout, 1, 0), 0), { address: 0x4000 })],
+    [
+      'write to a read-only page',
+      M1,
+      8,
+      (rig) => {
+        rig.map(0xc000, Access.Read);
+        return { address: 0xc000, write: true };
+      },
+    ],
+    [
+      'read of a write-only page',
+      M1,
+      16,
+      (rig) => {
+        rig.map(0xc000, Access.Write);
+        return { address: 0xc000 };
+      },
+    ],
+    [
+      'T8110: no TTBR',
+      M2,
+      1,
+      (rig) => {
+        rig.register(ttbrOffset(rig.layout, 1, 0), 0);
+        return { address: 0x4000 };
+      },
+    ],
     ['T8110: no PGD', M2, 2, () => ({ address: 0x100_0000_0000 })],
     ['T8110: no PMD', M2, 4, () => ({ address: 0x8000_0000 })],
     ['T8110: no PTE', M2, 8, () => ({ address: 0x8000 })],
-    ['T8110: write', M2, 16, (rig) => (rig.map(0xc000, Access.Read), { address: 0xc000, write: true })],
-    ['T8110: read', M2, 32, (rig) => (rig.map(0xc000, Access.Write), { address: 0xc000 })],
+    [
+      'T8110: write',
+      M2,
+      16,
+      (rig) => {
+        rig.map(0xc000, Access.Read);
+        return { address: 0xc000, write: true };
+      },
+    ],
+    [
+      'T8110: read',
+      M2,
+      32,
+      (rig) => {
+        rig.map(0xc000, Access.Write);
+        return { address: 0xc000 };
+      },
+    ],
   ];
 
   it.each(cases)('%s: code and stream in the error register, which keeps the first', (_, kind, code, spoil) => {

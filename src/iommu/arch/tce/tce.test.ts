@@ -214,14 +214,18 @@ describe('faults', () => {
     [
       'upper TCE not present',
       FaultCode.TcePage,
-      (rig) => (rig.mapped(0x4000, 1, { levels: 2, indexBits: 9 }), { address: 0x4000_0000 / 4 }),
+      (rig) => {
+        rig.mapped(0x4000, 1, { levels: 2, indexBits: 9 });
+        return { address: 0x1000_0000 };
+      },
     ],
     [
       'write to a read-only page',
       FaultCode.TceAccess,
-      (rig) => (
-        rig.mapped(0x4000, 1).table.map(0x9000, 2 ** 36, 4096, Access.Read, 12), { address: 0x9000, write: true }
-      ),
+      (rig) => {
+        rig.mapped(0x4000, 1).table.map(0x9000, 2 ** 36, 4096, Access.Read, 12);
+        return { address: 0x9000, write: true };
+      },
     ],
     ['address beyond the table', FaultCode.Ioda, () => ({ address: 2 ** 30 })],
     ['no window', FaultCode.Ioda, () => ({ address: 0x4000, hi: WINDOW1 })],

@@ -140,6 +140,14 @@ const unmap =
   (w) =>
     encodeUnmap(w, domain, start, bytes);
 
+/** A request of a type that does not exist, and a MAP that ends before its flags. */
+const unknownType: Encode = (w) => {
+  const bytes = encodeDetach(w, 5, RIDS[0]);
+  w[0] = 9;
+  return bytes;
+};
+const cutMap: Encode = (w) => encodeMap(w, 5, IOVA + 4096, 4096, PA, RW) - 8;
+
 /** Both endpoints in domain 5 with one page, endpoint 1's translation cached. */
 function machine(changes: UnitChanges = {}): VirtioRig {
   const rig = new VirtioRig(changes);
@@ -216,8 +224,8 @@ describe('requests', () => {
       [map(5, IOVA + 4096, 100), Status.Range],
       [map(5, 2 ** 48, 4096), Status.Range],
       [map(5, IOVA + 4096, 4096, 2 ** 46), Status.Range],
-      [(w) => (encodeDetach(w, 5, RIDS[0]), (w[0] = 9), 20), Status.Unsupported],
-      [(w) => (encodeMap(w, 5, IOVA + 4096, 4096, PA, RW), 28), Status.Invalid],
+      [unknownType, Status.Unsupported],
+      [cutMap, Status.Invalid],
       [unmap(5, IOVA + 2 ** 20, 4096), Status.Ok],
     ];
     for (const [encode, status] of cases) expect(rig.status(encode)).toBe(status);
@@ -407,7 +415,15 @@ describe('faults', () => {
   };
 
   it.each([
-    ['no domain', FaultReason.Domain, 0x101, (rig: VirtioRig) => (rig.status(detach(5, RIDS[0])), { address: IOVA })],
+    [
+      'no domain',
+      FaultReason.Domain,
+      0x101,
+      (rig: VirtioRig) => {
+        rig.status(detach(5, RIDS[0]));
+        return { address: IOVA };
+      },
+    ],
     ['a PASID', FaultReason.Domain, 0x101, () => ({ address: IOVA, pasid: 1 })],
     ['no mapping', FaultReason.Mapping, 0x102, () => ({ address: IOVA + 4096, write: true })],
     ['beyond the input range', FaultReason.Mapping, 0x101, () => ({ address: 2 ** 48 })],
@@ -415,9 +431,10 @@ describe('faults', () => {
       'write to a read-only mapping',
       FaultReason.Mapping,
       0x102,
-      (rig: VirtioRig) => (
-        rig.status(map(5, IOVA + 4096, 4096, PA, MapFlag.Read)), { address: IOVA + 4096, write: true }
-      ),
+      (rig: VirtioRig) => {
+        rig.status(map(5, IOVA + 4096, 4096, PA, MapFlag.Read));
+        return { address: IOVA + 4096, write: true };
+      },
     ],
   ] as [string, FaultReason, number, (rig: VirtioRig) => { address: number; write?: boolean }][])(
     '%s: an event with reason, kind of access, endpoint and address',
