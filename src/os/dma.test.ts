@@ -6,6 +6,7 @@ import { DmaApi } from './dma.js';
 import type { Domain } from './domain.js';
 import { STEP_NAMES } from './step.js';
 import { ForgetfulVtdDriver } from './testing/broken-driver.js';
+import { testTableCosts } from './testing/costs.js';
 import { type MachineOptions, TestMachine } from './testing/machine.js';
 import { Recorder } from './testing/recorder.js';
 import { type Program, type Thread, Wait } from './thread.js';
@@ -65,8 +66,7 @@ describe('dma_map', () => {
       iovaCache: 100,
       iovaTree: 50,
       lock: 7,
-      tableMapCall: 500,
-      tableMapEntry: 3,
+      table: testTableCosts({ call: 500, leaf: 3 }),
       tablePage: 11,
     };
     const { machine, dma, domain, on } = bench({ costs });
@@ -81,7 +81,7 @@ describe('dma_map', () => {
   });
 
   it('takes a cached IOVA without the tree and in one step', () => {
-    const costs = { mapCall: 10, iovaCache: 5, iovaTree: 1000, tableMapCall: 20 };
+    const costs = { mapCall: 10, iovaCache: 5, iovaTree: 1000, table: testTableCosts({ call: 20 }) };
     const { machine, dma, domain, on } = bench({ costs });
     on(0, function* (thread) {
       const first = yield* dma.map(thread, domain, PA, PAGE, BOTH);
@@ -135,8 +135,7 @@ describe('dma_map', () => {
 describe('strict dma_unmap', () => {
   const costs = {
     unmapCall: 25_000,
-    tableUnmapCall: 60_000,
-    tableUnmapEntry: 1000,
+    table: testTableCosts({}, { call: 60_000, leaf: 1000 }),
     lock: 8000,
     descriptor: 10_000,
     mmioWrite: 100_000,

@@ -53,6 +53,7 @@ export interface MachineOptions {
   readonly flushQueue?: Partial<OsSpec['dma']['flushQueue']>;
   readonly invalidationHint?: boolean;
   readonly superpages?: boolean;
+  readonly tableCode?: Partial<OsSpec['tableCode']>;
   /** From a doorbell's arrival to its status write, ps. */
   readonly invalidation?: number;
   /** From the post of a DMA to its completion, ps. */
@@ -75,6 +76,14 @@ export const UNIT: UnitSpec = {
   largestPage: 2 ** 30,
   coherent: true,
   invalidation: { sizeLg2: 8, maxAddressMask: 18 },
+};
+
+const LEGACY: OsSpec['tableCode'] = {
+  amdv1: 'legacy',
+  vtdss: 'legacy',
+  x86_64: 'legacy',
+  armv8: 'legacy',
+  riscv64: 'legacy',
 };
 
 const enum Unit {
@@ -122,6 +131,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       invalidationHint: options.invalidationHint ?? true,
       tick: MS,
       jitter: 0,
+      tableCode: { ...LEGACY, ...options.tableCode },
       costs: testCosts(options.costs ?? {}),
     };
     this.os = new Os(
