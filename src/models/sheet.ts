@@ -87,7 +87,12 @@ function replace(
 
 /** The sheet's values as workload input. */
 export function sheetInput(sheet: Sheet): InputTree {
-  return input(sheet.parameters) as InputTree;
+  return parametersInput(sheet.parameters);
+}
+
+/** The same of parameters that are not a whole sheet. */
+export function parametersInput(parameters: Parameters): InputTree {
+  return input(parameters) as InputTree;
 }
 
 function input(parameter: Parameter): InputTree[string] {

@@ -4,7 +4,7 @@ import { Access } from '../protocol/access.js';
 import { Registry } from '../stats/registry.js';
 import { DmaApi } from './dma.js';
 import type { Domain } from './domain.js';
-import { STEP_NAMES } from './step.js';
+import { STEP_NAMES, Step } from './step.js';
 import { ForgetfulVtdDriver } from './testing/broken-driver.js';
 import { testTableCosts } from './testing/costs.js';
 import { type MachineOptions, TestMachine } from './testing/machine.js';
@@ -78,6 +78,24 @@ describe('dma_map', () => {
     expect(steps(dma.maps)).toEqual({ call: 1000, iova: 150, lock: 2 * 7, table: 500 + 4 * 3 + 3 * 11 });
     expect(dma.maps.latency.sum).toBe(1000 + 150 + 14 + 545);
     expect(machine.now).toBe(1709);
+  });
+
+  it('charges the page-table code that the kernel has for the format', () => {
+    const [generic] = Object.values(testTableCosts({ call: 100, level: 1 }, { call: 200, leaf: 5, level: 2 }));
+    const [legacy] = Object.values(testTableCosts({ call: 70, leaf: 10, level: 1 }, { call: 90, level: 2 }, true));
+    const table = { ...testTableCosts({}), vtdss: { generic: generic!.generic, legacy: legacy!.legacy } };
+    const times = (vtdss: 'generic' | 'legacy'): [number, number] => {
+      const { machine, dma, domain, on } = bench({ costs: { table }, tableCode: { vtdss } });
+      on(0, function* (thread) {
+        const address = yield* dma.map(thread, domain, PA, 8 * PAGE, BOTH);
+        yield* dma.unmap(thread, domain, address, 8 * PAGE);
+      });
+      machine.run();
+      return [dma.maps.ledger.totalPs(Step.Table), dma.unmaps.ledger.totalPs(Step.Table)];
+    };
+    // Four levels: once for the run of eight leaves, or for each of them.
+    expect(times('generic')).toEqual([100 + 4, 200 + 8 * 5 + 4 * 2]);
+    expect(times('legacy')).toEqual([70 + 8 * 10 + 8 * 4, 90 + 8 * 4 * 2]);
   });
 
   it('takes a cached IOVA without the tree and in one step', () => {

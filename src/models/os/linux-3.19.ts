@@ -13,7 +13,7 @@ export const linux319: Sheet = defineSheet({
   name: 'linux-3.19',
   title: 'Linux 3.19 (before IOVA caches)',
   kind: 'os',
-  description: 'DMA API of Linux 3.19: every IOVA from the locked tree, page-table code of the drivers' own.',
+  description: 'DMA API of Linux 3.19: every IOVA from the locked tree, each driver with page-table code of its own.',
   parameters: {
     dma: {
       mode: spec('lazy', '', 'Linux 3.19 drivers/iommu/intel-iommu.c: deferred flush unless intel_iommu=strict'),

@@ -8,7 +8,8 @@ export const linux72: Sheet = defineSheet({
   name: 'linux-7.2',
   title: 'Linux 7.2 (generic_pt)',
   kind: 'os',
-  description: 'DMA API of Linux 7.2: IOVA magazines, per-CPU flush queues, generic_pt page-table code where drivers use it.',
+  description:
+    'DMA API of Linux 7.2: IOVA magazines, per-CPU flush queues, generic_pt page-table code where drivers use it.',
   parameters: {
     dma: {
       mode: spec('lazy', '', 'Linux drivers/iommu/Kconfig: IOMMU_DEFAULT_DMA_LAZY on x86'),

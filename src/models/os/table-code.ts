@@ -52,7 +52,12 @@ type X86Terms = (typeof x86Generic)['map'];
 
 function x86Terms({ call, leaf, level, from }: X86Terms): Terms {
   const source = `${X86_64}: ${from}`;
-  return { call: ns(call, source), leaf: ns(leaf, source), slot: noSlots, level: level === 0 ? noLevels : ns(level, source) };
+  return {
+    call: ns(call, source),
+    leaf: ns(leaf, source),
+    slot: noSlots,
+    level: level === 0 ? noLevels : ns(level, source),
+  };
 }
 
 function riscvTerms({ call, leaf, level }: X86Terms): Terms {
@@ -107,6 +112,12 @@ export const TABLE_CODE_START: Parameters = {
 export const tableCosts: Parameters = withFitted(TABLE_CODE, TABLE_CODE_START);
 
 /** `os.tableCode` of a kernel: format by format, since Linux moved its drivers one by one. */
-export function tableCode(amdv1: Quantity, vtdss: Quantity, x86: Quantity, armv8: Quantity, riscv: Quantity): Parameters {
+export function tableCode(
+  amdv1: Quantity,
+  vtdss: Quantity,
+  x86: Quantity,
+  armv8: Quantity,
+  riscv: Quantity,
+): Parameters {
   return { amdv1, vtdss, x86_64: x86, armv8, riscv64: riscv };
 }

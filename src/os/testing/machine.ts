@@ -78,7 +78,8 @@ export const UNIT: UnitSpec = {
   invalidation: { sizeLg2: 8, maxAddressMask: 18 },
 };
 
-const LEGACY: OsSpec['tableCode'] = {
+/** A kernel from before generic_pt. */
+export const LEGACY: OsSpec['tableCode'] = {
   amdv1: 'legacy',
   vtdss: 'legacy',
   x86_64: 'legacy',
