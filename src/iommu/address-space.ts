@@ -22,7 +22,7 @@ export class AddressSpace {
    */
   pasid = 0;
   stage: Stage = Stage.Second;
-  /** 1 for the upper half of an input space that has two roots (Arm TTB1): part of the tag of cached table entries. */
+  /** Number of the table, where an input space has several (POWER windows, DART TTBRs): part of the tag of cached table entries. */
   half = 0;
   /** First or only stage: index into the unit's formats, table levels, width of legal input addresses, root. Guest-physical root when nested. */
   format = 0;
@@ -36,6 +36,16 @@ export class AddressSpace {
   secondInputLg2 = 0;
   secondRootHi = 0;
   secondRootLo = 0;
+  /** Number of a window of final addresses that another table translates (`Interception`); 0: none. */
+  window = 0;
+  /** The same of the upper half of an input space that has two roots (Arm TTB1). */
+  upperFormat = 0;
+  upperLevels = 0;
+  upperInputLg2 = 0;
+  upperRootHi = 0;
+  upperRootLo = 0;
+  /** Pass-through: bits 63:32 of an input address that send it to the walkers, which refuse it. */
+  aboveHi = 0;
   /** Permissions that the directory leaves of what the tables grant. */
   grants: number = Permission.All;
   /** An entry on the way to it asks that faults leave no record. */
@@ -58,6 +68,13 @@ export class AddressSpace {
     this.secondInputLg2 = from.secondInputLg2;
     this.secondRootHi = from.secondRootHi;
     this.secondRootLo = from.secondRootLo;
+    this.window = from.window;
+    this.upperFormat = from.upperFormat;
+    this.upperLevels = from.upperLevels;
+    this.upperInputLg2 = from.upperInputLg2;
+    this.upperRootHi = from.upperRootHi;
+    this.upperRootLo = from.upperRootLo;
+    this.aboveHi = from.aboveHi;
     this.grants = from.grants;
     this.suppressFaults = from.suppressFaults;
     this.flags = from.flags;

@@ -10,6 +10,7 @@ import type { CommandCounters } from './command-counters.js';
 import type { ContextCaches } from './contexts.js';
 import type { FaultCounters } from './fault-counters.js';
 import type { Miss } from './miss.js';
+import type { Translations } from './translations.js';
 
 /** How the search for an address space goes on. */
 export const enum Found {
@@ -21,12 +22,22 @@ export const enum Found {
   Refused,
 }
 
+/** Guest-physical addresses that are translated by another table than the second stage (RISC-V MSI page table). */
+export interface Interception {
+  /** hi:lo, which the second stage would translate, is in the window of the space: aims the miss at the one entry to read. */
+  aim(m: Miss, hi: number, lo: number): boolean;
+  /** Consumes the entry: sets the output, size and permissions of m.walk, or returns a fault code. */
+  consume(m: Miss): number;
+}
+
 export interface Architecture {
   readonly contexts: ContextCaches;
   /** What `format` of an address space indexes. May grow while directory entries are read. */
   readonly formats: readonly Format[];
   /** Leaf sizes that the IOTLB can hold, log2 of bytes, ascending; a leaf between two of them is held as the smaller. */
   readonly pageSizes: readonly number[];
+  /** For spaces with a `window`. */
+  readonly interception?: Interception;
 
   /** Begins the search in memory; device contexts that are cached need not be read again. */
   start(m: Miss): Found;
@@ -34,12 +45,16 @@ export interface Architecture {
   step(m: Miss): Found;
   /** The space is known: last word before its tables are walked. Returns a fault code or 0; may change the space and walk input of the miss. */
   admit(m: Miss): number;
+  /** The tables gave the address walk.outHi:outLo of the miss: last word on it, for architectures with addresses that are no memory. A fault code or 0. */
+  output?(m: Miss): number;
   /** Permission bits that a request needs; asked for requests that are not plain reads or writes without privilege. */
   required(flags: number): number;
   /** Fault code of a walk that ended without a translation: m.two.fault, and for single-stage spaces m.walk.fault. */
   translationFault(m: Miss): number;
   /** Fault code when a directory entry lies outside memory. */
   accessFault(m: Miss): number;
+  /** The translation of m goes into the caches: so may what its last read brought besides. */
+  alsoCached?(m: Miss, translations: Translations): void;
   /** A request was refused: counts and records the fault. The miss still holds what led to it. */
   refused(tlp: Event, requester: number, m: Miss): void;
 }

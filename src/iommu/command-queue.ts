@@ -20,12 +20,23 @@ export class Ring {
   /** log2 of the number of commands, and of the bytes of each. */
   entriesLg2 = 0;
   bytesLg2 = 4;
-  /** Next command to execute and first free slot, in commands. */
+  /** Next command to execute and first free slot, in commands; `wraps`: with one more bit, so that a full ring differs from an empty one. */
   head = 0;
   tail = 0;
+  wraps = false;
   enabled = false;
   /** Stopped by an error. */
   stopped = false;
+
+  /** Slot of a head or tail. */
+  slotOf(position: number): number {
+    return position & (2 ** this.entriesLg2 - 1);
+  }
+
+  /** Commands between two positions, or a position after another. */
+  distance(from: number, to: number): number {
+    return (to - from) & (2 ** (this.entriesLg2 + (this.wraps ? 1 : 0)) - 1);
+  }
 }
 
 /** What has to happen after a command has taken effect. */
@@ -35,6 +46,8 @@ export const enum After {
   Drain,
   /** Store `statusBytes` at `statusHi:statusLo`, then go on. */
   Store,
+  /** Drain, then Store. */
+  DrainStore,
   /** Stop: the command is not legal. */
   Stop,
 }
@@ -76,6 +89,8 @@ export class CommandQueue {
   private bufferEnd = 0;
   private readonly words = new Int32Array(LINE / 4);
   private watch: StoreWatch | null = null;
+  /** The drain under way is followed by a store. */
+  private storesNext = false;
 
   /** `startPs`: from the doorbell reaching the unit to the first fetch. */
   constructor(
@@ -130,17 +145,19 @@ export class CommandQueue {
   }
 
   private fetch(): void {
-    const { head, tail, hi, lo, bytesLg2 } = this.ring;
+    const { ring } = this;
+    const { head, tail, hi, lo, bytesLg2 } = ring;
     if (head === tail) {
       this.idle();
       return;
     }
-    if (head >= this.bufferFirst && head < this.bufferEnd) {
+    const slot = ring.slotOf(head);
+    if (slot >= this.bufferFirst && slot < this.bufferEnd) {
       this.decode();
       return;
     }
     this.state = State.Fetch;
-    const delay = this.memory.walkerRead(this.socket, hi, (lo + (head << bytesLg2)) | 0, true);
+    const delay = this.memory.walkerRead(this.socket, hi, (lo + (slot << bytesLg2)) | 0, true);
     this.kernel.after(delay, this.event, Op.InvalidationStep);
   }
 
@@ -153,11 +170,12 @@ export class CommandQueue {
 
   /** The line with the command at the head has arrived; it is good for what software had queued by now. */
   private loadLine(): void {
-    const { head, tail, hi, entriesLg2, bytesLg2 } = this.ring;
+    const { ring } = this;
+    const { head, tail, hi, entriesLg2, bytesLg2 } = ring;
     const perLine = LINE >> bytesLg2;
-    this.bufferFirst = head - (head % perLine);
-    const end = this.bufferFirst + perLine;
-    this.bufferEnd = tail > head ? Math.min(tail, end) : Math.min(2 ** entriesLg2, end);
+    const slot = ring.slotOf(head);
+    this.bufferFirst = slot - (slot % perLine);
+    this.bufferEnd = Math.min(slot + ring.distance(head, tail), this.bufferFirst + perLine, 2 ** entriesLg2);
     const lo = this.ring.lo + (this.bufferFirst << bytesLg2);
     for (let i = 0; i < LINE; i += 8) {
       this.physical.read(hi, (lo + i) | 0);
@@ -167,9 +185,9 @@ export class CommandQueue {
   }
 
   private decode(): void {
-    const { head, bytesLg2 } = this.ring;
-    const size = 1 << (bytesLg2 - 2);
-    const at = (head - this.bufferFirst) * size;
+    const { ring } = this;
+    const size = 1 << (ring.bytesLg2 - 2);
+    const at = (ring.slotOf(ring.head) - this.bufferFirst) * size;
     for (let i = 0; i < size; i++) this.words[i] = this.line[at + i]!;
     const time = this.commands.decode(this.words);
     if (time < 0) {
@@ -186,42 +204,51 @@ export class CommandQueue {
   }
 
   private execute(): void {
-    switch (this.commands.execute()) {
+    const after = this.commands.execute();
+    switch (after) {
       case After.Drain:
+      case After.DrainStore:
+        this.storesNext = after === After.DrainStore;
         if (this.unit.beginDrain() > 0) {
           this.state = State.Drain;
           this.counters.drainBegins(this.kernel.clock[0]!);
-          return;
-        }
-        break;
-      case After.Store: {
-        const { statusHi, statusLo, statusBytes } = this.commands;
-        this.state = State.Store;
-        const delay = this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes);
-        this.kernel.after(delay, this.event, Op.InvalidationStep);
+        } else this.afterDrain();
         return;
-      }
+      case After.Store:
+        this.beginStore();
+        return;
       case After.Stop:
         this.stop();
         return;
       default:
-        break;
+        this.advance();
     }
-    this.advance();
+  }
+
+  private beginStore(): void {
+    const { statusHi, statusLo, statusBytes } = this.commands;
+    this.state = State.Store;
+    const delay = this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes);
+    this.kernel.after(delay, this.event, Op.InvalidationStep);
   }
 
   private drained(): void {
     if (this.state !== State.Drain) return;
     this.counters.drainEnds(this.kernel.clock[0]!);
-    this.advance();
+    this.afterDrain();
+  }
+
+  private afterDrain(): void {
+    if (this.storesNext) this.beginStore();
+    else this.advance();
   }
 
   /** The command at the head is complete. */
   private advance(): void {
     const { ring } = this;
     this.commands.completed();
-    ring.head = (ring.head + 1) & (2 ** ring.entriesLg2 - 1);
-    if (ring.head === 0) this.bufferEnd = 0;
+    ring.head = ring.distance(0, ring.head + 1);
+    if (ring.slotOf(ring.head) === 0) this.bufferEnd = 0;
     this.fetch();
   }
 }

@@ -17,8 +17,16 @@ export interface Limits {
   readonly granules: readonly number[];
   readonly deviceLevels: Range;
   readonly processLevels: Range;
+  /** Host physical address widths, where only some exist. */
+  readonly hostAddressWidths?: readonly number[];
+  /** All pages of a table have one size, the granule. */
+  readonly onePageSize?: boolean;
+  /** Fault records of its own that it has, where their number is fixed. */
+  readonly records?: number;
   /** log2 of the commands its queue can hold; [0, 0]: it has no queue in memory. */
   readonly queueLg2: Range;
+  /** Fault records, where not any number will do: registers, or a log in memory whose entries are a power of two. */
+  readonly faultRecords?: { readonly range: Range; readonly powerOfTwo: boolean };
 }
 
 const NO_QUEUE: Range = [0, 0];
@@ -33,16 +41,18 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     deviceLevels: [2, 2],
     processLevels: [2, 2],
     queueLg2: [7, 15],
+    faultRecords: { range: [1, 256], powerOfTwo: false },
   },
   amdvi: {
     title: 'AMD-Vi',
     modes: ['native'],
     levels: { second: [1, 6], first: [4, 5], nested: [4, 5] },
-    secondLevels: [1, 6],
+    secondLevels: [3, 6],
     granules: [4 * KiB],
     deviceLevels: [1, 1],
     processLevels: [0, 3],
     queueLg2: [8, 15],
+    faultRecords: { range: [256, 32768], powerOfTwo: true },
   },
   smmuv3: {
     title: 'Arm SMMUv3',
@@ -52,7 +62,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     granules: [4 * KiB, 16 * KiB, 64 * KiB],
     deviceLevels: [1, 2],
     processLevels: [0, 2],
-    queueLg2: [4, 19],
+    queueLg2: [7, 19],
   },
   riscv: {
     title: 'the RISC-V IOMMU',
@@ -82,6 +92,8 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     granules: [4 * KiB, 64 * KiB, 2 * KiB * KiB, KiB ** 3],
     deviceLevels: [1, 1],
     processLevels: [0, 0],
+    onePageSize: true,
+    records: 1,
     queueLg2: NO_QUEUE,
   },
   dart: {
@@ -92,6 +104,9 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     granules: [4 * KiB, 16 * KiB],
     deviceLevels: [0, 0],
     processLevels: [0, 0],
+    hostAddressWidths: [36, 42],
+    onePageSize: true,
+    records: 1,
     queueLg2: NO_QUEUE,
   },
   ideal: {
@@ -105,3 +120,9 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     queueLg2: NO_QUEUE,
   },
 };
+
+/** Devices that a unit can tell apart: streams of a DART (the root port's table has 64), endpoints of a POWER host bridge but the reserved one. */
+export function mostRequesters({ architecture, levels }: IommuSpec): number {
+  if (architecture === 'dart') return levels === 3 ? 64 : 16;
+  return architecture === 'tce' ? 511 : 65536;
+}

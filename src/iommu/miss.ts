@@ -18,6 +18,8 @@ export const enum Phase {
   /** A second-stage entry on the way to the host address of a directory entry. */
   Pointer,
   Table,
+  /** The entry of an intercepted address. */
+  Intercepted,
   /** The walk is over; its result is on the way back. */
   Replay,
 }

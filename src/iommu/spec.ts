@@ -57,16 +57,23 @@ export interface InvalidationSpec {
   readonly sizeLg2: number;
   /** From the tail-register write reaching the unit to the first descriptor fetch, ps. */
   readonly start: number;
-  /** Execution time by kind, ps; the fetch of each descriptor and the status write are real memory accesses on top. */
+  /**
+   * Execution time by kind, ps; the fetch of each descriptor and the status write are real memory accesses on top.
+   * POWER: kills of one page, an endpoint (`iotlbDomain`), everything; `wait` a DMA read sync. DART: flushes of streams (`iotlbDomain`)
+   * and of all. virtio-iommu: `wait` every request, and on top `context` ATTACH and DETACH, `pasid` MAP, `iotlbPage` UNMAP.
+   */
   readonly context: number;
   readonly pasid: number;
   readonly iotlbGlobal: number;
   readonly iotlbDomain: number;
   readonly iotlbPage: number;
   readonly wait: number;
-  /** Invalidation waits for translated requests that are still on their way to memory (CAP.DRD, CAP.DWD). */
+  /**
+   * Invalidation waits for translated requests that are still on their way to memory (CAP.DRD, CAP.DWD). AMD-Vi: every command that
+   * invalidates does (CP_CONTROL.CPFlushOnInv); false: COMPLETION_WAIT does it once for all before it (CPFlushOnWait).
+   */
   readonly drain: boolean;
-  /** The invalidation hint (IH) keeps non-leaf entries. Linux before late 2025 never set it: see os.invalidationHint. */
+  /** The invalidation hint (VT-d IH, AMD-Vi PDE = 0) keeps non-leaf entries. Linux before late 2025 never set it: see os.invalidationHint. */
   readonly hintHonoured: boolean;
   /** What a page-selective invalidation with IH=0 removes from the paging-structure caches. */
   readonly nonLeafScope: 'range' | 'domain';
@@ -75,7 +82,10 @@ export interface InvalidationSpec {
 }
 
 export interface FaultSpec {
-  /** Fault recording registers (CAP.NFR + 1). */
+  /**
+   * Fault recording registers (VT-d CAP.NFR + 1), or entries of the log in memory that software gives the unit; event buffers of
+   * virtio-iommu; 1 where each endpoint (POWER) or the unit (DART) has one.
+   */
   readonly records: number;
 }
 

@@ -187,7 +187,7 @@ export class Translations {
    */
   resume(space: AddressSpace, stage: Stage, format: Format, levels: number, hi: number, lo: number): boolean {
     const top = levels < 5 ? levels : 5;
-    const k2 = stage === Stage.Second ? 0 : space.pasid | (stage << 22) | (space.half << 24);
+    const k2 = (stage === Stage.Second ? 0 : space.pasid | (stage << 22)) | (space.half << 24);
     for (let level = 2; level <= top; level++) {
       const cache = this.structure[level - 2]!;
       const s = format.indexShift[level]! + 3;
@@ -207,23 +207,27 @@ export class Translations {
     return false;
   }
 
-  /** Caches the table entry that the walk has just consumed. */
+  /**
+   * Caches the table entry that the walk has just consumed, as one of the level above the table it points to: one that skips levels
+   * (AMD-Vi) is good only where the address bits of those are the same.
+   */
   fillStructure(space: AddressSpace, stage: Stage, format: Format, walk: Walk): void {
-    const { consumedLevel, inputHi: hi, inputLo: lo } = walk;
-    if (consumedLevel > 5) return;
-    const cache = this.structure[consumedLevel - 2]!;
-    const s = format.indexShift[consumedLevel]! + 3;
+    const { inputHi: hi, inputLo: lo } = walk;
+    const entryLevel = walk.level + 1;
+    if (entryLevel > 5) return;
+    const cache = this.structure[entryLevel - 2]!;
+    const s = format.indexShift[entryLevel]! + 3;
     const entry = cache.fill(
       s < 32 ? (lo >>> s) | (hi << (32 - s)) : hi >>> (s - 32),
       (s < 32 ? (hi >>> s) & 0xffff : 0) | (space.did << 16),
-      stage === Stage.Second ? 0 : space.pasid | (stage << 22) | (space.half << 24),
+      (stage === Stage.Second ? 0 : space.pasid | (stage << 22)) | (space.half << 24),
     );
     if (entry < 0) return;
-    this.tableHi[consumedLevel - 2]![entry] = walk.tableHi;
-    this.tableLo[consumedLevel - 2]![entry] = walk.tableLo;
-    this.tableLevel[consumedLevel - 2]![entry] = walk.level;
-    this.tablePermission[consumedLevel - 2]![entry] = walk.permissions;
-    this.tableSpan[consumedLevel - 2]![entry] = s;
+    this.tableHi[entryLevel - 2]![entry] = walk.tableHi;
+    this.tableLo[entryLevel - 2]![entry] = walk.tableLo;
+    this.tableLevel[entryLevel - 2]![entry] = walk.level;
+    this.tablePermission[entryLevel - 2]![entry] = walk.permissions;
+    this.tableSpan[entryLevel - 2]![entry] = s;
   }
 
   /** Removes an IOTLB entry. */

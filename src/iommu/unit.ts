@@ -113,7 +113,7 @@ export class IommuUnit implements Translator {
     }
     const needed = this.neededBy(tlp.flags);
     if (space.stage === Stage.PassThrough) {
-      if ((needed & ~space.grants) !== 0) {
+      if (((needed & ~space.grants) | (tlp.addressHi & space.aboveHi)) !== 0) {
         this.walkers.miss(tlp);
         return;
       }

@@ -22,6 +22,7 @@ import {
   translatedTwoStage,
   translateOnly,
 } from '../pagetable/two-stage.js';
+import { Permission } from '../pagetable/format.js';
 import { refuseWalk, resumeWalk, Step, startWalk, stepWalk, type Walk } from '../pagetable/walk.js';
 import { Access } from '../protocol/access.js';
 import { Op } from '../protocol/op.js';
@@ -38,6 +39,8 @@ import type { IommuUnit, UnitCounters } from './unit.js';
 import type { WalkTrace } from './walk-trace.js';
 
 const PAGE_CLASSES = 1024;
+/** What a directory entry at a guest-physical address needs of the second stage. */
+const POINTER_ACCESS = Permission.Read | Permission.User;
 
 export class Walkers {
   readonly busy = new TimeAverage();
@@ -165,7 +168,7 @@ export class Walkers {
     else if (m.guest === 0) this.readDirectory(m, delayPs);
     else {
       m.phase = Phase.Pointer;
-      this.followTwo(m, translateOnly(m.two, m.readHi, m.readLo, Access.Read, Target.Directory), delayPs);
+      this.followTwo(m, translateOnly(m.two, m.readHi, m.readLo, POINTER_ACCESS, Target.Directory), delayPs);
     }
   }
 
@@ -220,6 +223,7 @@ export class Walkers {
       this.followTwo(m, step, delay);
       return;
     }
+    if (space.window !== 0 && this.intercept(m, walk.inputHi, walk.inputLo, delay)) return;
     const step = known
       ? resumeWalk(format, walk, t.outHi, t.outLo, t.level, t.permissions)
       : startWalk(format, walk, space.rootHi, space.rootLo, levels, inputLg2);
@@ -234,6 +238,7 @@ export class Walkers {
       return;
     }
     if (step === Step.Fault) m.fault = this.architecture.translationFault(m);
+    else if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
     this.finish(m, delayPs);
   }
 
@@ -241,13 +246,14 @@ export class Walkers {
   walkRead(event: Event): void {
     const m = this.misses[event.id]!;
     if (m.stale === true) {
-      if (m.phase !== Phase.Table) this.directoryDone(m);
+      if (!m.located) this.directoryDone(m);
       this.repeat(m);
     } else if (m.phase === Phase.Directory) {
       if (this.trace !== null) this.trace.directory(m);
       m.guest = 0;
       this.search(m, this.architecture.step(m), 0);
-    } else if (m.phase === Phase.Pointer || m.space.stage === Stage.Nested) this.twoStageEntry(m);
+    } else if (m.phase === Phase.Intercepted) this.interceptedEntry(m);
+    else if (m.phase === Phase.Pointer || m.space.stage === Stage.Nested) this.twoStageEntry(m);
     else this.tableEntry(m);
   }
 
@@ -276,8 +282,11 @@ export class Walkers {
     let next = step;
     let delay = delayPs;
     while (next === Step.Translate) {
+      if (space.window !== 0 && two.target === Target.Final && this.intercept(m, two.guestHi, two.guestLo, delay))
+        return;
       delay += t.secondLatency;
       next = this.translateGuest(two, space);
+      if (two.update === 1) delay += this.store(m, two.updateHi, two.updateLo, two.updateWordHi, two.updateWordLo);
     }
     if (next === Step.Read && !this.memory.owns(two.entryHi, two.entryLo)) next = refuseTwoStage(two);
     if (next === Step.Read) {
@@ -299,8 +308,30 @@ export class Walkers {
       walk.permissions = two.permissions;
       walk.clean = two.clean;
       withhold(m);
+      if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
       this.finish(m, delay);
     }
+  }
+
+  /** The final address hi:lo of the walk, if another table translates it: then that is read. */
+  private intercept(m: Miss, hi: number, lo: number, delayPs: number): boolean {
+    if (!this.architecture.interception!.aim(m, hi, lo)) return false;
+    m.phase = Phase.Intercepted;
+    if (this.memory.owns(m.readHi, m.readLo)) {
+      this.counters.tableReads++;
+      this.read(m, m.readHi, m.readLo, delayPs);
+    } else {
+      m.fault = this.architecture.accessFault(m);
+      this.finish(m, delayPs);
+    }
+    return true;
+  }
+
+  private interceptedEntry(m: Miss): void {
+    if (this.trace !== null) this.trace.directory(m);
+    m.fault = this.architecture.interception!.consume(m);
+    if (m.fault === 0) withhold(m);
+    this.finish(m, 0);
   }
 
   private translateGuest(two: TwoStageWalk, space: AddressSpace): Step {
@@ -385,7 +416,10 @@ export class Walkers {
     const { permissions, inputLo, outHi, outLo } = walk;
     const pageLo = outLo - (inputLo & 4095);
     const passThrough = m.located && m.space.stage === Stage.PassThrough;
-    if (!stale && fault === 0 && !passThrough) this.translations.fill(m);
+    if (!stale && fault === 0 && !passThrough) {
+      this.architecture.alsoCached?.(m, this.translations);
+      this.translations.fill(m);
+    }
     const first = waiters.peek();
     let tlp = waiters.pop();
     this.ledger.chargeFor(tlp!.id, Cause.Directory, m.directoryPs);
@@ -433,13 +467,17 @@ export class Walkers {
   /**
    * An invalidation overtakes walks under way: those of `did` (-1: of any domain) and those whose domain is not known yet are to be
    * repeated; with `range`, only those of a page in it. A walk that has found its leaf stands for the leaf's whole page.
+   * `guestPhysical`: the range is one of second-stage addresses, which nested walks and directory lookups may have used anywhere.
    */
-  overtake(did: number, range: PageRange | null): void {
+  overtake(did: number, range: PageRange | null, guestPhysical = false): void {
     for (const m of this.misses) {
       if (m.phase === Phase.Idle || m.phase === Phase.Queued) continue;
       if (did >= 0 && m.located && m.space.did !== did) continue;
+      const anywhere = guestPhysical && (!m.located || m.space.stage === Stage.Nested);
       const leaf = m.phase === Phase.Replay && m.fault === 0 && m.space.stage !== Stage.PassThrough;
-      if (range === null || containsPage(range, m.pageHi, m.pageLo, leaf ? m.walk.sizeLg2 : 12)) m.stale = true;
+      if (range === null || anywhere || containsPage(range, m.pageHi, m.pageLo, leaf ? m.walk.sizeLg2 : 12)) {
+        m.stale = true;
+      }
     }
   }
 }

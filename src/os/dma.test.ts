@@ -10,7 +10,7 @@ import { testTableCosts } from './testing/costs.js';
 import { type MachineOptions, TestMachine } from './testing/machine.js';
 import { Recorder } from './testing/recorder.js';
 import { type Program, type Thread, Wait } from './thread.js';
-import { blockStart } from './vtd/flush-range.js';
+import { blockStart } from './flush-range.js';
 
 const BOTH: Access = Access.Read | Access.Write;
 const PAGE = 4096;

@@ -116,13 +116,15 @@ export class DmaApi {
     thread.charge(Step.Table, space.code.unmap.call);
     yield Wait.Run;
     this.clear(thread, domain, space, iova, pages * page, freed);
+    const { driver } = domain;
+    if (driver.forgetRange !== undefined) yield* driver.forgetRange(thread, domain, iova, pages * page);
     const pfn = iova / page;
     if (space.queue !== null) {
       if (!space.queue.addFast(thread, pfn, pages, freed)) yield* space.queue.add(thread, pfn, pages, freed);
       if (thread.debt !== 0) yield Wait.Run;
       this.observer?.unmapped(domain.id, iova, pages * page, false, this.scheduler.now());
     } else {
-      yield* domain.driver.flushRange(thread, domain, iova, pages * page, freed.length > 0);
+      yield* driver.flushRange(thread, domain, iova, pages * page, freed.length > 0);
       this.giveBack(thread, space, freed);
       // Reported before the range can be allocated again, which may be before this call has returned.
       this.observer?.unmapped(domain.id, iova, pages * page, true, this.scheduler.now());

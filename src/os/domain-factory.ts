@@ -59,7 +59,7 @@ export class DomainFactory {
       table: driver.createTable(device.unit),
       code: tableProfile(this.spec, unit),
       iova,
-      queue: dma.mode === 'lazy' ? queue : null,
+      queue: dma.mode === 'lazy' && driver.defersFlush !== false ? queue : null,
       page: unit.granule,
       largestLg2: log2(superpages ? unit.largestPage : unit.granule),
       coherent: unit.coherent,

@@ -27,6 +27,8 @@ export interface IommuDriver {
   reserved(unit: number): readonly (readonly [first: number, last: number])[];
   /** A map has to tell the unit before its address can be used (`syncMap`). */
   readonly syncsMaps: boolean;
+  /** false: Linux has no deferred invalidation for the architecture (IOMMU_CAP_DEFERRED_FLUSH); lazy mode is strict mode then. */
+  readonly defersFlush?: boolean;
 
   /** Writes the device's translation entries, without simulated time. `pasid` -1: requests without PASID. */
   attach(domain: DomainState, device: Endpoint, pasid: number): void;
@@ -35,6 +37,13 @@ export interface IommuDriver {
 
   /** iotlb_sync_map: what a new mapping of [iova, iova + bytes) needs before devices may use it. */
   syncMap(thread: Thread, domain: DomainState, iova: number, bytes: number): Call<void>;
+  /** The same for a mapping made before the run, without simulated time. Drivers of units that read tables need nothing. */
+  mapAtBoot?(domain: DomainState, iova: number, bytes: number): void;
+  /**
+   * unmap_pages of units that are told of every unmap besides waiting for its effect (flushRange, or flushAll in lazy mode):
+   * called when the mapping is gone from the table.
+   */
+  forgetRange?(thread: Thread, domain: DomainState, iova: number, bytes: number): Call<void>;
   /**
    * Removes cached translations of [iova, iova + bytes) on every unit of the domain and waits until they are gone.
    * `tablesFreed`: the unmap unlinked table pages, so cached non-leaf entries have to go too.
@@ -45,4 +54,6 @@ export interface IommuDriver {
 
   /** `StoreWatch.stored`. */
   stored(hi: number, lo: number): void;
+  /** `StoreWatch.changed`. */
+  changed?(unit: number, offset: number, hi: number, lo: number): void;
 }

@@ -146,6 +146,7 @@ export class Os implements StoreWatch, DeviceClient {
     if (pfn === 0) throw new RangeError(`${target.name}: no I/O address space left for ${bytes} bytes`);
     space.table.map(pfn * page, pa - offset, pages * page, access, space.largestLg2);
     this.machine.observer?.mapped(domain.id, pfn * page, pa - offset, pages * page, access);
+    domain.driver.mapAtBoot?.(domain, pfn * page, pages * page);
     return pfn * page + offset;
   }
 
@@ -165,6 +166,12 @@ export class Os implements StoreWatch, DeviceClient {
     const cpus = this.claim(name, spec.threads, socket);
     this.jobs.push(new MapBenchmark(name, spec, cpus, this.environment(device, socket)));
     return this.jobs.length - 1;
+  }
+
+  /** Units that translate strictly although the mode is lazy, because their driver cannot defer invalidations. */
+  strictUnits(): number[] {
+    if (this.spec.dma.mode !== 'lazy') return [];
+    return this.drivers.flatMap((driver, unit) => (driver?.defersFlush === false ? [unit] : []));
   }
 
   /** Starts the threads of all jobs, in the order the jobs were added. */
@@ -189,6 +196,10 @@ export class Os implements StoreWatch, DeviceClient {
       if (driver !== last) driver?.stored(hi, lo);
       last = driver;
     }
+  }
+
+  changed(unit: number, offset: number, hi: number, lo: number): void {
+    this.drivers[unit]?.changed?.(unit, offset, hi, lo);
   }
 
   completed(_device: number, tag: number, status: DmaStatus): void {

@@ -108,4 +108,8 @@ export interface UnitSpec {
     /** log2 of the most pages that one command by address can name. */
     readonly maxAddressMask: number;
   };
+  readonly faults: {
+    /** Entries of a fault log in memory. */
+    readonly records: number;
+  };
 }

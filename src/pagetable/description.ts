@@ -80,6 +80,8 @@ export interface FormatDescription {
   readonly inputLimitLg2: number;
   /** Bits above the input width must repeat its top bit (canonical addresses) instead of being zero. */
   readonly signExtended: boolean;
+  /** Bits above the input width may all be ones as well as zeros: the upper half of an input space with two roots (Arm TTB1). */
+  readonly upperHalf?: boolean;
   /** Width of the addresses that software writes, and that present entries may hold: bits from here on end the walk. */
   readonly hostAddressWidth: number;
   /** How they end it; `reserved` by default. `unchecked`: they do not, it is memory that refuses such an address. */
@@ -97,6 +99,11 @@ export interface FormatDescription {
   readonly updates?: 'hardware' | 'fault';
   /** As a first stage: reading its tables marks their second-stage pages dirty where writable, in case entries need updates. */
   readonly marksTables?: boolean;
+  /**
+   * As a first stage: the update of an entry whose second-stage page is clean marks that page with the leaf that the walk has at hand;
+   * otherwise the page is translated again, for a write.
+   */
+  readonly updatesAtOnce?: boolean;
   /** Leaf sizes (log2) that software does not use. */
   readonly avoidedSizes?: readonly number[];
   readonly rules: readonly EntryRule[];

@@ -85,6 +85,7 @@ export class Format {
 
   /** As a first stage: `Walk.intent` of the second-stage walks for its tables. */
   readonly tableIntent: number;
+  readonly updatesAtOnce: boolean;
 
   /** By level: lowest input bit of the index, minus 3 so that the result is a byte offset. */
   readonly indexShift: Int32Array;
@@ -112,6 +113,7 @@ export class Format {
     this.signExtended = d.signExtended;
     this.hostAddressWidth = d.hostAddressWidth;
     this.earlyPermissions = d.earlyPermissions;
+    this.updatesAtOnce = d.updatesAtOnce === true;
     this.tableIntent = d.marksTables === true ? Permission.Write : 0;
     const top = Math.max(...d.heights);
 
@@ -175,7 +177,7 @@ export class Format {
     this.indexShift = Int32Array.from(byLevel((level) => naturalSize(d, level) - 3));
     this.span = Float64Array.from(byLevel((level) => 2 ** naturalSize(d, level)));
     this.signBits = d.signExtended ? 1 : 0;
-    this.otherTop = d.signExtended ? -1 : 0;
+    this.otherTop = d.signExtended || d.upperHalf === true ? -1 : 0;
     this.inputWidths = Int32Array.from(
       byLevel((height) => Math.min(naturalSize(d, height + 1) + d.rootExtraBits, d.inputLimitLg2)),
     );

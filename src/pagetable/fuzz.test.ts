@@ -47,6 +47,20 @@ for (const largestPageLg2 of [12, 21, 30]) {
     check(x86FirstStage(o), naiveX86({ ...o, signExtended: true }), o);
   }
 }
+for (const privileged of ['protected', 'unprotected'] as const) {
+  const o = { hostAddressWidth: 46, largestPageLg2: 30, executeDisable: false, privileged, extendedAccessed: true };
+  check(x86FirstStage(o), naiveX86({ ...o, signExtended: true }), o);
+}
+for (const guestAddressWidth of [39, 48]) {
+  const o = {
+    hostAddressWidth: 46,
+    largestPageLg2: 30,
+    executeDisable: false,
+    updates: 'fault',
+    guestAddressWidth,
+  } as const;
+  check(x86FirstStage(o), naiveX86({ ...o, signExtended: true }), o);
+}
 for (const signExtended of both) {
   const o = { hostAddressWidth: 48, signExtended };
   check(amdGuest(o), naiveX86({ ...o, largestPageLg2: 30, executeDisable: true }), o);

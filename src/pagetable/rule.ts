@@ -146,10 +146,10 @@ function rowOf(d: FormatDescription, rule: EntryRule, level: number): number[] {
   if (rule.kind === 'absent' || rule.kind === 'refused') return row;
 
   const above = d.beyondWidth === 'unchecked' ? { hi: 0, lo: 0 } : aboveWidth(d);
-  const reserved = { ...above };
-  for (const range of rule.reserved) addBits(reserved, range, -1);
-  put(Row.ReservedHi, reserved);
-  if (d.beyondWidth === 'output-size') put(Row.WidthHi, above);
+  const named = { hi: 0, lo: 0 };
+  for (const range of rule.reserved) addBits(named, range, -1);
+  put(Row.ReservedHi, { hi: above.hi | named.hi, lo: above.lo | named.lo });
+  if (d.beyondWidth === 'output-size') put(Row.WidthHi, { hi: above.hi & ~named.hi, lo: above.lo & ~named.lo });
   row[Row.Used] = lowWord(d, rule.setWhenUsed);
   row[Row.UpdateFault] = d.updates === 'fault' ? Fault.AccessFlag : Fault.None;
 

@@ -58,6 +58,13 @@ export class TwoStageWalk {
   /** Permissions of the second-stage page that the first-stage entry is in, without Write if it is clean; 1 if just walked to. */
   private pagePermissions = 0;
   private pageWalked = 0;
+  /** What the second stage must permit where first-stage entries lie. Set by the caller. */
+  tableAccess: number = TABLE_READ;
+  /** 1: a first-stage leaf is updated when its page has been translated, not before. Set by the caller. */
+  leafLast = 0;
+  private leafWaits = 0;
+  /** 1 if it was just walked to, and a write would change its leaf. */
+  private pageClean = 0;
 
   /** Host address of the entry to read. */
   entryHi = 0;
@@ -99,6 +106,7 @@ export class TwoStageWalk {
   begin(): void {
     this.reads = 0;
     this.settle();
+    this.leafWaits = 0;
     this.clean = 0;
     this.global = 0;
     this.fault = Fault.None;
@@ -124,7 +132,7 @@ export class TwoStageWalk {
     if (step === Step.Fault) return this.fail(1, first.fault);
     if (step === Step.Read) {
       const { entryHi, entryLo } = first;
-      return this.ask(Target.Table, entryHi, entryLo, TABLE_READ, firstFormat.tableIntent, Purpose.ReadEntry);
+      return this.ask(Target.Table, entryHi, entryLo, this.tableAccess, firstFormat.tableIntent, Purpose.ReadEntry);
     }
     const access = first.access === 0 ? 0 : (first.access & SECOND_STAGE) | Permission.User;
     return this.ask(Target.Final, first.outHi, first.outLo, access, first.intent, Purpose.Combine);
@@ -135,6 +143,20 @@ export class TwoStageWalk {
     const { first } = this;
     if (first.update === 0) return this.proceed(firstFormat, step);
     if ((this.pagePermissions & Permission.Write) !== 0) {
+      this.updateEntry(this.entryHi, this.entryLo);
+      if (step === Step.Done && this.leafLast === 1) {
+        this.update = 0;
+        this.leafWaits = 1;
+      }
+      return this.proceed(firstFormat, step);
+    }
+    if (this.pageClean === 1 && firstFormat.updatesAtOnce) {
+      const { second } = this;
+      second.update = 1;
+      second.updateHi = second.entryHi;
+      second.updateLo = second.entryLo;
+      second.updateWordHi = second.dirtyHi;
+      second.updateWordLo = second.dirtyLo;
       this.updateEntry(this.entryHi, this.entryLo);
       return this.proceed(firstFormat, step);
     }
@@ -161,6 +183,7 @@ export class TwoStageWalk {
       this.entryLo = lo;
       this.pagePermissions = clean === 1 ? permissions & ~Permission.Write : permissions;
       this.pageWalked = clean === 1 ? 0 : this.secondDone;
+      this.pageClean = this.secondDone & clean;
       return Step.Read;
     }
     if (this.purpose === Purpose.UpdateEntry) {
@@ -168,6 +191,7 @@ export class TwoStageWalk {
       return this.proceed(firstFormat, this.held);
     }
     const combine = this.purpose === Purpose.Combine;
+    if (combine && this.leafWaits === 1) this.update = 1;
     this.outHi = hi;
     this.outLo = lo;
     this.sizeLg2 = combine ? Math.min(first.sizeLg2, sizeLg2) : sizeLg2;

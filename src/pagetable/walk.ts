@@ -4,6 +4,7 @@
  * Hot path: bench `walk`.
  */
 import type { PhysicalMemory } from '../memory/physical.js';
+import { exclude } from './exclusion.js';
 import { Fault } from './fault.js';
 import { type Format, Permission, Row, Size } from './format.js';
 
@@ -29,6 +30,8 @@ export class Walk {
   access = 0;
   /** What it may use later without needing it now (ATS): a leaf that grants Write to an intended write is marked dirty. */
   intent = 0;
+  /** `Exclusion` bits: permissions that the leaf loses because of others. */
+  exclusions = 0;
 
   /** Level of the entry to read next; of the leaf when done; of the offending entry after a fault (0: none was read). */
   level = 0;
@@ -39,7 +42,7 @@ export class Walk {
   /** Address of the entry to read next, or of the entry last consumed when done or at fault. */
   entryHi = 0;
   entryLo = 0;
-  /** `Permission` bits granted by all entries so far. */
+  /** `Permission` bits granted by all entries so far, the one that denied the request included. */
   permissions = 0;
   /** Level of the entry consumed by the last step. */
   consumedLevel = 0;
@@ -61,6 +64,9 @@ export class Walk {
   /** When done: 1 if a permitted write would still change the leaf (its dirty state is clean), and 1 if the leaf is global. */
   clean = 0;
   global = 0;
+  /** When clean: the leaf as a write would leave it. */
+  dirtyHi = 0;
+  dirtyLo = 0;
   fault: Fault = Fault.None;
 }
 
@@ -104,7 +110,7 @@ export function startWalk(
   const top = (bit & 32) !== 0 ? walk.inputHi >> bit : bitsFrom(walk, bit);
   if (top !== 0 && top !== format.otherTop) {
     walk.level = 0;
-    walk.fault = format.otherTop === 0 ? Fault.AddressWidth : Fault.NonCanonical;
+    walk.fault = format.signBits === 0 ? Fault.AddressWidth : Fault.NonCanonical;
     return Step.Fault;
   }
   walk.level = height;
@@ -176,9 +182,12 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
   let sizeLg2 = rows[row + Row.SizeLg2]!;
   if (sizeLg2 === Size.None) return fail(walk, rows[row + Row.Fault]! as Fault);
 
-  const permissions = walk.permissions & rows[row + Row.Permissions]!;
-  const missing = walk.access & ~permissions;
-  if ((missing & format.earlyPermissions) !== 0) return fail(walk, denied(missing & format.earlyPermissions));
+  let permissions = walk.permissions & rows[row + Row.Permissions]!;
+  let missing = walk.access & ~permissions;
+  if ((missing & format.earlyPermissions) !== 0) {
+    walk.permissions = permissions;
+    return fail(walk, denied(missing & format.earlyPermissions));
+  }
   if (((hi & rows[row + Row.ReservedHi]!) | (lo & rows[row + Row.ReservedLo]!)) !== 0) {
     return fail(walk, reservedFault(rows, row, hi, lo));
   }
@@ -207,6 +216,10 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
     if (sizeLg2 === 0) return fail(walk, Fault.Reserved);
     offsetLg2 = sizeLg2;
   }
+  if (walk.exclusions !== 0) {
+    permissions = exclude(walk.exclusions, permissions);
+    missing = walk.access & ~permissions;
+  }
   if (missing !== 0) return fail(walk, leafDenied(rows, row, lo, missing));
   const dirtyMask = rows[row + Row.DirtyMask]!;
   const dirtyValue = rows[row + Row.DirtyValue]!;
@@ -214,6 +227,8 @@ export function stepWalk(format: Format, walk: Walk, hi: number, lo: number): St
   if (word !== lo && !update(rows, row, walk, hi, word)) return Step.Fault;
   walk.permissions = permissions;
   walk.clean = (word & dirtyMask) !== dirtyValue && (permissions & Permission.Write) !== 0 ? 1 : 0;
+  walk.dirtyHi = hi;
+  walk.dirtyLo = (word & ~dirtyMask) | dirtyValue;
   walk.global = (lo & rows[row + Row.GlobalMask]!) === rows[row + Row.GlobalValue]! ? 1 : 0;
   const offsetLo = offsetLg2 < 32 ? (1 << offsetLg2) - 1 : -1;
   const offsetHi = offsetLg2 < 32 ? 0 : (1 << (offsetLg2 - 32)) - 1;

@@ -1,5 +1,7 @@
-/** How software that polls a memory word learns, without one event per poll, that hardware has stored to it. */
+/** How software that polls a memory word or a status register learns, without one event per poll, that hardware has changed it. */
 export interface StoreWatch {
   /** Hardware stored to the word at this instant; the new value can be read from physical memory. */
   stored(hi: number, lo: number): void;
+  /** The status register at `offset` of a unit reads `hi:lo` from this instant on. Units whose commands complete in registers call it. */
+  changed?(unit: number, offset: number, hi: number, lo: number): void;
 }

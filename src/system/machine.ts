@@ -98,6 +98,7 @@ export class Machine implements DeviceQueue {
       physical,
       ledger: this.ledger,
       seed,
+      frames: this.frames,
       recycle: (event: Parameters<RegisterFabric['recycle']>[0]) => fabric.recycle(event),
     };
     const unitSpecs = entriesOf(machine.iommus).filter(([, unit]) => translates(unit));
@@ -282,10 +283,16 @@ export class Machine implements DeviceQueue {
     return { count, sum };
   }
 
-  /** Lines that jobs want to show. */
+  /** Lines that jobs want to show, after what the run did otherwise than asked. */
   text(): string[] {
     const window = this.kernel.clock[0]! - this.windowStart;
-    return this.benchmarks.flatMap((job) => this.os.benchmarkReport(job, window) ?? []);
+    const strict = this.os
+      .strictUnits()
+      .map(
+        (unit) => `${this.unitNames[unit]}: Linux does not defer invalidations on this architecture: strict, not lazy`,
+      );
+    const reports = this.benchmarks.flatMap((job) => this.os.benchmarkReport(job, window) ?? []);
+    return [...strict, ...reports];
   }
 
   /** The run is over: last checks of the audit. */

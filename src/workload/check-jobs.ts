@@ -52,7 +52,11 @@ function checkDma(job: DmaJobSpec, spec: PointSpec, path: readonly string[]): Fa
     faults.push(...checkReadBytes(job.size, job.device, spec, path));
   }
   const unit = spec.machine.ports[port]?.iommu ?? null;
-  if (job.pasid >= 0 && (unit === null || spec.machine.iommus[unit]?.mode === 'legacy')) {
+  const native = unit === null ? undefined : spec.machine.iommus[unit];
+  if (job.pasid >= 0 && native?.mode === 'native' && native.processLevels === 0) {
+    const related = [['machine', 'iommus', unit!, 'processLevels']];
+    faults.push(fault('E305', [...path, 'pasid'], `"${unit}" does not translate by PASID`, { related }));
+  } else if (job.pasid >= 0 && (unit === null || native?.mode === 'legacy')) {
     const reason = unit === null ? 'the port has no IOMMU' : `"${unit}" is in legacy mode`;
     const related = unit === null ? [] : [['machine', 'iommus', unit, 'mode']];
     faults.push(fault('E305', [...path, 'pasid'], `a PASID needs an IOMMU in scalable mode: ${reason}`, { related }));

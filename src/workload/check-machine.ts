@@ -1,5 +1,7 @@
 /** What a machine's schema cannot say: geometry of caches, names that refer to parts, modes that exclude each other. */
+import { mostRequesters } from '../iommu/limits.js';
 import type { IommuSpec, StructureSpec } from '../iommu/spec.js';
+import { FIRST_BASE } from '../memory/system.js';
 import type { PortSpec } from '../pcie/spec.js';
 import { checkArchitecture } from './check-architecture.js';
 import { nearest } from './nearest.js';
@@ -69,10 +71,16 @@ function checkUnit(unit: IommuSpec, machine: MachineSpec, path: readonly string[
     );
   }
   const memory = Object.values(machine.sockets).reduce((sum, socket) => sum + socket.dram.size, 0);
-  if (memory > 2 ** unit.hostAddressWidth) {
-    const message = `${unit.hostAddressWidth} bits do not reach the ${formatQuantity(memory, 'size')} of memory of this machine`;
+  if (FIRST_BASE + memory > 2 ** unit.hostAddressWidth) {
+    const message = `${unit.hostAddressWidth} bits do not reach the ${formatQuantity(memory, 'size')} of memory of this machine, which begin at 4GiB`;
     const sizes = Object.keys(machine.sockets).map((name) => ['machine', 'sockets', name, 'dram', 'size']);
     faults.push(fault('E306', [...path, 'hostAddressWidth'], message, { related: sizes }));
+  }
+  const mapsItself = unit.stage === 'nested' && (unit.architecture === 'vtd' || unit.architecture === 'amdvi');
+  if (mapsItself && FIRST_BASE + memory > 2 ** (12 + 9 * unit.secondLevels)) {
+    const reach = `${unit.secondLevels} levels of second-stage tables`;
+    const message = `${reach} do not reach the ${formatQuantity(memory, 'size')} of memory of this machine`;
+    faults.push(fault('E306', [...path, 'secondLevels'], message, { related: [[...path, 'stage']] }));
   }
   return faults;
 }
@@ -124,6 +132,16 @@ export function checkDevices({ machine, devices }: PointSpec): Fault[] {
       faults.push(fault('E304', [...path, 'requester'], message, { related: [[...path, 'port']] }));
     }
     seen.set(key, name);
+  }
+  for (const [name, unit] of Object.entries(machine.iommus)) {
+    const behind = Object.entries(devices).filter(([, { port }]) => machine.ports[port]?.iommu === name);
+    const most = mostRequesters(unit);
+    const excess = behind[most];
+    if (excess === undefined) continue;
+    const message = `${behind.length} devices behind "${name}", which tells ${most} apart`;
+    faults.push(
+      fault('E305', ['devices', excess[0], 'port'], message, { related: [['machine', 'iommus', name, 'levels']] }),
+    );
   }
   return faults;
 }

@@ -100,7 +100,9 @@ export const iommuSchema = z.strictObject({
     ),
     maxAddressMask: count(0, 52, 'Largest address mask of a page-selective invalidation.'),
   }),
-  faults: z.strictObject({ records: count(1, 256, 'Fault recording registers.') }),
+  faults: z.strictObject({
+    records: count(1, 32768, 'Fault recording registers, or entries of the fault log in memory.'),
+  }),
 });
 
 const port = z.strictObject({

@@ -17,19 +17,21 @@ import { RegisterFabric } from '../../system/registers.js';
 import { type BuiltUnit, buildUnit } from '../../system/unit.js';
 import type { RegisterWrite, VectorAccess } from './vector.js';
 
-/** Memory from 4 GiB to 2^52, with a last-level cache of one set: time does not matter here. */
-const MEMORY: MemorySpec = {
-  sockets: {
-    s0: {
-      cores: 1,
-      frequency: 1e9,
-      llc: { size: 64, ways: 1, ddioWays: 1, scatter: 0, latency: 0, bandwidth: 512e12 },
-      dram: { size: 2 ** 52 - FIRST_BASE, channels: 1, latency: 0, bandwidth: 512e12 },
+/** Memory from 4 GiB to 2^`width`, at most 2^52, with a last-level cache of one set: time does not matter here. */
+function memoryOf(width: number): MemorySpec {
+  return {
+    sockets: {
+      s0: {
+        cores: 1,
+        frequency: 1e9,
+        llc: { size: 64, ways: 1, ddioWays: 1, scatter: 0, latency: 0, bandwidth: 512e12 },
+        dram: { size: 2 ** Math.min(width, 52) - FIRST_BASE, channels: 1, latency: 0, bandwidth: 512e12 },
+      },
     },
-  },
-  interconnect: { latency: 0, bandwidth: 1e12 },
-  hostCache: 'cold',
-};
+    interconnect: { latency: 0, bandwidth: 1e12 },
+    hostCache: 'cold',
+  };
+}
 
 /** No translation takes so many events: then the unit goes round in circles. */
 const MOST_EVENTS = 100_000;
@@ -40,10 +42,29 @@ const MOST_EVENTS = 100_000;
  */
 export class Workplace {
   readonly kernel = new Kernel(Op.Relay);
-  readonly memory = new MemorySystem(MEMORY, this.kernel.clock);
+  readonly memory: MemorySystem;
+
+  /** `width`: bits of a physical address. */
+  constructor(width: number) {
+    this.memory = new MemorySystem(memoryOf(width), this.kernel.clock);
+  }
 
   get clean(): boolean {
     return this.kernel.pending === 0;
+  }
+}
+
+/** A workplace for each width of physical addresses. */
+export class Workplaces {
+  private readonly places = new Map<number, Workplace>();
+
+  /** For the next machine; the one before is over. */
+  next({ hostAddressWidth }: IommuSpec): Workplace {
+    const known = this.places.get(hostAddressWidth);
+    if (known?.clean === true) return known;
+    const place = new Workplace(hostAddressWidth);
+    this.places.set(hostAddressWidth, place);
+    return place;
   }
 }
 
@@ -71,7 +92,7 @@ export class VectorBench {
   walk: Miss | null = null;
 
   /** @throws RangeError where no unit of the architecture can be built */
-  constructor(spec: IommuSpec, { kernel, memory }: Workplace = new Workplace()) {
+  constructor(spec: IommuSpec, { kernel, memory }: Workplace) {
     const { physical, ledger } = this;
     this.kernel = kernel;
     this.fabric = new RegisterFabric(kernel);
@@ -79,7 +100,7 @@ export class VectorBench {
       this.walk = m;
     });
     const recycle = (event: Event): void => this.fabric.recycle(event);
-    this.built = buildUnit('iommu0', 0, spec, { kernel, memory, physical, ledger, seed: 1, recycle });
+    this.built = buildUnit('iommu0', 0, spec, { kernel, memory, physical, ledger, seed: 1, recycle, frames: [] });
     const { unit, hardware } = this.built;
     const forwarder = {
       forward: (tlp: Event): void => {

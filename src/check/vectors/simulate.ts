@@ -6,7 +6,7 @@
 import { Stage } from '../../iommu/address-space.js';
 import type { IommuSpec } from '../../iommu/spec.js';
 import type { WalkStep } from '../../iommu/walk-trace.js';
-import { type Outcome, VectorBench, Workplace, wordOf } from './bench.js';
+import { type Outcome, VectorBench, Workplaces, wordOf } from './bench.js';
 import { Config, VectorConfigError } from './config.js';
 import { MACHINES } from './machines/catalog.js';
 import type { MachineKind } from './machines/machine.js';
@@ -23,11 +23,11 @@ export class Simulation {
    * `spec`: the unit, instead of the one that the `cfg` lines describe.
    * @throws VectorConfigError for `cfg` lines the architecture does not have and for units that cannot be built
    */
-  constructor(vector: Vector, spec: IommuSpec | null = null, place: Workplace = new Workplace()) {
+  constructor(vector: Vector, spec: IommuSpec | null = null, places: Workplaces = new Workplaces()) {
     this.kind = MACHINES[vector.architecture];
     this.config = new Config(vector.config, this.kind.title, this.kind.keys);
     this.keepsCaches = this.config.keepsCaches;
-    this.bench = benchFor(spec ?? this.kind.spec(this.config), place);
+    this.bench = benchFor(spec ?? this.kind.spec(this.config), places);
     this.kind.configure?.(this.bench.built, this.config);
     this.bench.load(vector.words);
     this.bench.writeRegisters(vector.registers);
@@ -53,7 +53,7 @@ export class Simulation {
   private refused({ walk, recorded }: Outcome, accesses: readonly MemoryAccess[]): Answer {
     if (walk === null) throw new Error('a request was refused without a walk');
     const code = this.kind.code?.(walk, this.config) ?? walk.fault;
-    const address2 = this.kind.address2?.(walk);
+    const address2 = this.kind.address2?.(walk, this.bench.built);
     return {
       ok: false,
       code,
@@ -64,9 +64,9 @@ export class Simulation {
   }
 }
 
-function benchFor(spec: IommuSpec, place: Workplace): VectorBench {
+function benchFor(spec: IommuSpec, places: Workplaces): VectorBench {
   try {
-    return new VectorBench(spec, place);
+    return new VectorBench(spec, places.next(spec));
   } catch (error) {
     if (error instanceof RangeError) throw new VectorConfigError(error.message);
     throw error;
@@ -77,14 +77,13 @@ function memoryAccess({ kind, hi, lo, bytes }: WalkStep): MemoryAccess {
   return { kind: kind === 'update' ? 'a' : 'r', bytes, address: wordOf(hi, lo) };
 }
 
-/** Machines one after the other in one workplace. */
+/** Machines one after the other in the same workplaces. */
 export class Simulator implements Responder {
-  private place: Workplace | null = null;
+  private readonly places = new Workplaces();
 
   /** A machine for the vector; the one before is over. */
   simulation(vector: Vector): Simulation {
-    if (this.place?.clean !== true) this.place = new Workplace();
-    return new Simulation(vector, null, this.place);
+    return new Simulation(vector, null, this.places);
   }
 
   answer(vector: Vector): Answer[] {

@@ -43,9 +43,11 @@ export interface Request {
   readonly bytes?: number;
   readonly device?: number;
   readonly pasid?: number;
+  /** TlpFlag bits besides Write. */
+  readonly flags?: number;
 }
 
-export interface Departure extends Required<Request> {
+export interface Departure extends Required<Omit<Request, 'flags'>> {
   readonly id: number;
   /** When it left for memory, ps. */
   readonly at: number;
@@ -100,8 +102,8 @@ export class Rig {
     this.queue = hardware.queue;
     this.ringState = hardware.queue.ring;
     this.registers = hardware.registers;
-    const [second, first] = this.directory.formats;
-    this.formats = [second!, first!];
+    const { tables } = hardware.directory;
+    this.formats = [tables.formats[tables.second(0)]!, tables.formats[tables.first(0)]!];
     const forwarder = { forward: (tlp: Event) => this.forward(tlp) };
     this.unit.connect(
       Array.from(REQUESTERS, () => forwarder),
@@ -150,12 +152,12 @@ export class Rig {
   }
 
   /** Hands a request over at this instant; returns its number. */
-  send({ address, write = false, bytes = 64, device = 0, pasid = -1 }: Request): number {
+  send({ address, write = false, bytes = 64, device = 0, pasid = -1, flags = 0 }: Request): number {
     const id = this.sent++;
     const tlp = new Event();
     tlp.id = id;
     tlp.source = device;
-    tlp.flags = write ? TlpFlag.Write : 0;
+    tlp.flags = (write ? TlpFlag.Write : 0) | flags;
     tlp.bytes = bytes;
     tlp.addressHi = upper(address);
     tlp.addressLo = (address % 2 ** 32) | 0;

@@ -75,7 +75,7 @@ export class Tables {
       secondRoot: 0,
       secondLevels: 4,
       secondAccessedDirty: false,
-      walkSnoop: false,
+      walkSnoop: true,
       pageSnoop: false,
       supervisorRequests: false,
       suppressFaults: false,

@@ -1,4 +1,4 @@
-/** VT-d unit of Skylake-SP and Cascade Lake-SP, one per PCIe stack. */
+/** VT-d unit of Skylake-SP, one per PCIe stack. */
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
 import { iotlb, legacyUnit, walkers } from './vtd.js';

@@ -3,17 +3,19 @@ import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
 import { invalidation, iotlb, legacyUnit, walkers } from './vtd.js';
 
-const ECAP = 'CAP 19ed008c40780c66, ECAP 3ee9e86f050df from a kernel boot log';
+export const ECAP = 'CAP 19ed008c40780c66, ECAP 3ee9e86f050df from a kernel boot log';
 
 export const vtdSpr: Sheet = defineSheet({
   name: 'vtd-spr',
   title: 'VT-d unit of Sapphire Rapids',
   kind: 'iommu',
-  description: 'Scalable mode; Linux uses first-stage tables for DMA mappings. Sizes and timing are not published.',
+  description:
+    'Scalable mode; Linux uses first-stage tables for DMA mappings; nesting is possible. Sizes and timing are not published.',
   parameters: {
     ...legacyUnit,
     mode: spec('scalable', '', ECAP),
     stage: spec('first', '', 'Linux drivers/iommu/intel/iommu.c prefers first stage where the hardware has it'),
+    secondLevels: spec(0, 'levels', `none under first-stage tables alone; ${ECAP}: NEST, 4 and 5 levels`),
     levels: assumed(4, 'levels', `${ECAP}: 4 and 5 levels supported; 4 used`),
     hostAddressWidth: spec(52, 'bits', 'kernel boot log'),
     coherent: spec(true, '', `${ECAP}: C = 1, SMPWCS = 1`),

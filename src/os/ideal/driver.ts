@@ -3,9 +3,8 @@ import { Entry, LEVELS, Register } from '../../iommu/arch/ideal/format.js';
 import { compileFormat } from '../../pagetable/format.js';
 import { vtdSecondStage } from '../../pagetable/formats/vtdss.js';
 import { PageTable } from '../../pagetable/table.js';
-import type { Device } from '../device.js';
-import type { Domain } from '../domain.js';
-import type { IommuDriver } from '../iommu-driver.js';
+import type { DomainState } from '../domain-state.js';
+import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 
@@ -35,13 +34,13 @@ export class IdealDriver implements IommuDriver {
     return [];
   }
 
-  attach(domain: Domain, device: Device, pasid: number): void {
+  attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const root = domain.space?.table.root ?? 0;
     this.program(device, pasid, root, domain.space === null ? Entry.PassThrough : Entry.Valid);
     this.environment.observer?.attached(domain.id, device.unit, device.requester, pasid, domain.type === 'identity');
   }
 
-  *detach(thread: Thread, domain: Domain, device: Device, pasid: number): Call<void> {
+  *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     if (thread.debt !== 0) yield Wait.Run;
     this.program(device, pasid, 0, 0);
     this.environment.observer?.detached(domain.id, device.unit, device.requester, pasid);
@@ -59,7 +58,7 @@ export class IdealDriver implements IommuDriver {
 
   stored(): void {}
 
-  private program(device: Device, pasid: number, root: number, bits: number): void {
+  private program(device: Endpoint, pasid: number, root: number, bits: number): void {
     const { registers } = this.environment;
     registers.write(device.unit, Register.Select, pasid + 1, device.requester, 0);
     registers.write(device.unit, Register.Table, Math.floor(root / 2 ** 32), (root % 2 ** 32) | bits, 0);

@@ -76,6 +76,7 @@ export const UNIT: UnitSpec = {
   largestPage: 2 ** 30,
   coherent: true,
   invalidation: { sizeLg2: 8, maxAddressMask: 18 },
+  faults: { records: 8 },
 };
 
 /** A kernel from before generic_pt. */
@@ -167,9 +168,14 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       target.bytes = 4096 << (lo & 7);
     }
     if (offset !== Register.InvalidationQueueTail || this.os === undefined) return;
+    this.doorbell(unit, lo, flightPs);
+  }
+
+  /** The unit executes its queue up to `tail` some time after the doorbell has arrived. */
+  protected doorbell(unit: number, tail: number, flightPs: number): void {
     const event = new Event();
     event.unit = unit;
-    event.value = lo;
+    event.value = tail;
     event.state = Unit.Doorbell;
     this.kernel.after(flightPs, event, Op.MmioWrite);
   }
@@ -207,7 +213,8 @@ export class TestMachine implements RegisterBus, DeviceQueue {
     } else this.execute(event.unit, event.value);
   }
 
-  private execute(unit: number, tail: number): void {
+  /** The unit executes its queue up to `tail`. */
+  protected execute(unit: number, tail: number): void {
     const target = this.units[unit]!;
     const size = target.wide ? 32 : 16;
     const words = new Int32Array(8);

@@ -18,7 +18,7 @@ import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { type Call, type Thread, Wait } from '../thread.js';
-import { addressMask, blockStart } from './flush-range.js';
+import { addressMask, blockStart } from '../flush-range.js';
 import { DESCRIPTOR_WORDS } from './queue.js';
 import { firstStageFormat, secondStageFormat, usesFirstStage } from './formats.js';
 import { VtdUnit } from './unit.js';

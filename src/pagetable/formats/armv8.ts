@@ -3,7 +3,7 @@
  * AArch64 Virtual Memory System Architecture": D8.3 descriptor formats, D8.4 permissions, D8.5 hardware updates, D8.7.1 contiguous
  * bit; SMMUv3 specification 3.4 and 5.4). Level 1 here is the manual's lookup level 3. Linux drivers/iommu/io-pgtable-arm.c writes them.
  * Not modelled: memory attributes, NS and NSTable, FEAT_LPA2 (52-bit addresses of the 4 KiB and 16 KiB granules), AF of table
- * descriptors (HAFT), PAN, WXN and UWXN.
+ * descriptors (HAFT), UWXN.
  */
 import {
   type BitRange,
@@ -58,7 +58,7 @@ const STAGE1_FIELDS = {
 } as const;
 const STAGE2_FIELDS = { MemAttr: [5, 2], S2AP0: [6, 6], S2AP1: [7, 7], XN0: [53, 53], XN1: [54, 54] } as const;
 
-/** AP[2] = 1 is read-only, AP[1] = 1 lets unprivileged requests in; what they may write is never executable by privileged ones. */
+/** AP[2] = 1 is read-only, AP[1] = 1 lets unprivileged requests in. What some permissions take from others is up to `Walk.exclusions`. */
 function stage1(dirty: boolean): Grants {
   return {
     read: 'always',
@@ -66,10 +66,7 @@ function stage1(dirty: boolean): Grants {
     execute: { UXN: 0 },
     user: { AP1: 1 },
     supervisor: 'always',
-    supervisorExecute: [
-      { PXN: 0, AP1: 0 },
-      { PXN: 0, AP2: 1 },
-    ],
+    supervisorExecute: { PXN: 0 },
   };
 }
 
@@ -140,6 +137,8 @@ export function armv8(options: Armv8Options): FormatDescription {
     heights: Array.from({ length: top }, (_, i) => i + 1),
     inputLimitLg2,
     signExtended: false,
+    upperHalf: first,
+    updatesAtOnce: first,
     hostAddressWidth,
     beyondWidth: 'output-size',
     fields,

@@ -11,11 +11,13 @@ export interface DartOptions {
   readonly granuleLg2: 12 | 14;
   /** Bits of the addresses that one TTBR translates. */
   readonly inputLimitLg2: number;
+  /** log2 of the TTBRs whose tables lie side by side and are used as one (what a driver maps); 0 for one TTBR. */
+  readonly ttbrsLg2?: number;
 }
 
 /** Linux sets bit 1 (sub-page protection off in DART1, no cache in DART2) and the whole page as sub-page range. */
 export function dart(options: DartOptions): FormatDescription {
-  const { type, granuleLg2, inputLimitLg2 } = options;
+  const { type, granuleLg2, inputLimitLg2, ttbrsLg2 = 0 } = options;
   const old = type === 'DART1';
   const common = { reserved: [], presetIfWritable: {}, setWhenUsed: {}, dirty: {} } as const;
   return {
@@ -23,9 +25,9 @@ export function dart(options: DartOptions): FormatDescription {
     source: 'Linux drivers/iommu/io-pgtable-dart.c',
     granuleLg2,
     indexBits: granuleLg2 - 3,
-    rootExtraBits: 0,
+    rootExtraBits: ttbrsLg2,
     heights: [2, 3],
-    inputLimitLg2,
+    inputLimitLg2: inputLimitLg2 + ttbrsLg2,
     signExtended: false,
     hostAddressWidth: old ? 36 : 42,
     fields: {

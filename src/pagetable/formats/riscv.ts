@@ -24,21 +24,26 @@ export interface RiscvOptions {
   readonly napot: boolean;
   /** Svpbmt: bits 62:61 are a memory type, 3 being reserved. Without it both are. */
   readonly pageTypes: boolean;
+  /** Svrsw60t59b: bits 60:59 are software's. Otherwise they are reserved. */
+  readonly softwareBits?: boolean;
+  /** SUM: privileged requests may read and write user pages, but not execute from them. First stage only. */
+  readonly userMemory?: boolean;
 }
 
 /** Software presets A, and D in writable pages; write permission comes with read permission (W alone is reserved). */
 export function riscv(options: RiscvOptions): FormatDescription {
   const { hostAddressWidth, secondStage, hardwareUpdates, napot, pageTypes } = options;
+  const { softwareBits = false, userMemory = false } = options;
   const grants: Grants = {
     read: { R: 1 },
     write: { W: 1 },
     execute: { X: 1 },
     user: { U: 1 },
-    supervisor: secondStage ? { U: 1 } : { U: 0 },
+    supervisor: secondStage ? { U: 1 } : userMemory ? 'always' : { U: 0 },
     supervisorExecute: secondStage ? { X: 1 } : { X: 1, U: 0 },
   };
   const common = { grants: UNRESTRICTED, preset: {}, presetIfWritable: {}, setWhenUsed: {}, dirty: {} };
-  const upper: BitRange[] = pageTypes ? [[60, 54]] : [[62, 54]];
+  const upper: BitRange[] = [[softwareBits ? 58 : 60, 54], ...(pageTypes ? [] : [[62, 61] as const])];
   const leaf = (level: number, when: FieldValues): EntryRule => ({
     kind: 'leaf',
     levels: [level, level],
@@ -95,7 +100,8 @@ export function riscv(options: RiscvOptions): FormatDescription {
         levels: [2, 5],
         when: {},
         reserved: [
-          [63, 54],
+          [63, 61],
+          [softwareBits ? 58 : 60, 54],
           [7, 6],
           [4, 4],
         ],

@@ -1,18 +1,25 @@
 /**
  * x86-64 paging entries as the first stage of VT-d uses them (VT-d specification 3.6 and 9.7; Intel SDM volume 3, 4.5) and as AMD-Vi
  * guest tables (AMD IOMMU specification 2.2.6, APM volume 2, 5.3). Linux drivers/iommu/generic_pt/fmt/x86_64.h writes both.
- * Reserved bits are those QEMU's VT-d emulation checks (VTD_FPTE_*). Not modelled: memory types, the extended-accessed bit (EAFE),
- * supervisor write protection off (WPE = 0), SMEP.
+ * Reserved bits are those QEMU's VT-d emulation checks (VTD_FPTE_*). Not modelled: memory types, SMEP.
  */
-import { type EntryRule, type FormatDescription, type Grant, UNRESTRICTED } from '../description.js';
+import { type BitRange, type EntryRule, type FormatDescription, type Grant, UNRESTRICTED } from '../description.js';
 import { Permission } from '../format.js';
 
 export interface X86FirstStageOptions {
   readonly hostAddressWidth: number;
   /** Largest leaf: 21, or 30 with CAP.FS1GP. */
   readonly largestPageLg2: number;
-  /** PASID entry NXE: bit 63 forbids execution. When off it is reserved and every page is executable. Linux leaves it off. */
+  /** Bit 63 forbids execution. VT-d ignores it, as it has no execute requests any more (ECAP.ERS = 0): every page is executable. */
   readonly executeDisable: boolean;
+  /** PASID entry EAFE: hardware sets bit 10 too in every entry it uses. */
+  readonly extendedAccessed?: boolean;
+  /** All requests are privileged: US does not matter, and with `unprotected` (PASID entry WPE clear) RW does not either. */
+  readonly privileged?: 'protected' | 'unprotected';
+  /** PASID entry PWSNP clear: an entry whose A or D bit would have to be set ends the walk. Hardware sets them by default. */
+  readonly updates?: 'hardware' | 'fault';
+  /** Nested: entries hold guest addresses of so many bits. Higher ones, up to the host address width, are Fault.OutputSize. */
+  readonly guestAddressWidth?: number;
 }
 
 /**
@@ -20,22 +27,24 @@ export interface X86FirstStageOptions {
  * pages), so that no DMA pays a locked update. Every read-only page is readable: there is no read bit.
  */
 export function x86FirstStage(options: X86FirstStageOptions): FormatDescription {
-  const { largestPageLg2, executeDisable } = options;
+  const { hostAddressWidth, largestPageLg2, executeDisable, extendedAccessed = false, updates = 'hardware' } = options;
+  const { guestAddressWidth = hostAddressWidth } = options;
+  const addressWidth = Math.min(hostAddressWidth, guestAddressWidth);
   const execute: Grant = executeDisable ? { XD: 0 } : 'always';
   const common = {
     grants: {
       ...UNRESTRICTED,
-      write: { RW: 1 },
+      write: options.privileged === 'unprotected' ? 'always' : { RW: 1 },
       execute,
-      user: { US: 1 },
+      user: options.privileged === undefined ? { US: 1 } : 'always',
       supervisorExecute: execute,
     },
     preset: {},
     presetIfWritable: {},
-    setWhenUsed: { A: 1 },
+    setWhenUsed: extendedAccessed ? { A: 1, EA: 1 } : { A: 1 },
     dirty: {},
   } as const;
-  const noExecuteDisable = executeDisable ? [] : [[63, 63] as const];
+  const aboveHost: readonly BitRange[] = addressWidth === hostAddressWidth ? [] : [[51, hostAddressWidth]];
   const leaf = (
     level: number,
     when: Readonly<Record<string, number>>,
@@ -45,7 +54,7 @@ export function x86FirstStage(options: X86FirstStageOptions): FormatDescription 
     kind: 'leaf',
     levels: [level, level],
     when,
-    reserved: [...low, ...noExecuteDisable],
+    reserved: [...low, ...aboveHost],
     preset: { P: 1, A: 1 },
     presetIfWritable: { D: 1 },
     dirty: { D: 1 },
@@ -55,7 +64,7 @@ export function x86FirstStage(options: X86FirstStageOptions): FormatDescription 
     kind: 'table',
     levels: [low, high],
     when: {},
-    reserved: [...reserved, ...noExecuteDisable],
+    reserved: [...reserved, ...aboveHost],
     preset: { P: 1, RW: 1, US: 1, A: 1 },
   });
   return {
@@ -67,7 +76,9 @@ export function x86FirstStage(options: X86FirstStageOptions): FormatDescription 
     heights: [4, 5],
     inputLimitLg2: 57,
     signExtended: true,
-    hostAddressWidth: options.hostAddressWidth,
+    hostAddressWidth: addressWidth,
+    beyondWidth: addressWidth === hostAddressWidth ? 'reserved' : 'output-size',
+    updates,
     fields: {
       P: [0, 0],
       RW: [1, 1],
@@ -76,6 +87,7 @@ export function x86FirstStage(options: X86FirstStageOptions): FormatDescription 
       D: [6, 6],
       PS: [7, 7],
       G: [8, 8],
+      EA: [10, 10],
       XD: [63, 63],
       ADDRESS: [51, 12],
     },

@@ -290,7 +290,7 @@ export function checkFormatContract(
       top.inputHi = -1;
       top.inputLo = -FRAME;
       runWalk(format, top, machine.memory, high(root), root | 0, height, inputLg2);
-      const legal = format.signExtended || inputLg2 === 64;
+      const legal = format.otherTop === -1 || inputLg2 === 64;
       expect(top.fault).toBe(legal ? Fault.NotPresent : Fault.AddressWidth);
     });
   });

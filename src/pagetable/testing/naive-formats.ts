@@ -34,7 +34,7 @@ export function naiveVtdSecond(o: {
         bit(word, 7) && ((level === 2 && o.largestPageLg2 >= 21) || (level === 3 && o.largestPageLg2 >= 30));
       const leaf = level === 1 || large;
       if (bits(word, 51, 12) >> BigInt(o.hostAddressWidth - 12) !== 0n || bit(word, 62)) return fault(Fault.Reserved);
-      if (bit(word, 11) && !o.scalable && !(leaf && o.snoopControl)) return fault(Fault.Reserved);
+      if (bit(word, 11) && !(leaf && (o.scalable || o.snoopControl))) return fault(Fault.Reserved);
       if (bit(word, 7) && !leaf) return fault(Fault.Reserved);
       if (large && bits(word, level === 2 ? 20 : 29, 12) !== 0n) return fault(Fault.Reserved);
       const address = bits(word, 51, 12) << 12n;
@@ -54,13 +54,18 @@ export function naiveX86(o: {
   largestPageLg2: number;
   executeDisable: boolean;
   signExtended: boolean;
+  extendedAccessed?: boolean;
+  privileged?: 'protected' | 'unprotected';
+  updates?: 'hardware' | 'fault';
+  guestAddressWidth?: number;
 }): NaiveFormat {
   return {
     ...{ granuleLg2: 12, indexBits: 9, signExtended: o.signExtended },
     entry: (word, level, request, above) => {
       if (!bit(word, 0)) return fault(Fault.NotPresent);
       const executable = !(o.executeDisable && bit(word, 63));
-      const own = setBits([Write, bit(word, 1)], [User, bit(word, 2)], [Execute, executable]);
+      const writable = bit(word, 1) || o.privileged === 'unprotected';
+      const own = setBits([Write, writable], [User, bit(word, 2) || o.privileged !== undefined], [Execute, executable]);
       const granted = above & (own | Read | Supervisor | (executable ? SupervisorExecute : 0));
       const refused = refusal(request.need, granted);
       if (refused !== null) return fault(refused);
@@ -68,14 +73,16 @@ export function naiveX86(o: {
         bit(word, 7) && ((level === 2 && o.largestPageLg2 >= 21) || (level === 3 && o.largestPageLg2 >= 30));
       const leaf = level === 1 || large;
       if (bits(word, 51, 12) >> BigInt(o.hostAddressWidth - 12) !== 0n) return fault(Fault.Reserved);
-      if (!o.executeDisable && bit(word, 63)) return fault(Fault.Reserved);
       if (bit(word, 7) && !leaf) return fault(Fault.Reserved);
       // Bit 12 of a large page is PAT.
       if (large && bits(word, level === 2 ? 20 : 29, 13) !== 0n) return fault(Fault.Reserved);
       const address = bits(word, 51, 12) << 12n;
-      const used = word | 0x20n;
+      const guest = o.guestAddressWidth;
+      if (guest !== undefined && address >> BigInt(guest) !== 0n) return fault(Fault.OutputSize);
+      const used = word | (o.extendedAccessed === true ? 0x420n : 0x20n);
+      const after = leaf && dirties(request, granted) ? used | 0x40n : used;
+      if (o.updates === 'fault' && after !== word) return fault(Fault.AccessFlag);
       if (!leaf) return { table: address, level: level - 1, granted, word: used };
-      const after = dirties(request, granted) ? used | 0x40n : used;
       const sizeLg2 = 12 + 9 * (level - 1);
       const clean = !bit(after, 6) && (granted & Write) !== 0;
       const out = within(address, sizeLg2, request.input);
@@ -96,6 +103,9 @@ export function naiveAmdHost(o: { hostAddressWidth: number; hostAccessDirty: 0 |
       if (!leaf && next >= level) return fault(Fault.Level);
       const own = setBits([Read, bit(word, 61)], [Write, bit(word, 62)]);
       const granted = above & (own | Execute | User | Supervisor | SupervisorExecute);
+      const refused = refusal(request.need, granted);
+      if (refused !== null) return fault(refused);
+      if (bits(word, leaf ? 56 : 60, 52) !== 0n) return fault(Fault.Reserved);
       if (bits(word, 51, 12) >> BigInt(o.hostAddressWidth - 12) !== 0n) return fault(Fault.Reserved);
       const address = bits(word, 51, 12) << 12n;
       let after = o.hostAccessDirty === 0 ? word : word | 0x20n;
@@ -112,10 +122,8 @@ export function naiveAmdHost(o: { hostAddressWidth: number; hostAccessDirty: 0 |
         let ones = 0;
         while (ones < 40 && bit(word, 12 + ones)) ones++;
         sizeLg2 = 13 + ones;
-        if (sizeLg2 <= natural || sizeLg2 >= natural + 9 || sizeLg2 > 52) return fault(Fault.Reserved);
+        if (sizeLg2 <= natural || sizeLg2 >= natural + 9 || sizeLg2 > 51) return fault(Fault.Reserved);
       }
-      const refused = refusal(request.need, granted);
-      if (refused !== null) return fault(refused);
       if (o.hostAccessDirty === 3 && dirties(request, granted)) after |= 0x40n;
       const clean = o.hostAccessDirty === 3 && !bit(after, 6) && (granted & Write) !== 0;
       return { out: within(address, sizeLg2, request.input), sizeLg2, granted, word: after, clean, global: false };
@@ -187,7 +195,7 @@ export function naiveArm(o: {
 }): NaiveFormat {
   const indexBits = o.granuleLg2 - 3;
   return {
-    ...{ granuleLg2: o.granuleLg2, indexBits, signExtended: false },
+    ...{ granuleLg2: o.granuleLg2, indexBits, signExtended: false, upperHalf: o.stage === 1 },
     entry: (word, level, request, above) => {
       if (!bit(word, 0)) return fault(Fault.NotPresent);
       const lookup = 4 - level;
@@ -216,7 +224,7 @@ export function naiveArm(o: {
         const readOnly = bit(word, 7);
         const user = bit(word, 6);
         own = setBits([Write, !readOnly || modifiable], [User, user], [Execute, !bit(word, 54)]);
-        own |= Read | Supervisor | (!bit(word, 53) && !(user && !readOnly) ? SupervisorExecute : 0);
+        own |= Read | Supervisor | (bit(word, 53) ? 0 : SupervisorExecute);
       } else {
         own = setBits([Read, bit(word, 6)], [Write, bit(word, 7) || modifiable], [Execute, !bit(word, 54)]);
         own |= User | Supervisor | ([0n, 3n].includes(bits(word, 54, 53)) ? SupervisorExecute : 0);

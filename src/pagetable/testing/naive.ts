@@ -32,6 +32,8 @@ export interface NaiveFormat {
   readonly granuleLg2: number;
   readonly indexBits: number;
   readonly signExtended: boolean;
+  /** Bits above the width may all be ones. */
+  readonly upperHalf?: boolean;
   readonly entry: NaiveEntry;
 }
 
@@ -102,7 +104,8 @@ export function naiveWalk(
   if (format.signExtended) {
     const extended = BigInt.asUintN(64, BigInt.asIntN(inputLg2, input));
     if (extended !== input) return { ...FAILED, reads, fault: Fault.NonCanonical };
-  } else if (input >> BigInt(inputLg2) !== 0n) return { ...FAILED, reads, fault: Fault.AddressWidth };
+  } else if (!zerosAbove(input, inputLg2) && !(format.upperHalf === true && zerosAbove(~input, inputLg2)))
+    return { ...FAILED, reads, fault: Fault.AddressWidth };
   let table = root;
   let level = height;
   let granted: number = Permission.All;
@@ -124,4 +127,8 @@ export function naiveWalk(
     table = verdict.table;
     level = verdict.level;
   }
+}
+
+function zerosAbove(input: bigint, lg2: number): boolean {
+  return BigInt.asUintN(64, input) >> BigInt(lg2) === 0n;
 }

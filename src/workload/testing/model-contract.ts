@@ -62,7 +62,9 @@ function checkQuantities(parameter: Parameter, path: string): void {
 /** A point that uses the preset. */
 function resolvePreset(sheet: Sheet): PointSpec {
   const preset = (kind: SheetKind, otherwise: string): string => (sheet.kind === kind ? sheet.name : otherwise);
-  const unit = sheet.kind === 'iommu' ? `\n  iommus: {iommu0: {preset: ${sheet.name}}}` : '';
+  // Small enough for units with few physical address bits.
+  const small = 'sockets: {s0: {dram: {size: 16GiB}}}';
+  const unit = sheet.kind === 'iommu' ? `\n  iommus: {iommu0: {preset: ${sheet.name}}}\n  ${small}` : '';
   const text = `name: contract
 question: Is the preset complete?
 machine:

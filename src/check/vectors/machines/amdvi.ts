@@ -1,12 +1,13 @@
 /** AMD-Vi units of vectors: no `cfg` keys; host tables of up to six levels, guest tables of four or five over them, 52 address bits. */
+import { directoryLayout } from '../../../iommu/arch/amdvi/fields.js';
+import { EVENT_NAMES } from '../../../iommu/arch/amdvi/format.js';
 import type { MachineKind } from './machine.js';
 import { coldUnit } from './unit-spec.js';
-import { unknownLayout } from './unknown-layout.js';
 
 export const AMDVI_MACHINE: MachineKind = {
   title: 'amdvi',
-  faultNames: {},
-  layout: unknownLayout,
+  faultNames: EVENT_NAMES,
+  layout: directoryLayout,
   keys: [],
   spec: () =>
     coldUnit({

@@ -20,5 +20,5 @@ export interface MachineKind {
   /** What a fault code means. */
   readonly faultNames: Readonly<Record<number, string>>;
   /** Second address of the fault record; undefined where it has none. */
-  address2?(m: Miss): bigint | undefined;
+  address2?(m: Miss, built: BuiltUnit): bigint | undefined;
 }

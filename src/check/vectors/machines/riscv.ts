@@ -1,9 +1,15 @@
 /** RISC-V IOMMUs of vectors: `cfg capabilities` is the capabilities register, `cfg fctl` the feature-control register. */
+import type { Directory } from '../../../iommu/arch/riscv/directory.js';
+import { directoryLayout } from '../../../iommu/arch/riscv/fields.js';
+import { CAUSE_NAMES, isGuestPageFault } from '../../../iommu/arch/riscv/format.js';
+import type { Riscv } from '../../../iommu/arch/riscv/riscv.js';
+import type { Miss } from '../../../iommu/miss.js';
 import type { IommuSpec } from '../../../iommu/spec.js';
+import type { BuiltUnit } from '../../../system/unit.js';
+import { lower, upper, wordOf } from '../bench.js';
 import type { Config } from '../config.js';
 import type { MachineKind } from './machine.js';
 import { coldUnit } from './unit-spec.js';
-import { unknownLayout } from './unknown-layout.js';
 
 /** capabilities: Sv39, Sv48 and Sv57 at bit 9, Sv39x4 to Sv57x4 at bit 17, PAS in bits 37:32, PD8 to PD20 at bit 38. */
 const FIRST_BIT = 9;
@@ -18,8 +24,8 @@ function highest(capabilities: bigint, low: number): number {
 
 export const RISCV_MACHINE: MachineKind = {
   title: 'riscv',
-  faultNames: {},
-  layout: unknownLayout,
+  faultNames: CAUSE_NAMES,
+  layout: (entry, { hardware }) => directoryLayout(entry, (hardware as Riscv).registers.extended),
   keys: ['capabilities', 'fctl'],
   spec(config: Config): IommuSpec {
     const capabilities = config.word('capabilities', 64, 0n);
@@ -36,5 +42,13 @@ export const RISCV_MACHINE: MachineKind = {
       hostAddressWidth: Number((capabilities >> 32n) & 63n),
       largestPage: 2 ** 48,
     });
+  },
+  configure({ hardware }: BuiltUnit, config: Config): void {
+    const capabilities = config.word('capabilities', 64, 0n);
+    (hardware as Riscv).registers.setCapabilities(upper(capabilities), lower(capabilities));
+  },
+  address2(m: Miss, { unit }: BuiltUnit): bigint | undefined {
+    if (!isGuestPageFault(m.fault)) return undefined;
+    return wordOf(...(unit.architecture as Directory).secondValue(m));
   },
 };

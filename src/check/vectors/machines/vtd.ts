@@ -1,7 +1,8 @@
 /**
  * Intel VT-d units of vectors. `cfg aw` 39|48|57 is the guest address width, and up to 52 bits the host address width; `cfg scalable`
- * 0|1 whether the unit has scalable mode. Without `cfg rules specification` the unit is QEMU's intel-iommu, which states faults of
- * root entry, context entry and second stage by their legacy reasons in scalable mode too (hw/i386/intel_iommu.c).
+ * 0|1 whether the unit has scalable mode. Without `cfg rules specification` the unit is QEMU's intel-iommu, without nesting and snoop
+ * control, which states faults of root entry, context entry and second stage by their legacy reasons in scalable mode too
+ * (hw/i386/intel_iommu.c).
  */
 import { Stage } from '../../../iommu/address-space.js';
 import { directoryLayout } from '../../../iommu/arch/vtd/fields.js';
@@ -10,6 +11,7 @@ import type { Vtd } from '../../../iommu/arch/vtd/vtd.js';
 import type { Miss } from '../../../iommu/miss.js';
 import type { IommuSpec } from '../../../iommu/spec.js';
 import { TlpFlag } from '../../../protocol/tlp.js';
+import type { BuiltUnit } from '../../../system/unit.js';
 import type { Config } from '../config.js';
 import type { MachineKind } from './machine.js';
 import { coldUnit } from './unit-spec.js';
@@ -36,6 +38,10 @@ function emulated({ fault, space, flags }: Miss): number {
   return (flags & TlpFlag.Write) !== 0 ? FaultReason.WriteDenied : FaultReason.ReadDenied;
 }
 
+function isEmulator(config: Config): boolean {
+  return config.oneOf('rules', ['emulator', 'specification']) === 'emulator';
+}
+
 export const VTD_MACHINE: MachineKind = {
   title: 'vtd',
   keys: ['aw', 'scalable', 'rules'],
@@ -43,12 +49,13 @@ export const VTD_MACHINE: MachineKind = {
     const width = Number(config.oneOf('aw', ['48', '39', '57']));
     const levels = (width - 12) / 9;
     const scalable = config.oneOf('scalable', ['0', '1']) === '1';
+    const emulator = isEmulator(config);
     return coldUnit({
       architecture: 'vtd',
       mode: scalable ? 'scalable' : 'legacy',
-      stage: scalable ? 'nested' : 'second',
+      stage: !scalable ? 'second' : emulator ? 'first' : 'nested',
       levels,
-      secondLevels: levels,
+      secondLevels: emulator ? 0 : levels,
       granule: 4096,
       deviceLevels: 2,
       processLevels: 2,
@@ -58,7 +65,13 @@ export const VTD_MACHINE: MachineKind = {
   },
   faultNames: FAULT_REASON_NAMES,
   layout: (entry, { hardware }) => directoryLayout(entry, (hardware as Vtd).registers.scalable),
+  configure({ hardware }: BuiltUnit, config: Config): void {
+    const { directory } = hardware as Vtd;
+    const emulator = isEmulator(config);
+    directory.tables.snoopControl = !emulator;
+    directory.alwaysUpdates = emulator;
+  },
   code(m: Miss, config: Config): number {
-    return config.oneOf('rules', ['emulator', 'specification']) === 'emulator' ? emulated(m) : m.fault;
+    return isEmulator(config) ? emulated(m) : m.fault;
   },
 };

@@ -9,7 +9,7 @@ import { Commands } from './commands.js';
 import { Directory } from './directory.js';
 import { FaultLog } from './fault-log.js';
 import { Registers } from './registers.js';
-import { formatsOf } from './tables.js';
+import { Tables } from './tables.js';
 import { Vtd } from './vtd.js';
 
 export function buildVtd(
@@ -22,7 +22,7 @@ export function buildVtd(
   const socket = memory.indexOf(spec.socket);
   const registers = new Registers();
   const log = new FaultLog(spec.faults.records);
-  const directory = new Directory(spec, s.seed, name, physical, registers, log, formatsOf(spec));
+  const directory = new Directory(spec, s.seed, name, physical, registers, log, new Tables(spec));
   const unit = new IommuUnit(index, name, spec, s, directory);
   const counters = new CommandCounters();
   const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters);

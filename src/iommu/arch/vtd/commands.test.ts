@@ -202,7 +202,7 @@ describe('context and PASID caches', () => {
     const cached = (command: Encode): [number, number][] => {
       const { rig, table } = machine({ mode: 'scalable' });
       const pairs: [device: number, pasid: number, domain: number][] = [
-        [0, 0, 5],
+        [0, 3, 5],
         [0, 70, 5],
         [1, 70, 5],
         [2, 70, 6],
@@ -225,12 +225,12 @@ describe('context and PASID caches', () => {
       [2, 71],
     ]);
     expect(cached(pasidCache(PasidCacheGranularity.Pasid, 5, 70))).toEqual([
-      [0, 0],
+      [0, 3],
       [2, 70],
       [2, 71],
     ]);
     expect(cached(pasidCache(PasidCacheGranularity.Pasid, 6, 70))).toEqual([
-      [0, 0],
+      [0, 3],
       [0, 70],
       [1, 70],
       [2, 71],

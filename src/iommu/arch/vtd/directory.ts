@@ -1,12 +1,15 @@
 /**
  * From requester id and PASID to an address space: root table, context table and, in scalable mode, PASID directory and PASID table,
  * each read from simulated memory, with the context cache and the PASID cache in front (VT-d specification, chapters 3 and 9).
- * Cold, legacy mode reads 2 lines and scalable mode 4. Entries that are not present are never cached (CAP.CM = 0).
- * Not modelled: translated requests, page requests.
+ * Cold, legacy mode reads 2 lines and scalable mode 4. Entries that are not present are never cached (CAP.CM = 0). The unit has RID_PASID
+ * and RID_PRIV (ECAP.RPS), supervisor requests (SRS) and no execute requests (ERS, which rev. 5 has dropped).
+ * Not modelled: translated requests, page requests, abort-DMA mode; of the interrupt address range, hits in a larger page that covers it.
  */
 import type { Event } from '../../../kernel/event.js';
 import type { PhysicalMemory } from '../../../memory/physical.js';
 import { type Format, Permission } from '../../../pagetable/format.js';
+import { Target } from '../../../pagetable/two-stage.js';
+import { Fault } from '../../../pagetable/walk.js';
 import { Access } from '../../../protocol/access.js';
 import { TlpFlag } from '../../../protocol/tlp.js';
 import { AddressSpace, Stage } from '../../address-space.js';
@@ -18,7 +21,7 @@ import type { FaultLog } from './fault-log.js';
 import * as format from './format.js';
 import { FaultReason, Granularity, PasidCacheGranularity, PasidType, TableMode, TranslationType } from './format.js';
 import type { Registers } from './registers.js';
-import { FormatIndex } from './tables.js';
+import { FirstVariant, SecondVariant, type Tables } from './tables.js';
 
 /** Kind of directory entry: `entry` of a miss. */
 export const enum Entry {
@@ -39,11 +42,38 @@ const PASID_BYTES = 64;
 const CONTEXT_DWORDS = 3;
 const WORDS = new Int32Array(16);
 
+/**
+ * Added to the PASID under which the PASID cache keeps the entry of requests without PASID: requests with that PASID are refused
+ * (SCT.9), and must not find it.
+ */
+const WITHOUT_PASID = 1 << 20;
+/** Added to the PASID tag of translations that hold only for privileged requests. Commands that name the PASID reach them too. */
+const PRIVILEGED_TAG = 1 << 30;
+
+/** `flags` of an address space. */
+const enum SpaceFlag {
+  /** SRE. */
+  SupervisorRequests = 1,
+  /** Requests without PASID, of a device whose RID_PRIV is set. */
+  RequesterPrivileged = 2,
+  /** SSADE of a nested space. */
+  SecondFlags = 4,
+  /** WPE clear: privileged writes go through tables of another format, whose number is in bits 31:8. */
+  Unprotected = 8,
+}
+const UNPROTECTED_FORMAT = 8;
+
 export class Directory implements Architecture {
   readonly contexts: ContextCaches;
   readonly pageSizes: readonly number[] = [12, 21, 30];
+  readonly formats: readonly Format[];
+  /** Walks set accessed and dirty flags whatever PWSNP says: an emulator's. */
+  alwaysUpdates = false;
   private readonly above: number;
   private readonly sagaw: number;
+  private readonly scalable: boolean;
+  /** ECAP.NEST. */
+  private readonly nesting: boolean;
   /** Highest table: first-stage tables of five levels need CAP.FS5LP. */
   private readonly levels: number;
   private readonly scratch = new AddressSpace();
@@ -55,10 +85,12 @@ export class Directory implements Architecture {
     private readonly physical: PhysicalMemory,
     private readonly registers: Registers,
     private readonly faults: FaultLog,
-    /** By FormatIndex. */
-    readonly formats: readonly Format[],
+    readonly tables: Tables,
   ) {
+    this.formats = tables.formats;
     this.contexts = new ContextCaches(spec, seed, name, CONTEXT_DWORDS);
+    this.scalable = spec.mode === 'scalable';
+    this.nesting = spec.secondLevels > 0;
     this.above = format.aboveAddressWidth(spec.hostAddressWidth);
     let sagaw = 0;
     for (let levels = 3; levels <= Math.max(spec.levels, spec.secondLevels); levels++) sagaw |= 1 << (levels - 2);
@@ -69,6 +101,7 @@ export class Directory implements Architecture {
   start(m: Miss): Found {
     const { registers } = this;
     m.space.suppressFaults = false;
+    if (registers.modeInvalid || (registers.scalable && !this.scalable)) return refuse(m, FaultReason.RootTablePointer);
     if (!registers.scalable && m.pasid >= 0) return refuse(m, FaultReason.PasidRequestInLegacyMode);
     const cached = registers.scalable ? this.contexts.device.find(m.requester, 0, 0) : -1;
     if (cached >= 0) {
@@ -109,8 +142,8 @@ export class Directory implements Architecture {
     this.read(m);
     // Scalable mode: the half for the upper or lower devices of the bus.
     const half = (format.rootEntryOffset(mode, m.requester) % ROOT_BYTES) / 4;
-    const [lo, hi] = [WORDS[half]!, WORDS[half + 1]!];
-    const fault = format.checkRootEntry(mode, lo, hi, WORDS[2]!, WORDS[3]!, this.above);
+    const [lo, hi, otherLo, otherHi] = [WORDS[half]!, WORDS[half + 1]!, WORDS[2 - half]!, WORDS[3 - half]!];
+    const fault = format.checkRootEntry(mode, lo, hi, otherLo, otherHi, this.above);
     if (fault !== FaultReason.None) return refuse(m, fault);
     const bytes = mode === TableMode.Scalable ? SCALABLE_CONTEXT_BYTES : LEGACY_CONTEXT_BYTES;
     return aim(m, Entry.Context, hi, format.pointerLo(lo) | format.contextEntryOffset(mode, m.requester), bytes);
@@ -125,18 +158,21 @@ export class Directory implements Architecture {
     if (fault !== FaultReason.None) return refuse(m, fault);
     const passThrough = format.translationType(d0) === TranslationType.PassThrough;
     space.stage = passThrough ? Stage.PassThrough : Stage.Second;
+    space.aboveHi = this.above;
     space.did = format.contextDomain(d2);
     space.pasid = 0;
-    this.tables(space, FormatIndex.Second, format.contextLevels(d2), d1, format.pointerLo(d0));
+    space.flags = 0;
+    space.grants = Permission.All;
+    this.only(space, this.tables.second(0), format.contextLevels(d2), d1, format.pointerLo(d0));
     if (!m.stale) this.contexts.fillDevice(m.requester, space, OwnProcess.None, false);
     return Found.Located;
   }
 
   /** Sets the tables of the first or only stage. */
-  private tables(space: AddressSpace, index: FormatIndex, levels: number, rootHi: number, rootLo: number): void {
-    space.format = index;
+  private only(space: AddressSpace, number: number, levels: number, rootHi: number, rootLo: number): void {
+    space.format = number;
     space.levels = levels;
-    space.inputLg2 = this.formats[index]!.inputWidth(levels);
+    space.inputLg2 = this.formats[number]!.inputWidth(levels);
     space.rootHi = rootHi;
     space.rootLo = rootLo;
   }
@@ -150,7 +186,7 @@ export class Directory implements Architecture {
     if (fault !== FaultReason.None) return refuse(m, fault);
     if (!m.stale) {
       const { contexts, scratch } = this;
-      const own = format.requesterPasid(d2);
+      const own = format.requesterPasid(d2) | WITHOUT_PASID;
       const entry = contexts.fillDevice(m.requester, scratch, own, format.pasidEnabled(d0));
       if (entry >= 0) contexts.deviceWords.set([d0, d1, d2], CONTEXT_DWORDS * entry);
     }
@@ -160,11 +196,12 @@ export class Directory implements Architecture {
   /** Aims at the PASID directory entry. */
   private toDirectory(m: Miss, d0: number, d1: number, d2: number): Found {
     if (m.pasid >= 0 && !format.pasidEnabled(d0)) return refuse(m, FaultReason.PasidDisabled);
-    const pasid = m.pasid >= 0 ? m.pasid : format.requesterPasid(d2);
-    if (pasid >= format.pasidLimit(d0)) {
-      return refuse(m, m.pasid >= 0 ? FaultReason.PasidTooLarge : FaultReason.RequesterPasid);
-    }
+    const own = format.requesterPasid(d2);
+    if (m.pasid >= format.pasidLimit(d0)) return refuse(m, FaultReason.PasidTooLarge);
+    if (m.pasid === own) return refuse(m, FaultReason.RequesterPasid);
+    const pasid = m.pasid >= 0 ? m.pasid : own;
     m.effectivePasid = pasid;
+    m.space.flags = m.pasid < 0 && format.requesterPrivileged(d2) ? SpaceFlag.RequesterPrivileged : 0;
     // A directory may be larger than a page: the offset is added, with carry.
     const lo = (format.pointerLo(d0) >>> 0) + format.directoryEntryOffset(pasid);
     return aim(m, Entry.PasidDirectory, (d1 + (lo > 0xffffffff ? 1 : 0)) | 0, lo | 0, DIRECTORY_BYTES);
@@ -181,35 +218,108 @@ export class Directory implements Architecture {
 
   private pasidEntry(m: Miss): Found {
     this.read(m);
-    const [d0, d1, d2, d4, d5] = [WORDS[0]!, WORDS[1]!, WORDS[2]!, WORDS[4]!, WORDS[5]!];
-    const { space } = m;
-    space.suppressFaults ||= format.faultsSuppressed(d0);
-    const fault = format.checkPasidEntry(d0, d1, d4, this.above, this.sagaw);
+    const { space, effectivePasid } = m;
+    space.suppressFaults ||= format.faultsSuppressed(WORDS[0]!);
+    const fault = format.checkPasidEntry(WORDS, this.above, this.sagaw, this.levels, this.nesting);
     if (fault !== FaultReason.None) return refuse(m, fault);
-    const type = format.pasidType(d0);
-    const first = type === PasidType.FirstStage || type === PasidType.Nested;
-    if (first && format.firstStageLevels(d4) > this.levels) return refuse(m, FaultReason.PasidInvalid);
-    space.did = format.pasidDomain(d2);
-    space.pasid = first ? m.effectivePasid : 0;
-    const secondLevels = format.secondStageLevels(d0);
-    if (first) {
-      space.stage = type === PasidType.Nested ? Stage.Nested : Stage.First;
-      this.tables(space, FormatIndex.First, format.firstStageLevels(d4), d5, format.pointerLo(d4));
-      space.secondFormat = FormatIndex.Second;
-      space.secondLevels = secondLevels;
-      space.secondInputLg2 = type === PasidType.Nested ? this.formats[FormatIndex.Second]!.inputWidth(secondLevels) : 0;
-      space.secondRootHi = d1;
-      space.secondRootLo = format.pointerLo(d0);
-    } else {
+    space.did = format.pasidDomain(WORDS[2]!);
+    const supervisor = format.supervisorAllowed(WORDS[4]!);
+    // What every request is refused must not be found in the IOTLB. Only a PASID prefix can ask to execute.
+    space.grants =
+      Permission.All & ~(m.pasid >= 0 ? Permission.Execute : 0) & ~(supervisor ? 0 : Permission.Supervisor);
+    if (supervisor) space.flags |= SpaceFlag.SupervisorRequests;
+    space.aboveHi = this.above;
+    const type = format.pasidType(WORDS[0]!);
+    if (type === PasidType.FirstStage || type === PasidType.Nested) this.firstStage(m, type === PasidType.Nested);
+    else {
       space.stage = type === PasidType.SecondStage ? Stage.Second : Stage.PassThrough;
-      this.tables(space, FormatIndex.Second, secondLevels, d1, format.pointerLo(d0));
+      space.pasid = 0;
+      const [d0, d1] = [WORDS[0]!, WORDS[1]!];
+      this.only(space, this.secondFormat(), format.secondStageLevels(d0), d1, format.pointerLo(d0));
     }
-    if (!m.stale) this.contexts.fillProcess(m.requester, m.effectivePasid, space);
+    const key = m.pasid >= 0 ? effectivePasid : effectivePasid | WITHOUT_PASID;
+    const refusesAll = !supervisor && (space.flags & SpaceFlag.RequesterPrivileged) !== 0;
+    if (!m.stale && !refusesAll) this.contexts.fillProcess(m.requester, key, space);
     return Found.Located;
   }
 
-  admit(): number {
+  /** Hardware cannot set flags in the tables of the PASID entry in WORDS. */
+  private get noUpdates(): boolean {
+    return !this.alwaysUpdates && !format.walksSnoop(WORDS[2]!);
+  }
+
+  private secondFormat(): number {
+    if (!format.secondStageAccessedDirty(WORDS[0]!)) return this.tables.second(0);
+    return this.tables.second(SecondVariant.AccessedDirty | (this.noUpdates ? SecondVariant.NoUpdates : 0));
+  }
+
+  /** First stage, or both, of the PASID entry in WORDS. */
+  private firstStage(m: Miss, nested: boolean): void {
+    const { space } = m;
+    const [d0, d1, d4, d5] = [WORDS[0]!, WORDS[1]!, WORDS[4]!, WORDS[5]!];
+    const secondLevels = nested ? format.secondStageLevels(d0) : 0;
+    let variant = secondLevels * FirstVariant.SecondLevels;
+    if (format.extendedAccessed(d4)) variant |= FirstVariant.ExtendedAccessed;
+    if (this.noUpdates) variant |= FirstVariant.NoUpdates;
+    const unprotected = !format.writeProtected(d4);
+    const privileged = unprotected ? FirstVariant.Unprotected : FirstVariant.Privileged;
+    space.pasid = m.effectivePasid;
+    space.stage = nested ? Stage.Nested : Stage.First;
+    if ((space.flags & SpaceFlag.RequesterPrivileged) !== 0) {
+      variant |= privileged;
+      space.pasid |= PRIVILEGED_TAG;
+    } else if (unprotected && format.supervisorAllowed(d4)) {
+      space.flags |= SpaceFlag.Unprotected | (this.tables.first(variant | privileged) << UNPROTECTED_FORMAT);
+    }
+    this.only(space, this.tables.first(variant), format.firstStageLevels(d4), d5, format.pointerLo(d4));
+    if (!nested) return;
+    if (format.secondStageAccessedDirty(d0)) space.flags |= SpaceFlag.SecondFlags;
+    space.secondFormat = this.secondFormat();
+    space.secondLevels = secondLevels;
+    space.secondInputLg2 = this.formats[space.secondFormat]!.inputWidth(secondLevels);
+    space.secondRootHi = d1;
+    space.secondRootLo = format.pointerLo(d0);
+  }
+
+  /** What depends on the request: its privilege (7.1.3, SPT.5, SPT.6), and the address of one that passes through (3.9). */
+  admit(m: Miss): number {
+    const { space, two } = m;
+    if (!this.registers.scalable) return space.stage === Stage.PassThrough ? this.passes(m) : 0;
+    if (m.pasid >= 0 && (m.flags & TlpFlag.Execute) !== 0) return FaultReason.ExecuteRequestDisabled;
+    const prefixed = m.pasid >= 0 && (m.flags & TlpFlag.Privileged) !== 0;
+    const privileged = prefixed || (space.flags & SpaceFlag.RequesterPrivileged) !== 0;
+    if (privileged && (space.flags & SpaceFlag.SupervisorRequests) === 0) return FaultReason.SupervisorRequestDisabled;
+    if (space.stage === Stage.PassThrough) return this.passes(m);
+    if (prefixed && (m.flags & TlpFlag.Write) !== 0 && (space.flags & SpaceFlag.Unprotected) !== 0) {
+      space.format = space.flags >>> UNPROTECTED_FORMAT;
+      space.pasid |= PRIVILEGED_TAG;
+    }
+    if (space.stage === Stage.Nested) {
+      // With second-stage flags every access to a first-stage entry is a write (3.8.1). The flags of a first-stage leaf are set last.
+      const write = (space.flags & SpaceFlag.SecondFlags) !== 0 ? Permission.Write : 0;
+      two.tableAccess = Permission.Read | Permission.User | write;
+      two.leafLast = 1;
+    }
     return 0;
+  }
+
+  private passes(m: Miss): FaultReason {
+    const { scalable } = this.registers;
+    const { inputHi, inputLo } = m.walk;
+    if ((inputHi & this.above) !== 0) {
+      return scalable ? FaultReason.AddressBeyondMaximum : FaultReason.AddressBeyondWidth;
+    }
+    return this.outside(inputHi, inputLo);
+  }
+
+  /** Output in the interrupt address range, FEEx_xxxxh, is blocked (3.15). */
+  private outside(hi: number, lo: number): FaultReason {
+    if (hi !== 0 || lo >>> 20 !== 0xfee) return FaultReason.None;
+    return this.registers.scalable ? FaultReason.ScalableInterruptAddress : FaultReason.InterruptAddress;
+  }
+
+  output(m: Miss): number {
+    return this.outside(m.walk.outHi, m.walk.outLo);
   }
 
   /** DMA without PASID privilege is a user request. */
@@ -222,20 +332,22 @@ export class Directory implements Architecture {
 
   translationFault(m: Miss): FaultReason {
     const { space, walk, two } = m;
-    if (space.stage === Stage.Nested && two.faultStage === 2) {
-      return format.faultReason(
-        format.Stage.ScalableSecond,
-        two.fault,
-        two.second.access,
-        two.second.level === space.secondLevels,
-      );
+    if (space.stage !== Stage.Nested) {
+      const stage = !this.registers.scalable
+        ? format.Stage.LegacySecond
+        : space.stage === Stage.Second
+          ? format.Stage.ScalableSecond
+          : format.Stage.ScalableFirst;
+      return format.faultReason(stage, walk.fault, walk.access, walk.permissions, walk.level === space.levels);
     }
-    const stage = !this.registers.scalable
-      ? format.Stage.LegacySecond
-      : space.stage === Stage.Second
-        ? format.Stage.ScalableSecond
-        : format.Stage.ScalableFirst;
-    return format.faultReason(stage, walk.fault, walk.access, walk.level === space.levels);
+    const { fault, second } = two;
+    const atRoot = walk.level === space.levels;
+    if (two.faultStage === 1) return format.faultReason(format.Stage.ScalableFirst, fault, walk.access, 0, atRoot);
+    if (two.target === Target.Final || fault === Fault.TableAccess) {
+      const atSecondRoot = second.level === space.secondLevels;
+      return format.faultReason(format.Stage.ScalableSecond, fault, second.access, second.permissions, atSecondRoot);
+    }
+    return format.faultReason(format.Stage.ScalableSecondForTable, fault, second.access, second.permissions, atRoot);
   }
 
   accessFault(m: Miss): FaultReason {
@@ -278,7 +390,8 @@ export class Directory implements Architecture {
     contexts.dropProcesses((entry) => {
       if (granularity === PasidCacheGranularity.Global) return true;
       const sameDomain = contexts.processSpace[entry]!.did === did;
-      return sameDomain && (granularity === PasidCacheGranularity.Domain || contexts.pasidOfProcess(entry) === pasid);
+      const samePasid = (contexts.pasidOfProcess(entry) & ~WITHOUT_PASID) === pasid;
+      return sameDomain && (granularity === PasidCacheGranularity.Domain || samePasid);
     });
   }
 }

@@ -210,12 +210,37 @@ describe('translation structures', () => {
     expect([checkDirectoryEntry(0x1003, 0, above), checkDirectoryEntry(2, 0, above)]).toEqual([0, 0x51]);
     expect([checkDirectoryEntry(0x1005, 0, above), checkDirectoryEntry(1, -1, above)]).toEqual([0x52, 0x52]);
 
-    const pasid = (d0: number, d4: number): FaultReason => checkPasidEntry(d0, 0, d4, above, SAGAW_48);
+    // PRE without DTE; RID_PASID beyond the directory of PDTS = 0.
+    expect([0x1011, 0x1015].map((d0) => checkScalableContext(d0, 0, 0, 0, 0, above))).toEqual([0x43, 0]);
+    expect([0x1fff, 0x2000].map((own) => checkScalableContext(0x1001, 0, own, 0, 0, above))).toEqual([0, 0x43]);
+
+    const entry = (words: Readonly<Record<number, number>>, levels = 4, nesting = true): FaultReason => {
+      const d = new Int32Array(16);
+      for (const [i, word] of Object.entries(words)) d[Number(i)] = word;
+      return checkPasidEntry(d, above, SAGAW_48, levels, nesting);
+    };
+    const pasid = (d0: number, d4: number): FaultReason => entry({ 0: d0, 4: d4 });
     expect([pasid(0x49, 0x1001), pasid(0x1089, 0), pasid(0x101, 0), pasid(0x10c9, 0x1001)]).toEqual([0, 0, 0, 0]);
+    expect([entry({ 0: 0x49, 4: 4 }), entry({ 0: 0x49, 4: 4 }, 5), entry({ 0: 0x49, 4: 8 }, 5)]).toEqual([
+      0x5b, 0, 0x5b,
+    ]);
+    expect(entry({ 0: 0x10c9 }, 4, false)).toBe(0x5b);
+    // The nested root is within the 48 bits of the second stage; a stage that is not in use is ignored.
+    expect([0x7fff, 0x8000, 0x10000].map((d5) => checkPasidEntry(nestedRoot(d5), -1 << 20, SAGAW_48, 4, true))).toEqual(
+      [0, 0, 0x5b],
+    );
+    expect([entry({ 0: 0x5d }), entry({ 0: 0x89, 4: 0xfffff00c & ~0xf02 })]).toEqual([0, 0]);
     expect([pasid(0x48, 0), pasid(0x449, 0), pasid(0x1, 0), pasid(0x141, 0)]).toEqual([0x59, 0x5a, 0x5b, 0x5b]);
     expect([pasid(0x1085, 0), pasid(0x49, 0x1009)]).toEqual([0x5b, 0x5b]);
   });
 });
+
+/** A nested PASID entry over a four-level second stage with this upper half of its first-stage root. */
+function nestedRoot(d5: number): Int32Array {
+  const d = new Int32Array(16);
+  [d[0], d[5]] = [0x10c9, d5];
+  return d;
+}
 
 describe('invalidation descriptors', () => {
   /** Encodes at dword 8 of a dirty buffer; returns the words and what decoding them gives. */
@@ -493,26 +518,28 @@ describe('faults', () => {
   });
 
   it('maps the end of a walk to a reason per mode and stage', () => {
-    const row = (fault: Fault, access: number): number[] =>
-      [Stage.LegacySecond, Stage.ScalableFirst, Stage.ScalableSecond].map((stage) =>
-        faultReason(stage, fault, access, false),
-      );
-    expect(row(Fault.NotPresent, Access.Read)).toEqual([6, 0x71, 0x79]);
-    expect(row(Fault.NotPresent, Access.Write)).toEqual([5, 0x71, 0x79]);
-    expect(row(Fault.Reserved, Access.Read)).toEqual([0xc, 0x72, 0x7a]);
-    expect(row(Fault.ReadDenied, Access.Read)).toEqual([6, 0x86, 0x86]);
-    expect(row(Fault.WriteDenied, Access.Write)).toEqual([5, 0x85, 0x85]);
-    expect(row(Fault.TableAccess, Access.Read)).toEqual([7, 0x70, 0x78]);
-    expect(faultReason(Stage.LegacySecond, Fault.AddressWidth, Access.Read, false)).toBe(4);
-    expect(faultReason(Stage.ScalableSecond, Fault.AddressWidth, Access.Read, false)).toBe(0x83);
-    expect(faultReason(Stage.ScalableFirst, Fault.NonCanonical, Access.Read, false)).toBe(0x80);
-    expect(faultReason(Stage.ScalableFirst, Fault.Privilege, Access.Read, false)).toBe(0x81);
-    expect(faultReason(Stage.ScalableFirst, Fault.ExecuteDenied, Access.Execute, false)).toBe(0x82);
-    const atRoot = [Stage.LegacySecond, Stage.ScalableFirst, Stage.ScalableSecond].map((s) =>
-      faultReason(s, Fault.TableAccess, 1, true),
-    );
-    expect(atRoot).toEqual([3, 0x73, 0x7b]);
-    expect(faultReason(Stage.LegacySecond, Fault.None, Access.Read, false)).toBe(FaultReason.None);
+    const STAGES = [Stage.LegacySecond, Stage.ScalableFirst, Stage.ScalableSecond, Stage.ScalableSecondForTable];
+    const row = (fault: Fault, access: number, permissions = 1, atRoot = false): number[] =>
+      STAGES.map((stage) => faultReason(stage, fault, access, permissions, atRoot));
+    expect(row(Fault.NotPresent, Access.Read)).toEqual([6, 0x71, 0x79, 0x79]);
+    expect(row(Fault.NotPresent, Access.Write)).toEqual([5, 0x71, 0x79, 0x79]);
+    expect(row(Fault.Reserved, Access.Read)).toEqual([0xc, 0x72, 0x7a, 0x7a]);
+    expect(row(Fault.ReadDenied, Access.Read, Access.Write)).toEqual([6, 0x86, 0x86, 0x76]);
+    expect(row(Fault.ReadDenied, Access.Read, Access.Write, true)).toEqual([6, 0x86, 0x86, 0x75]);
+    expect(row(Fault.WriteDenied, Access.Write)).toEqual([5, 0x85, 0x85, 0x77]);
+    // Entries that each grant something, but together nothing.
+    expect(row(Fault.ReadDenied, Access.Read, 0)).toEqual([6, 0x86, 0x79, 0x79]);
+    expect(row(Fault.WriteDenied, Access.Write, 0)).toEqual([5, 0x85, 0x79, 0x79]);
+    expect(row(Fault.TableAccess, Access.Read).slice(0, 3)).toEqual([7, 0x70, 0x78]);
+    expect(row(Fault.TableAccess, Access.Read, 1, true).slice(0, 3)).toEqual([3, 0x73, 0x7b]);
+    expect(row(Fault.AccessFlag, Access.Read).slice(1)).toEqual([0x90, 0x7c, 0x7c]);
+    expect(row(Fault.AddressWidth, Access.Read)[0]).toBe(4);
+    expect(row(Fault.AddressWidth, Access.Read)[2]).toBe(0x84);
+    const first = (fault: Fault): FaultReason => faultReason(Stage.ScalableFirst, fault, Access.Read, 0, false);
+    expect([Fault.NonCanonical, Fault.Privilege, Fault.ExecuteDenied, Fault.OutputSize].map(first)).toEqual([
+      0x80, 0x81, 0x82, 0x74,
+    ]);
+    expect(row(Fault.None, Access.Read)).toEqual([0, 0, 0, 0]);
   });
 
   it('suppresses only qualified faults and names each reason', () => {

@@ -3,7 +3,8 @@
  * (chapter 11), fault records and fault reasons (chapter 7). Encodings only: no timing, no state. A structure is an Int32Array of
  * little-endian dwords: dword i holds bits 32i+31..32i, so absolute bit numbers of the specification can be read off.
  * Cross-checked with Linux drivers/iommu/intel/{iommu,pasid}.h and QEMU hw/i386/intel_iommu_internal.h.
- * Not modelled: interrupt remapping entries, memory-type fields of the PASID entry, page-request queue entries.
+ * Fault conditions after table 30 of rev. 5.10 (7.1.3). Not modelled: interrupt remapping entries, memory-type fields of the PASID entry,
+ * page-request queue entries.
  */
 import { Access } from '../../../protocol/access.js';
 import { Fault } from '../../../pagetable/walk.js';
@@ -286,6 +287,11 @@ export function requesterPasid(dword2: number): number {
   return dword2 & 0xfffff;
 }
 
+/** RID_PRIV, bit 84: requests without PASID are privileged. */
+export function requesterPrivileged(dword2: number): boolean {
+  return (dword2 & 0x100000) !== 0;
+}
+
 export function pasidEnabled(lo: number): boolean {
   return (lo & 8) !== 0;
 }
@@ -371,6 +377,11 @@ export function pasidDomain(dword2: number): number {
   return dword2 & 0xffff;
 }
 
+/** PWSNP, bit 87: walks snoop processor caches, so that hardware can update entries. */
+export function walksSnoop(dword2: number): boolean {
+  return (dword2 & 0x800000) !== 0;
+}
+
 export function firstStageLevels(dword4: number): number {
   return ((dword4 >>> 2) & 3) + 4;
 }
@@ -379,20 +390,34 @@ export function supervisorAllowed(dword4: number): boolean {
   return (dword4 & 1) !== 0;
 }
 
+/** WPE, bit 132: privileged requests write only where RW permits it. */
+export function writeProtected(dword4: number): boolean {
+  return (dword4 & 0x10) !== 0;
+}
+
+/** EAFE, bit 135: the extended-accessed flag of first-stage entries. */
+export function extendedAccessed(dword4: number): boolean {
+  return (dword4 & 0x80) !== 0;
+}
+
 // Checks of a structure just read; `above` is aboveAddressWidth(). FaultReason.None means usable.
 
-/** Half a root entry in scalable mode, or the low qword of a legacy one together with its reserved high qword. */
+/**
+ * A qword of a root entry: the half for the requester in scalable mode, the low one in legacy mode; and the other qword. Of a scalable
+ * entry both halves are checked if they are present; the other qword of a legacy entry is reserved.
+ */
 export function checkRootEntry(
   mode: TableMode,
   lo: number,
   hi: number,
-  upperLo: number,
-  upperHi: number,
+  otherLo: number,
+  otherHi: number,
   above: number,
 ): FaultReason {
   const scalable = mode === TableMode.Scalable;
   if ((lo & 1) === 0) return scalable ? FaultReason.ScalableRootNotPresent : FaultReason.RootNotPresent;
-  const rest = scalable ? 0 : upperLo | upperHi;
+  let rest = otherLo | otherHi;
+  if (scalable) rest = (otherLo & 1) === 0 ? 0 : (otherLo & 0xffe) | (otherHi & above);
   if (((lo & 0xffe) | (hi & above) | rest) === 0) return FaultReason.None;
   return scalable ? FaultReason.ScalableRootReserved : FaultReason.RootReserved;
 }
@@ -414,7 +439,10 @@ export function checkLegacyContext(
   return ((sagaw >>> (d2 & 7)) & 1) === 0 ? FaultReason.ContextInvalid : FaultReason.None;
 }
 
-/** The first two qwords; qwords 2 and 3 are reserved and given ORed together. */
+/**
+ * The first two qwords; qwords 2 and 3 are reserved and given ORed together. PRE without DTE, and a RID_PASID beyond the directory, are
+ * programming errors of the entry.
+ */
 export function checkScalableContext(
   d0: number,
   d1: number,
@@ -425,7 +453,9 @@ export function checkScalableContext(
 ): FaultReason {
   if ((d0 & 1) === 0) return FaultReason.ScalableContextNotPresent;
   const reserved = (d0 & 0x1e0) | (d1 & above) | (d2 & 0xffe00000) | d3 | rest;
-  return reserved === 0 ? FaultReason.None : FaultReason.ScalableContextReserved;
+  if (reserved !== 0) return FaultReason.ScalableContextReserved;
+  const invalid = (d0 & 0x14) === 0x10 || requesterPasid(d2) >= pasidLimit(d0);
+  return invalid ? FaultReason.ScalableContextInvalid : FaultReason.None;
 }
 
 export function checkDirectoryEntry(lo: number, hi: number, above: number): FaultReason {
@@ -433,16 +463,35 @@ export function checkDirectoryEntry(lo: number, hi: number, above: number): Faul
   return ((lo & 0xffc) | (hi & above)) === 0 ? FaultReason.None : FaultReason.PasidDirectoryReserved;
 }
 
-/** Dwords 0, 1 and 4 of a PASID entry. Of the reserved fields only those of qword 0 are checked. */
-export function checkPasidEntry(d0: number, d1: number, d4: number, above: number, sagaw: number): FaultReason {
+/** Reserved bits of dwords 0 to 5 of a PASID entry besides address bits above the width; the ten that follow are reserved as a whole. */
+const PASID_RESERVED = [0xc20, 0, 0xf87f0000, 0, 0xf02, 0] as const;
+
+/**
+ * Sixteen dwords of a PASID entry. `maxLevels`: of first-stage tables, 5 with CAP.FS5LP; `nesting`: ECAP.NEST. What belongs to a stage that
+ * is not in use is ignored. The root of a nested first stage is a guest address, within the width of the second stage.
+ */
+export function checkPasidEntry(
+  d: Dwords,
+  above: number,
+  sagaw: number,
+  maxLevels: number,
+  nesting: boolean,
+): FaultReason {
+  const [d0, d4, d5] = [d[0]!, d[4]!, d[5]!];
   if ((d0 & 1) === 0) return FaultReason.PasidNotPresent;
-  if (((d0 & 0xc00) | (d1 & above)) !== 0) return FaultReason.PasidReserved;
+  let reserved = (d[1]! | d5) & above;
+  for (let i = 0; i < 16; i++) reserved |= d[i]! & (PASID_RESERVED[i] ?? -1);
+  if (reserved !== 0) return FaultReason.PasidReserved;
   const type = (d0 >>> 6) & 7;
   const second = type === PasidType.SecondStage || type === PasidType.Nested;
   const first = type === PasidType.FirstStage || type === PasidType.Nested;
-  if (!first && !second && type !== PasidType.PassThrough) return FaultReason.PasidInvalid;
+  const exists = type === PasidType.Nested ? nesting : first || second || type === PasidType.PassThrough;
+  if (!exists) return FaultReason.PasidInvalid;
   if (second && ((sagaw >>> ((d0 >>> 2) & 7)) & 1) === 0) return FaultReason.PasidInvalid;
-  return first && ((d4 >>> 2) & 3) > 1 ? FaultReason.PasidInvalid : FaultReason.None;
+  if (first && firstStageLevels(d4) > maxLevels) return FaultReason.PasidInvalid;
+  const width = 12 + 9 * secondStageLevels(d0);
+  const beyond = type === PasidType.Nested && (d5 & aboveAddressWidth(width)) !== 0;
+  return beyond ? FaultReason.PasidInvalid : FaultReason.None;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -816,10 +865,15 @@ export const enum FaultReason {
   FirstStageNotPresent = 0x71,
   FirstStageReserved = 0x72,
   FirstStageRoot = 0x73,
+  FirstStageBeyondGuest = 0x74,
+  FirstStageRootDenied = 0x75,
+  FirstStageTableDenied = 0x76,
+  FirstStageUpdateDenied = 0x77,
   SecondStageAccess = 0x78,
   SecondStagePermission = 0x79,
   SecondStageReserved = 0x7a,
   SecondStageRoot = 0x7b,
+  SecondStageUpdateNotSnooped = 0x7c,
   NonCanonical = 0x80,
   Privilege = 0x81,
   ExecuteDenied = 0x82,
@@ -828,6 +882,7 @@ export const enum FaultReason {
   ScalableWriteDenied = 0x85,
   ScalableReadDenied = 0x86,
   ScalableInterruptAddress = 0x87,
+  FirstStageUpdateNotSnooped = 0x90,
   AccessedDirtyUpdate = 0x91,
 }
 
@@ -861,7 +916,7 @@ export const FAULT_REASON_NAMES: Readonly<Record<number, string>> = {
   [FaultReason.PasidDisabled]: 'PASID not enabled in context entry',
   [FaultReason.PasidTooLarge]: 'PASID beyond the PASID directory',
   [FaultReason.PageRequestDisabled]: 'page requests not enabled in context entry',
-  [FaultReason.RequesterPasid]: 'RID_PASID invalid',
+  [FaultReason.RequesterPasid]: 'request with a PASID that is RID_PASID',
   [FaultReason.PasidDirectoryAccess]: 'PASID directory entry cannot be read',
   [FaultReason.PasidDirectoryNotPresent]: 'PASID directory entry not present',
   [FaultReason.PasidDirectoryReserved]: 'reserved bit set in PASID directory entry',
@@ -875,18 +930,24 @@ export const FAULT_REASON_NAMES: Readonly<Record<number, string>> = {
   [FaultReason.FirstStageNotPresent]: 'first-stage paging entry not present',
   [FaultReason.FirstStageReserved]: 'reserved bit set in first-stage paging entry',
   [FaultReason.FirstStageRoot]: 'first-stage root table cannot be read',
+  [FaultReason.FirstStageBeyondGuest]: 'address in a first-stage paging entry beyond the guest address width',
+  [FaultReason.FirstStageRootDenied]: 'first-stage root table not readable through the second stage',
+  [FaultReason.FirstStageTableDenied]: 'first-stage table not readable through the second stage',
+  [FaultReason.FirstStageUpdateDenied]: 'first-stage table not writable through the second stage',
   [FaultReason.SecondStageAccess]: 'second-stage paging entry cannot be read',
   [FaultReason.SecondStagePermission]: 'second-stage paging entry permits neither read nor write',
   [FaultReason.SecondStageReserved]: 'reserved bit set in second-stage paging entry',
   [FaultReason.SecondStageRoot]: 'second-stage root table cannot be read',
+  [FaultReason.SecondStageUpdateNotSnooped]: 'second-stage flag cannot be set by a walk that does not snoop',
   [FaultReason.NonCanonical]: 'first-stage address not canonical',
   [FaultReason.Privilege]: 'user request to a supervisor page',
   [FaultReason.ExecuteDenied]: 'no execute permission',
   [FaultReason.AddressBeyondMaximum]: 'address beyond what the hardware accepts',
-  [FaultReason.SecondStageOutputBeyondMaximum]: 'second-stage output beyond the host address width',
+  [FaultReason.SecondStageOutputBeyondMaximum]: 'second-stage address beyond the guest address width',
   [FaultReason.ScalableWriteDenied]: 'no write permission (scalable mode)',
   [FaultReason.ScalableReadDenied]: 'no read permission (scalable mode)',
   [FaultReason.ScalableInterruptAddress]: 'interrupt address range (scalable mode)',
+  [FaultReason.FirstStageUpdateNotSnooped]: 'first-stage flag cannot be set by a walk that does not snoop',
   [FaultReason.AccessedDirtyUpdate]: 'accessed or dirty bit could not be set',
 };
 
@@ -911,16 +972,27 @@ export const enum Stage {
   LegacySecond,
   ScalableFirst,
   ScalableSecond,
+  /** The second stage, for an entry of a first-stage table. */
+  ScalableSecondForTable,
 }
 
 /**
- * Fault reason of a walk that ended in `fault`. `access`: Access bits of the request. `atRoot`: the entry at fault was the root's.
- * In legacy mode a second-stage entry that is not present is one without the permission. In scalable mode such an entry is 0x79
- * and a present one that denies the access 0x85 or 0x86; public sources describe these three only by their names.
+ * Fault reason of a walk that ended in `fault`. `access`: Access bits that were needed; `permissions`: those that all second-stage
+ * entries read so far grant. `atRoot`: the entry at fault was the root's; for a first-stage table not readable: it is the root.
+ * In legacy mode second-stage entries that grant neither right deny the one that is needed. In scalable mode they are 0x79, and
+ * entries that deny the access but not every access 0x85 or 0x86 (SGN.6, SGN.7).
  */
-export function faultReason(stage: Stage, fault: Fault, access: number, atRoot: boolean): FaultReason {
+export function faultReason(
+  stage: Stage,
+  fault: Fault,
+  access: number,
+  permissions: number,
+  atRoot: boolean,
+): FaultReason {
   const legacy = stage === Stage.LegacySecond;
   const first = stage === Stage.ScalableFirst;
+  const forTable = stage === Stage.ScalableSecondForTable;
+  const neither = !legacy && !first && (permissions & (Access.Read | Access.Write)) === 0;
   switch (fault) {
     case Fault.None:
       return FaultReason.None;
@@ -932,15 +1004,23 @@ export function faultReason(stage: Stage, fault: Fault, access: number, atRoot: 
       if (legacy) return FaultReason.PagingEntryReserved;
       return first ? FaultReason.FirstStageReserved : FaultReason.SecondStageReserved;
     case Fault.ReadDenied:
+      if (neither) return FaultReason.SecondStagePermission;
+      if (forTable) return atRoot ? FaultReason.FirstStageRootDenied : FaultReason.FirstStageTableDenied;
       return legacy ? FaultReason.ReadDenied : FaultReason.ScalableReadDenied;
     case Fault.WriteDenied:
+      if (neither) return FaultReason.SecondStagePermission;
+      if (forTable) return FaultReason.FirstStageUpdateDenied;
       return legacy ? FaultReason.WriteDenied : FaultReason.ScalableWriteDenied;
     case Fault.ExecuteDenied:
       return FaultReason.ExecuteDenied;
     case Fault.Privilege:
       return FaultReason.Privilege;
     case Fault.AddressWidth:
-      return legacy ? FaultReason.AddressBeyondWidth : FaultReason.AddressBeyondMaximum;
+      return legacy ? FaultReason.AddressBeyondWidth : FaultReason.SecondStageOutputBeyondMaximum;
+    case Fault.OutputSize:
+      return FaultReason.FirstStageBeyondGuest;
+    case Fault.AccessFlag:
+      return first ? FaultReason.FirstStageUpdateNotSnooped : FaultReason.SecondStageUpdateNotSnooped;
     case Fault.NonCanonical:
       return FaultReason.NonCanonical;
     case Fault.TableAccess:

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { AddressSpace, Stage } from '../../address-space.js';
 import type { InvalidationSpec } from '../../spec.js';
 import { containsPage, type PageRange } from '../../sweep.js';
-import { fillLeaf, fillTable } from '../../testing/fill.js';
+import { fillGuest, fillLeaf, fillTable } from '../../testing/fill.js';
 import { unitSpec } from '../../testing/spec.js';
 import { Translations } from '../../translations.js';
 import {
@@ -13,13 +13,14 @@ import {
   invalidatePasid,
   invalidatePasidPages,
 } from './invalidation.js';
-import { FormatIndex, formatsOf } from './tables.js';
+import { Tables } from './tables.js';
 
 const KIB4 = 12;
 const MIB2 = 21;
 const GIB = 30;
 const SIZES = [KIB4, MIB2, GIB];
-const FORMAT = formatsOf(unitSpec())[FormatIndex.Second];
+const TABLES = new Tables(unitSpec());
+const FORMAT = TABLES.formats[TABLES.second(0)]!;
 const BASE = 0x7_4000_0000;
 
 interface Entry {
@@ -31,11 +32,13 @@ interface Entry {
   /** IOTLB entry of 2^size bytes, or paging-structure entry of a level. */
   readonly size?: number;
   readonly level?: number;
+  /** An entry of the second-stage TLB: `address` is guest-physical. */
+  readonly guest?: true;
 }
 
 function spaceOf({ stage, did, pasid }: Entry): AddressSpace {
   const space = new AddressSpace();
-  Object.assign(space, { stage, did, pasid: stage === Stage.First ? pasid : 0, levels: 5 });
+  Object.assign(space, { stage, did, pasid: stage === Stage.Second ? 0 : pasid, levels: 5 });
   return space;
 }
 
@@ -47,6 +50,8 @@ const kinds: [string, Stage, number, number][] = [
   ['fs5p1', Stage.First, 5, 1],
   ['fs5p2', Stage.First, 5, 2],
   ['fs6p1', Stage.First, 6, 1],
+  ['n5p3', Stage.Nested, 5, 3],
+  ['n6p3', Stage.Nested, 6, 3],
 ];
 const places: [string, Omit<Entry, 'name' | 'stage' | 'did' | 'pasid'>][] = [
   ['page', { address: BASE + 0x40_3000, size: KIB4 }],
@@ -61,14 +66,23 @@ const places: [string, Omit<Entry, 'name' | 'stage' | 'did' | 'pasid'>][] = [
   ['L4far', { address: 2 ** 40, level: 4 }],
   ['L5', { address: 0, level: 5 }],
 ];
-const ENTRIES: Entry[] = kinds.flatMap(([kind, stage, did, pasid]) =>
-  places.map(([place, rest]) => ({ name: `${kind} ${place}`, stage, did, pasid, ...rest })),
+const GUESTS: Entry[] = [5, 6].flatMap((did) =>
+  places
+    .filter(([, { size }]) => size !== undefined)
+    .map(([place, rest]) => ({ name: `tlb${did} ${place}`, stage: Stage.Second, did, pasid: 0, ...rest, guest: true })),
 );
+const ENTRIES: Entry[] = [
+  ...kinds.flatMap(([kind, stage, did, pasid]) =>
+    places.map(([place, rest]) => ({ name: `${kind} ${place}`, stage, did, pasid, ...rest })),
+  ),
+  ...GUESTS,
+];
 
 function full(): Translations {
   const t = new Translations(unitSpec(), SIZES, 1, 'test');
   for (const e of ENTRIES) {
-    if (e.size !== undefined) fillLeaf(t, spaceOf(e), split(e.address), e.size);
+    if (e.guest) fillGuest(t, spaceOf(e), e.address, e.size);
+    else if (e.size !== undefined) fillLeaf(t, spaceOf(e), split(e.address), e.size);
     else fillTable(t, spaceOf(e), FORMAT, split(e.address), e.level!);
   }
   return t;
@@ -78,6 +92,7 @@ function full(): Translations {
 function gone(t: Translations): string[] {
   return ENTRIES.filter((e) => {
     const [hi, lo] = split(e.address);
+    if (e.guest) return !t.lookupSecond(spaceOf(e), hi, lo, 1);
     if (e.size !== undefined) return !t.lookup(spaceOf(e), hi, lo, 1);
     const one = new Translations(unitSpec(), SIZES, 1, 'probe');
     fillTable(one, spaceOf(e), FORMAT, [hi, lo], e.level!);
@@ -106,50 +121,61 @@ function expectGone(act: (t: Translations) => void, names: string[]): void {
   act(t);
   expect(sorted(gone(t))).toEqual(sorted(names));
   // Sizes that have no entry any more are not searched: what is left is still found afterwards.
-  expect(t.iotlb.occupancy + t.structure.reduce((sum, cache) => sum + cache.occupancy, 0)).toBe(
-    ENTRIES.length - names.length,
-  );
+  const left = [t.iotlb, t.second, ...t.structure].reduce((sum, cache) => sum + cache.occupancy, 0);
+  expect(left).toBe(ENTRIES.length - names.length);
 }
 
 const PAGE = BASE + 0x40_3000;
 const HIT_SS = ['ss5 page'];
 const HIT_SS_WALK = ['ss5 L2', 'ss5 L3', 'ss5 L4', 'ss5 L5'];
 const HIT_FS_WALK = ['fs5p1 L2', 'fs5p1 L3', 'fs5p1 L4', 'fs5p1 L5'];
-const FS5 = all('fs5p1', 'fs5p2');
+/** First-stage and nested entries of domain 5. */
+const FS5 = all('fs5p1', 'fs5p2', 'n5p3');
+const HIT_TLB = ['tlb5 page'];
 
 describe('what an IOTLB invalidation removes', () => {
   it('global: everything', () => {
-    expectGone(invalidateGlobal, all('ss5', 'ss6', 'fs5p1', 'fs5p2', 'fs6p1'));
+    expectGone(
+      invalidateGlobal,
+      ENTRIES.map(({ name }) => name),
+    );
   });
 
-  it('domain: everything of the domain, every PASID', () => {
-    expectGone((t) => invalidateDomain(t, 5), all('ss5', 'fs5p1', 'fs5p2'));
+  it('domain: everything of the domain, every PASID, and where its first-stage tables lie', () => {
+    expectGone((t) => invalidateDomain(t, 5), [...all('ss5', 'tlb5'), ...FS5]);
     expectGone((t) => invalidateDomain(t, 9), []);
   });
 
-  it('page: second-stage entries in the range, all first-stage entries of the domain', () => {
-    expectGone((t) => invalidatePages(t, 5, range(PAGE), false, rules()), [...HIT_SS, ...HIT_SS_WALK, ...FS5]);
+  it('page: second-stage entries in the range, all first-stage and nested entries of the domain', () => {
+    expectGone(
+      (t) => invalidatePages(t, 5, range(PAGE), false, rules()),
+      [...HIT_SS, ...HIT_TLB, ...HIT_SS_WALK, ...FS5],
+    );
   });
 
   it('page with the hint: second-stage non-leaf entries stay, if hardware heeds it', () => {
-    expectGone((t) => invalidatePages(t, 5, range(PAGE), true, rules()), [...HIT_SS, ...FS5]);
+    expectGone((t) => invalidatePages(t, 5, range(PAGE), true, rules()), [...HIT_SS, ...HIT_TLB, ...FS5]);
     expectGone(
       (t) => invalidatePages(t, 5, range(PAGE), true, rules({ hintHonoured: false })),
-      [...HIT_SS, ...HIT_SS_WALK, ...FS5],
+      [...HIT_SS, ...HIT_TLB, ...HIT_SS_WALK, ...FS5],
     );
   });
 
   it('page on coarse hardware: all non-leaf entries of the domain, unless the hint is heeded', () => {
     const coarse = rules({ nonLeafScope: 'domain' });
     const walks = all('ss5').filter((name) => !leaves('ss5').includes(name));
-    expectGone((t) => invalidatePages(t, 5, range(PAGE), false, coarse), [...HIT_SS, ...walks, ...FS5]);
-    expectGone((t) => invalidatePages(t, 5, range(PAGE), true, coarse), [...HIT_SS, ...FS5]);
+    expectGone((t) => invalidatePages(t, 5, range(PAGE), false, coarse), [...HIT_SS, ...HIT_TLB, ...walks, ...FS5]);
+    expectGone((t) => invalidatePages(t, 5, range(PAGE), true, coarse), [...HIT_SS, ...HIT_TLB, ...FS5]);
     const deaf = { ...coarse, hintHonoured: false };
-    expectGone((t) => invalidatePages(t, 5, range(PAGE), true, deaf), [...HIT_SS, ...walks, ...FS5]);
+    expectGone((t) => invalidatePages(t, 5, range(PAGE), true, deaf), [...HIT_SS, ...HIT_TLB, ...walks, ...FS5]);
   });
 
   it('page mask: two pages, a large page by one of its small ones, and a range that covers large pages', () => {
-    const only = (names: string[]): string[] => [...names, ...FS5];
+    // The second-stage TLB holds the same addresses as the second-stage IOTLB entries.
+    const only = (names: string[]): string[] => {
+      const tables = names.filter((name) => leaves('ss5').includes(name)).map((name) => name.replace('ss5', 'tlb5'));
+      return [...names, ...tables, ...FS5];
+    };
     expectGone((t) => invalidatePages(t, 5, range(BASE + 0x40_2000, 1), true, rules()), only(['ss5 page']));
     expectGone((t) => invalidatePages(t, 5, range(BASE + 0x40_0000, 3), true, rules()), only(['ss5 page', 'ss5 next']));
     expectGone((t) => invalidatePages(t, 5, range(BASE + 0x60_5000), true, rules()), only(['ss5 2M']));
@@ -168,9 +194,20 @@ describe('what an IOTLB invalidation removes', () => {
 });
 
 describe('what a PASID-based IOTLB invalidation removes', () => {
-  it('all of one PASID: its first-stage entries', () => {
+  it('all of one PASID: its first-stage and nested entries', () => {
     expectGone((t) => invalidatePasid(t, 5, 1), all('fs5p1'));
-    expectGone((t) => invalidatePasid(t, 5, 3), []);
+    expectGone((t) => invalidatePasid(t, 5, 3), all('n5p3'));
+    expectGone((t) => invalidatePasid(t, 5, 4), []);
+  });
+
+  it('page: nested entries of the PASID in the range; what the second stage says stays', () => {
+    const walks = HIT_FS_WALK.map((name) => name.replace('fs5p1', 'n5p3'));
+    expectGone((t) => invalidatePasidPages(t, 5, 3, range(PAGE), false, rules()), ['n5p3 page', ...walks]);
+    expectGone((t) => invalidatePasidPages(t, 5, 3, range(PAGE), true, rules()), ['n5p3 page']);
+    expectGone(
+      (t) => invalidatePasidPages(t, 5, 3, range(BASE, 18), true, rules()),
+      [...['n5p3 page', 'n5p3 next', 'n5p3 2M']],
+    );
   });
 
   it('page: first-stage entries of the PASID in the range, non-leaf ones unless hinted', () => {

@@ -7,6 +7,8 @@ export class Registers {
   rootHi = 0;
   rootLo = 0;
   scalable = false;
+  /** The mode is reserved, or one that the unit does not have. */
+  modeInvalid = false;
   /** IQA_REG.DW: 256-bit descriptors. */
   wide = false;
 }

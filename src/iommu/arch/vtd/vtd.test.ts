@@ -220,6 +220,12 @@ const LEGACY_FAULTS = faultCases(legacy, [
   },
   { name: 'table outside memory', reason: FaultReason.PagingEntryAccess, spoil: leaf(2, 1, () => NOWHERE / 2 ** 32) },
   {
+    name: 'scalable root table of a unit without scalable mode',
+    reason: FaultReason.RootTablePointer,
+    suppressible: false,
+    spoil: rootTableAt(0, 1),
+  },
+  {
     name: 'request with PASID',
     reason: FaultReason.PasidRequestInLegacyMode,
     suppressible: false,
@@ -248,6 +254,18 @@ const DIRECTORY_FAULTS: Spoilt[] = [
     spoil: set(root, 0, 2),
   },
   {
+    name: 'reserved bit in the other half of a root entry',
+    reason: FaultReason.ScalableRootReserved,
+    suppressible: false,
+    spoil: set(root, 2, 3),
+  },
+  {
+    name: 'root table mode that is reserved',
+    reason: FaultReason.RootTablePointer,
+    suppressible: false,
+    spoil: rootTableAt(0, 2),
+  },
+  {
     name: 'context table outside memory',
     reason: FaultReason.ScalableContextAccess,
     suppressible: false,
@@ -263,7 +281,17 @@ const DIRECTORY_FAULTS: Spoilt[] = [
     spoil: ({ rig }) => rig.tables.poke(context(rig), 0, (w) => w & ~8),
   },
   { name: 'PASID beyond the directory', reason: FaultReason.PasidTooLarge, request: { pasid: 2 ** 14 } },
-  { name: 'RID_PASID beyond the directory', reason: FaultReason.RequesterPasid, spoil: set(context, 2, 2 ** 14) },
+  {
+    name: 'RID_PASID beyond the directory',
+    reason: FaultReason.ScalableContextInvalid,
+    spoil: set(context, 2, 2 ** 14),
+  },
+  {
+    name: 'page requests without device TLB',
+    reason: FaultReason.ScalableContextInvalid,
+    spoil: set(context, 0, 0x10),
+  },
+  { name: 'PASID that is RID_PASID', reason: FaultReason.RequesterPasid, request: { pasid: 0 } },
   {
     name: 'directory outside memory',
     reason: FaultReason.PasidDirectoryAccess,
@@ -287,6 +315,7 @@ const DIRECTORY_FAULTS: Spoilt[] = [
     suppressible: true,
   },
   { name: 'reserved bit in PASID entry', reason: FaultReason.PasidReserved, spoil: set(pasidEntry, 0, 0x400) },
+  { name: 'upper half of PASID entry', reason: FaultReason.PasidReserved, spoil: set(pasidEntry, 15, 1) },
   { name: 'translation type 7', reason: FaultReason.PasidInvalid, spoil: set(pasidEntry, 0, 0x1c0) },
 ];
 
@@ -322,7 +351,11 @@ const SECOND_FAULTS = faultCases(secondStage, [
   { name: 'absent page', reason: FaultReason.SecondStagePermission, request: { address: IOVA + 4096 } },
   { name: 'page size at level 4', reason: FaultReason.SecondStageReserved, spoil: leaf(4, 0, (w) => w | 0x80) },
   { name: 'table outside memory', reason: FaultReason.SecondStageAccess, spoil: leaf(2, 1, () => NOWHERE / 2 ** 32) },
-  { name: 'address beyond 48 bits', reason: FaultReason.AddressBeyondMaximum, request: { address: 2 ** 48 } },
+  {
+    name: 'address beyond 48 bits',
+    reason: FaultReason.SecondStageOutputBeyondMaximum,
+    request: { address: 2 ** 48 },
+  },
   {
     name: 'write to a read-only page',
     reason: FaultReason.ScalableWriteDenied,
@@ -392,7 +425,9 @@ describe('address spaces', () => {
         expect(rig.translate({ address: IOVA + 64, pasid: pasid === 0 ? -1 : pasid }).output).toBe(pa + 64);
       }
     }
-    expect(rig.translate({ address: IOVA, pasid: 0 }).output).toBe(maps[0]!.pa);
+    // A PASID that is RID_PASID is refused, although the caches hold its entry.
+    expect(rig.translate({ address: IOVA, pasid: 0 }).aborted).toBe(true);
+    expect(countsOf(rig)).toEqual({ [FaultReason.RequesterPasid]: 1 });
   });
 
   it('large pages translate every offset, above 4 GiB and beside small pages', () => {

@@ -86,7 +86,9 @@ export class Vtd implements Hardware {
     if ((command & GlobalBit.SetRootTablePointer) !== 0) {
       r.rootHi = this.pendingRootHi;
       r.rootLo = pointerLo(this.pendingRootLo);
-      r.scalable = tableMode(this.pendingRootLo) === TableMode.Scalable;
+      const mode = tableMode(this.pendingRootLo);
+      r.scalable = mode === TableMode.Scalable;
+      r.modeInvalid = mode > TableMode.Scalable;
     }
     this.directory.contexts.bypass = (command & GlobalBit.TranslationEnable) === 0;
     this.queue.ring.enabled = (command & GlobalBit.QueuedInvalidationEnable) !== 0;

@@ -1,6 +1,7 @@
 /**
- * The one range a page-selective invalidation can name: a naturally aligned power of two of pages that covers everything asked for
- * (calculate_psi_aligned_address, drivers/iommu/intel/cache.c). Two pages on both sides of a high boundary cover it whole.
+ * The one range that a page-selective invalidation of VT-d or AMD-Vi can name: a naturally aligned power of two of pages that covers
+ * everything asked for (calculate_psi_aligned_address in drivers/iommu/intel/cache.c, build_inv_address in drivers/iommu/amd/iommu.c).
+ * Two pages on both sides of a high boundary cover it whole.
  */
 
 const PAGE = 4096;

@@ -1,0 +1,113 @@
+/**
+ * What the commands do (specification 2.4): caches they empty, time they take, the store of COMPLETION_WAIT. Requests that still use
+ * old translations are waited for after every invalidation, or once, at COMPLETION_WAIT (CP_CONTROL of the unit; `drain` of the
+ * specification). Not modelled: completion interrupts, device TLBs and page requests (their commands complete at once), interrupt
+ * remapping, COMMAND_HARDWARE_ERROR.
+ */
+import type { PhysicalMemory } from '../../../memory/physical.js';
+import type { CommandCounters } from '../../command-counters.js';
+import { After, type CommandSet, type Ring } from '../../command-queue.js';
+import type { ContextCaches } from '../../contexts.js';
+import type { InvalidationSpec } from '../../spec.js';
+import type { PageRange } from '../../sweep.js';
+import type { IommuUnit } from '../../unit.js';
+import type { EventLog } from './event-log.js';
+import { Command, decodeCommand, ENTRY_LG2, EventCode, EVERYTHING, Opcode } from './format.js';
+import { invalidateAll, invalidateDevice, invalidateGuestPages, invalidateHostPages } from './invalidation.js';
+
+export class Commands implements CommandSet {
+  private readonly command = new Command();
+  readonly statusBytes = 8;
+  private ring: Ring | null = null;
+
+  constructor(
+    private readonly unit: IommuUnit,
+    private readonly spec: InvalidationSpec,
+    private readonly contexts: ContextCaches,
+    private readonly physical: PhysicalMemory,
+    private readonly counters: CommandCounters,
+    private readonly log: EventLog,
+  ) {}
+
+  /** Where the commands come from: events name the address of an illegal one. */
+  connect(ring: Ring): void {
+    this.ring = ring;
+  }
+
+  get statusHi(): number {
+    return this.command.addressHi;
+  }
+
+  get statusLo(): number {
+    return this.command.addressLo;
+  }
+
+  decode(words: Int32Array): number {
+    const { spec, command } = this;
+    if (!decodeCommand(words, command)) {
+      const { hi, lo, head } = this.ring!;
+      this.log.record(EventCode.IllegalCommand, 0, 0, 0, hi, (lo + (head << ENTRY_LG2)) | 0);
+      return -1;
+    }
+    switch (command.opcode) {
+      case Opcode.CompletionWait:
+        return spec.wait;
+      case Opcode.InvalidateDeviceTableEntry:
+        return spec.context;
+      case Opcode.InvalidatePages:
+        return command.addressMask === EVERYTHING ? spec.iotlbDomain : spec.iotlbPage;
+      case Opcode.InvalidateAll:
+        return spec.iotlbGlobal;
+      default:
+        return 0;
+    }
+  }
+
+  execute(): After {
+    const { command: c, counters, contexts, spec } = this;
+    const { walkers, translations } = this.unit;
+    switch (c.opcode) {
+      case Opcode.CompletionWait:
+        counters.wait++;
+        if (spec.drain) return c.store ? After.Store : After.Next;
+        return c.store ? After.DrainStore : After.Drain;
+      case Opcode.InvalidateDeviceTableEntry:
+        counters.context++;
+        invalidateDevice(contexts, c.device);
+        walkers.overtake(-1, null);
+        return this.invalidated();
+      case Opcode.InvalidatePages:
+        this.invalidatePages(c);
+        return this.invalidated();
+      case Opcode.InvalidateAll:
+        counters.iotlbGlobal++;
+        invalidateAll(translations, contexts);
+        walkers.overtake(-1, null);
+        return this.invalidated();
+      default:
+        return After.Next;
+    }
+  }
+
+  private invalidated(): After {
+    return this.spec.drain ? After.Drain : After.Next;
+  }
+
+  private invalidatePages({ domain, pasid, guest, directories, addressMask, addressHi, addressLo }: Command): void {
+    const { unit, contexts, counters, spec } = this;
+    const range: PageRange = { hi: addressHi, lo: addressLo, addressMask };
+    if (addressMask === EVERYTHING) counters.iotlbDomain++;
+    else counters.iotlbPage++;
+    const t = unit.translations;
+    if (guest) invalidateGuestPages(t, contexts, domain, pasid, range, directories, spec);
+    else invalidateHostPages(t, domain, range, directories, spec);
+    unit.walkers.overtake(domain, range, !guest);
+  }
+
+  store(): void {
+    const { addressHi, addressLo, dataHi, dataLo } = this.command;
+    this.physical.write(addressHi, addressLo, dataHi, dataLo);
+  }
+
+  completed(): void {}
+}

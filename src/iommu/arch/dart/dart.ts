@@ -1,0 +1,135 @@
+/**
+ * A DART as software sees it: registers, and TLB flushes of whole streams with a busy bit. T8020 flushes the streams of a bitmap with one
+ * command, T8110 one stream or all. A command written while the last one is busy is ignored.
+ */
+import { Event } from '../../../kernel/event.js';
+import type { Kernel } from '../../../kernel/kernel.js';
+import { Op } from '../../../protocol/op.js';
+import type { StoreWatch } from '../../../protocol/watch.js';
+import type { Hardware } from '../../architecture.js';
+import { CommandCounters } from '../../command-counters.js';
+import type { FaultCounters } from '../../fault-counters.js';
+import type { InvalidationSpec } from '../../spec.js';
+import { dropLeaves, dropStructures } from '../../sweep.js';
+import type { IommuUnit } from '../../unit.js';
+import type { Directory } from './directory.js';
+import { StreamCommand, TlbCommand, Variant } from './format.js';
+import type { Streams } from './streams.js';
+
+const ALL = -1;
+
+const enum State {
+  Idle,
+  Flush,
+  Drain,
+}
+
+export class Dart implements Hardware {
+  readonly commands = new CommandCounters();
+  readonly faults: FaultCounters;
+  private state: State = State.Idle;
+  private selected = 0;
+  /** Streams to flush: a bitmap (T8020) or a number (T8110), ALL for every one. */
+  private target = 0;
+  private readonly event = new Event();
+  private watch: StoreWatch | null = null;
+  private readonly old: boolean;
+
+  constructor(
+    private readonly kernel: Kernel,
+    private readonly unit: IommuUnit,
+    private readonly spec: InvalidationSpec,
+    readonly streams: Streams,
+    readonly directory: Directory,
+    private readonly recycle: (event: Event) => void,
+  ) {
+    this.event.unit = unit.index;
+    this.faults = directory.faults;
+    this.old = streams.layout.variant !== Variant.T8110;
+    unit.onDrained = () => this.drained();
+  }
+
+  get busy(): boolean {
+    return this.state !== State.Idle;
+  }
+
+  connect(watch: StoreWatch): void {
+    this.watch = watch;
+  }
+
+  registerWrite(event: Event): void {
+    this.write(event.addressLo, event.outLo);
+    this.recycle(event);
+  }
+
+  /** A write of a 32-bit register; registers that are not modelled ignore it. */
+  write(offset: number, value: number): void {
+    const { directory, unit, streams } = this;
+    if (streams.write(offset, value)) {
+      directory.contexts.dropDevices(() => true);
+      unit.walkers.overtake(-1, null);
+    } else if (offset === streams.layout.error) {
+      // Written with what was read: the error is taken.
+      if ((value & directory.error) < 0) directory.error = 0;
+    } else if (this.old) this.streamCommand(offset, value);
+    else if ((offset as TlbCommand) === TlbCommand.Offset) this.tlbCommand(value);
+  }
+
+  private streamCommand(offset: number, value: number): void {
+    if ((offset as StreamCommand) === StreamCommand.Select) this.selected = value & 0xffff;
+    else if ((offset as StreamCommand) === StreamCommand.Offset && (value & StreamCommand.Invalidate) !== 0) {
+      this.begin(this.selected, false);
+    }
+  }
+
+  private tlbCommand(value: number): void {
+    const operation = value & TlbCommand.OperationMask;
+    if (operation === TlbCommand.FlushAll) this.begin(ALL, true);
+    else if (operation === TlbCommand.FlushStream) this.begin(value & TlbCommand.StreamMask, false);
+  }
+
+  private begin(target: number, all: boolean): void {
+    if (this.busy) return;
+    const { start, iotlbGlobal, iotlbDomain } = this.spec;
+    this.state = State.Flush;
+    this.target = target;
+    this.commands.busy(this.kernel.clock[0]!);
+    this.kernel.after(start + (all ? iotlbGlobal : iotlbDomain), this.event, Op.InvalidationStep);
+  }
+
+  /** Op.InvalidationStep. */
+  step(): void {
+    const { unit, commands, kernel } = this;
+    const t = unit.translations;
+    if (this.target === ALL) {
+      commands.iotlbGlobal++;
+      t.dropAll();
+    } else {
+      commands.iotlbDomain++;
+      dropLeaves(t, (tag) => this.flushes(tag.did));
+      dropStructures(t, (tag) => this.flushes(tag.did));
+    }
+    unit.walkers.overtake(this.old || this.target === ALL ? -1 : this.target, null);
+    if (this.spec.drain && unit.beginDrain() > 0) {
+      this.state = State.Drain;
+      commands.drainBegins(kernel.clock[0]!);
+    } else this.done();
+  }
+
+  private flushes(stream: number): boolean {
+    return this.old ? (this.target & (1 << stream)) !== 0 : this.target === stream;
+  }
+
+  private drained(): void {
+    if (this.state !== State.Drain) return;
+    this.commands.drainEnds(this.kernel.clock[0]!);
+    this.done();
+  }
+
+  /** The busy bit clears. */
+  private done(): void {
+    this.state = State.Idle;
+    this.commands.idle(this.kernel.clock[0]!);
+    this.watch?.changed?.(this.unit.index, this.old ? StreamCommand.Offset : TlbCommand.Offset, 0, 0);
+  }
+}

@@ -1,0 +1,32 @@
+/** Builds a RISC-V unit from its parts. */
+import type { Event } from '../../../kernel/event.js';
+import { CommandCounters } from '../../command-counters.js';
+import { CommandQueue } from '../../command-queue.js';
+import type { IommuSpec } from '../../spec.js';
+import type { Surroundings } from '../../surroundings.js';
+import { IommuUnit } from '../../unit.js';
+import { Commands } from './commands.js';
+import { Directory } from './directory.js';
+import { FaultQueue } from './fault-queue.js';
+import { Registers } from './registers.js';
+import { Riscv } from './riscv.js';
+
+export function buildRiscv(
+  name: string,
+  index: number,
+  spec: IommuSpec,
+  s: Surroundings,
+): { unit: IommuUnit; hardware: Riscv } {
+  const { kernel, memory, physical } = s;
+  const socket = memory.indexOf(spec.socket);
+  const registers = Registers.of(spec);
+  const faults = new FaultQueue(memory, physical, socket);
+  const directory = new Directory(spec, s.seed, name, physical, registers, faults);
+  const unit = new IommuUnit(index, name, spec, s, directory);
+  const counters = new CommandCounters();
+  const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters);
+  const { start } = spec.invalidation;
+  const queue = new CommandQueue(kernel, unit, start, memory, physical, socket, commands, counters);
+  const recycle = (event: Event): void => s.recycle(event);
+  return { unit, hardware: new Riscv(registers, directory, queue, commands, counters, faults, recycle) };
+}

@@ -1,0 +1,33 @@
+/** Builds an SMMUv3 unit from its parts. */
+import type { Event } from '../../../kernel/event.js';
+import { CommandCounters } from '../../command-counters.js';
+import { CommandQueue } from '../../command-queue.js';
+import type { IommuSpec } from '../../spec.js';
+import type { Surroundings } from '../../surroundings.js';
+import { IommuUnit } from '../../unit.js';
+import { Commands } from './commands.js';
+import { Directory } from './directory.js';
+import { EventQueue } from './event-queue.js';
+import { featuresOf } from './features.js';
+import { Registers } from './registers.js';
+import { Smmuv3 } from './smmuv3.js';
+
+export function buildSmmuv3(
+  name: string,
+  index: number,
+  spec: IommuSpec,
+  s: Surroundings,
+): { unit: IommuUnit; hardware: Smmuv3 } {
+  const { kernel, memory, physical } = s;
+  const socket = memory.indexOf(spec.socket);
+  const registers = new Registers();
+  const events = new EventQueue(memory, physical, socket);
+  const directory = new Directory(spec, s.seed, name, physical, registers, events, featuresOf(spec));
+  const unit = new IommuUnit(index, name, spec, s, directory);
+  const counters = new CommandCounters();
+  const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters);
+  const { start } = spec.invalidation;
+  const queue = new CommandQueue(kernel, unit, start, memory, physical, socket, commands, counters);
+  const recycle = (event: Event): void => s.recycle(event);
+  return { unit, hardware: new Smmuv3(registers, directory, queue, counters, recycle) };
+}

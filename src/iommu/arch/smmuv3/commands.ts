@@ -1,0 +1,218 @@
+/**
+ * What the commands of the command queue do (Arm IHI 0070G chapter 4): caches they empty, time they take, the MSI write of a CMD_SYNC.
+ * A command has taken effect when it has been consumed; a CMD_SYNC also waits until requests that used what was removed have been
+ * served. Not modelled: prefetch commands, ATC_INV and PRI_RESP (there is no ATS yet), RESUME and STALL_TERM (nothing stalls): all
+ * are consumed without effect; completion by wired interrupt or event; aborted fetches (CERROR_ABT).
+ */
+import type { PhysicalMemory } from '../../../memory/physical.js';
+import type { CommandCounters } from '../../command-counters.js';
+import { After, type CommandSet } from '../../command-queue.js';
+import type { InvalidationSpec } from '../../spec.js';
+import type { PageRange } from '../../sweep.js';
+import type { IommuUnit } from '../../unit.js';
+import { type Directory, NO_SUBSTREAM } from './directory.js';
+import { Command, CommandError, Completion, decodeCommand, GlobalErrorBit, Opcode, RANGE_ALL } from './format.js';
+import {
+  invalidateAsid,
+  invalidateGuestPages,
+  invalidateMachine,
+  invalidateNonSecure,
+  invalidatePages,
+  invalidateStage1,
+  type Pages,
+} from './invalidation.js';
+import type { Registers } from './registers.js';
+
+export class Commands implements CommandSet {
+  readonly statusBytes = 4;
+  private readonly command = new Command();
+  /** Something has been removed since the last CMD_SYNC. */
+  private pending = false;
+
+  constructor(
+    private readonly unit: IommuUnit,
+    private readonly spec: InvalidationSpec,
+    private readonly registers: Registers,
+    private readonly directory: Directory,
+    private readonly physical: PhysicalMemory,
+    private readonly counters: CommandCounters,
+  ) {}
+
+  get statusHi(): number {
+    return this.command.addressHi;
+  }
+
+  get statusLo(): number {
+    return this.command.addressLo;
+  }
+
+  decode(words: Int32Array): number {
+    const { spec, command, registers } = this;
+    if (!decodeCommand(words, this.directory.features.ranges, command)) {
+      registers.commandError = CommandError.CERROR_ILL;
+      registers.globalError ^= GlobalErrorBit.CMDQ;
+      return -1;
+    }
+    switch (command.opcode) {
+      case Opcode.CFGI_STE:
+      case Opcode.CFGI_STE_RANGE:
+        return spec.context;
+      case Opcode.CFGI_CD:
+      case Opcode.CFGI_CD_ALL:
+        return spec.pasid;
+      case Opcode.TLBI_NSNH_ALL:
+      case Opcode.TLBI_EL2_ALL:
+        return spec.iotlbGlobal;
+      case Opcode.TLBI_NH_ALL:
+      case Opcode.TLBI_NH_ASID:
+      case Opcode.TLBI_EL2_ASID:
+      case Opcode.TLBI_S12_VMALL:
+        return spec.iotlbDomain;
+      case Opcode.TLBI_NH_VA:
+      case Opcode.TLBI_NH_VAA:
+      case Opcode.TLBI_EL2_VA:
+      case Opcode.TLBI_EL2_VAA:
+      case Opcode.TLBI_S2_IPA:
+        return spec.iotlbPage;
+      case Opcode.CMD_SYNC:
+        return spec.wait;
+      default:
+        return 0;
+    }
+  }
+
+  execute(): After {
+    const { command: c, counters } = this;
+    const t = this.unit.translations;
+    switch (c.opcode) {
+      case Opcode.CFGI_STE:
+      case Opcode.CFGI_STE_RANGE:
+        counters.context++;
+        this.invalidateStreams(c);
+        break;
+      case Opcode.CFGI_CD:
+      case Opcode.CFGI_CD_ALL:
+        counters.pasid++;
+        this.invalidateContexts(c);
+        break;
+      case Opcode.TLBI_NSNH_ALL:
+        counters.iotlbGlobal++;
+        invalidateNonSecure(t);
+        this.overtake(-1);
+        break;
+      case Opcode.TLBI_EL2_ALL:
+        counters.iotlbGlobal++;
+        invalidateStage1(t, true, null);
+        this.overtake(-1);
+        break;
+      case Opcode.TLBI_NH_ALL:
+        counters.iotlbDomain++;
+        invalidateStage1(t, false, c.vmid);
+        this.overtake(c.vmid);
+        break;
+      case Opcode.TLBI_NH_ASID:
+      case Opcode.TLBI_EL2_ASID:
+        counters.iotlbDomain++;
+        invalidateAsid(t, c.opcode === Opcode.TLBI_EL2_ASID, vmidOf(c), c.asid);
+        this.overtake(vmidOf(c) ?? 0);
+        break;
+      case Opcode.TLBI_S12_VMALL:
+        counters.iotlbDomain++;
+        invalidateMachine(t, c.vmid);
+        this.overtake(c.vmid);
+        break;
+      case Opcode.TLBI_NH_VA:
+      case Opcode.TLBI_NH_VAA:
+      case Opcode.TLBI_EL2_VA:
+      case Opcode.TLBI_EL2_VAA:
+        counters.iotlbPage++;
+        this.invalidateAddresses(c);
+        break;
+      case Opcode.TLBI_S2_IPA:
+        counters.iotlbPage++;
+        invalidateGuestPages(t, c.vmid, pagesOf(c), c.leaf);
+        this.overtake(c.vmid);
+        break;
+      case Opcode.CMD_SYNC:
+        return this.sync(c);
+      default:
+        break;
+    }
+    return After.Next;
+  }
+
+  private invalidateAddresses(c: Command): void {
+    const el2 = c.opcode === Opcode.TLBI_EL2_VA || c.opcode === Opcode.TLBI_EL2_VAA;
+    const named = c.opcode === Opcode.TLBI_NH_VA || c.opcode === Opcode.TLBI_EL2_VA;
+    const pages = pagesOf(c);
+    invalidatePages(this.unit.translations, el2, vmidOf(c), named ? c.asid : null, pages, c.leaf);
+    const whole = !c.leaf || this.directory.ignoresTopBytes;
+    this.overtake(vmidOf(c) ?? 0, whole ? null : blockOf(c, pages));
+  }
+
+  /** Walks under way that may have used what is removed start again. */
+  private overtake(vmid: number, range: PageRange | null = null): void {
+    this.pending = true;
+    this.unit.walkers.overtake(vmid, range);
+  }
+
+  /** CFGI_STE and CFGI_STE_RANGE: STEs, and the CDs that were reached through them. */
+  private invalidateStreams({ opcode, sid, range }: Command): void {
+    const { contexts } = this.directory;
+    const rangeLg2 = opcode === Opcode.CFGI_STE ? 0 : range + 1;
+    const all = opcode === Opcode.CFGI_STE_RANGE && range === RANGE_ALL;
+    const mine = (requester: number): boolean => all || (requester ^ sid) >>> rangeLg2 === 0;
+    contexts.dropDevices((entry) => mine(contexts.requesterOfDevice(entry)));
+    contexts.dropProcesses((entry) => mine(contexts.requesterOfProcess(entry)));
+    this.overtake(-1);
+  }
+
+  private invalidateContexts({ opcode, sid, ssid }: Command): void {
+    const { contexts } = this.directory;
+    contexts.dropProcesses((entry) => {
+      if (contexts.requesterOfProcess(entry) !== sid) return false;
+      const cached = contexts.pasidOfProcess(entry);
+      return opcode === Opcode.CFGI_CD_ALL || (cached === NO_SUBSTREAM ? 0 : cached) === ssid;
+    });
+    this.overtake(-1);
+  }
+
+  private sync({ completion, addressHi, addressLo }: Command): After {
+    this.counters.wait++;
+    const drain = this.pending && this.spec.drain;
+    this.pending = false;
+    const stores = completion === Completion.Interrupt && (addressHi | addressLo) !== 0;
+    if (stores) return drain ? After.DrainStore : After.Store;
+    return drain ? After.Drain : After.Next;
+  }
+
+  store(): void {
+    const { addressHi, addressLo, data } = this.command;
+    const { physical } = this;
+    const aligned = addressLo & ~7;
+    physical.read(addressHi, aligned);
+    if ((addressLo & 4) === 0) physical.write(addressHi, aligned, physical.wordHi, data);
+    else physical.write(addressHi, aligned, data, physical.wordLo);
+  }
+
+  completed(): void {}
+}
+
+/** EL2 entries have no VMID. */
+function vmidOf({ opcode, vmid }: Command): number | null {
+  return opcode >= Opcode.TLBI_EL2_ALL && opcode <= Opcode.TLBI_EL2_VAA ? null : vmid;
+}
+
+/** The 4 KiB pages that a command by address names. Its address is aligned to the granule. */
+function pagesOf({ addressHi, addressLo, granuleLg2, pages }: Command): Pages {
+  const each = granuleLg2 === 0 ? 1 : 2 ** (granuleLg2 - 12);
+  const first = (addressHi >>> 0) * 2 ** 20 + (addressLo >>> 12);
+  return { first: Math.floor(first / each) * each, count: pages * each };
+}
+
+/** The smallest aligned block that holds the pages. */
+function blockOf({ addressHi, addressLo }: Command, { first, count }: Pages): PageRange {
+  let addressMask = 0;
+  while (Math.floor(first / 2 ** addressMask) !== Math.floor((first + count - 1) / 2 ** addressMask)) addressMask++;
+  return { hi: addressHi, lo: addressLo, addressMask };
+}

@@ -1,0 +1,136 @@
+/**
+ * An SMMUv3 unit as software sees it: its registers, and the parts behind them (Arm IHI 0070G chapter 6). Register writes take effect
+ * when they arrive. A command error stops the queue until software has acknowledged it in GERRORN.
+ * Not modelled: reads of registers, interrupts, GBPA attributes, the Secure and Realm register pages.
+ */
+import type { Event } from '../../../kernel/event.js';
+import type { StoreWatch } from '../../../protocol/watch.js';
+import type { Hardware } from '../../architecture.js';
+import type { CommandCounters } from '../../command-counters.js';
+import type { CommandQueue } from '../../command-queue.js';
+import type { FaultCounters } from '../../fault-counters.js';
+import type { Directory } from './directory.js';
+import * as format from './format.js';
+import { CommandError, Control0Bit, Control2Bit, GlobalBypassBit, GlobalErrorBit, PAGE_1, Register } from './format.js';
+import type { Registers } from './registers.js';
+
+export class Smmuv3 implements Hardware {
+  readonly faults: FaultCounters;
+  /** Low dword of STRTAB_BASE as written. */
+  private streamBase = 0;
+
+  constructor(
+    readonly registers: Registers,
+    readonly directory: Directory,
+    readonly queue: CommandQueue,
+    readonly commands: CommandCounters,
+    private readonly recycle: (event: Event) => void,
+  ) {
+    this.faults = directory.events.counters;
+    queue.ring.bytesLg2 = format.COMMAND_LG2;
+    queue.ring.wraps = true;
+  }
+
+  connect(watch: StoreWatch): void {
+    this.queue.connect(watch);
+  }
+
+  step(): void {
+    this.queue.step();
+  }
+
+  registerWrite(event: Event): void {
+    this.write(event.addressLo, event.outHi, event.outLo);
+    this.recycle(event);
+  }
+
+  /** A write of `hi:lo` to the register at `offset`; registers that are not modelled ignore it. */
+  write(offset: number, hi: number, lo: number): void {
+    const { registers: r, queue } = this;
+    const { ring } = queue;
+    const { events } = this.directory;
+    switch ((offset >= PAGE_1 ? offset - PAGE_1 : offset) as Register) {
+      case Register.Control0:
+        this.control(lo);
+        break;
+      case Register.Control2:
+        r.recordsInvalidStreams = (lo & Control2Bit.RECINVSID) !== 0;
+        break;
+      case Register.GlobalBypass:
+        if ((lo & GlobalBypassBit.UPDATE) !== 0) r.abortsAll = (lo & GlobalBypassBit.ABORT) !== 0;
+        this.applyBypass();
+        break;
+      case Register.GlobalErrorAcknowledge:
+        this.acknowledge(lo);
+        break;
+      case Register.StreamTableBase:
+        r.streamHi = format.queueBaseHi(hi);
+        this.streamBase = lo;
+        this.alignStreamTable();
+        break;
+      case Register.StreamTableConfig:
+        r.streamsLg2 = format.streamTableSizeLg2(lo);
+        r.split = format.streamTableSplit(lo);
+        this.alignStreamTable();
+        break;
+      case Register.CommandQueueBase:
+        ring.hi = format.queueBaseHi(hi);
+        ring.lo = format.queueBaseLo(lo);
+        ring.entriesLg2 = format.queueSizeLg2(lo);
+        break;
+      case Register.CommandQueueProducer:
+        ring.tail = ring.distance(0, lo);
+        queue.doorbell();
+        break;
+      case Register.CommandQueueConsumer:
+        ring.head = ring.distance(0, lo);
+        break;
+      case Register.EventQueueBase:
+        events.hi = format.queueBaseHi(hi);
+        events.lo = format.queueBaseLo(lo);
+        events.entriesLg2 = format.queueSizeLg2(lo);
+        break;
+      case Register.EventQueueProducer:
+        events.producer = lo;
+        break;
+      case Register.EventQueueConsumer:
+        events.consumer = lo;
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** The stream table is aligned to its size: lower bits of its address do not count. */
+  private alignStreamTable(): void {
+    const r = this.registers;
+    const lg2 =
+      r.split === 0 ? r.streamsLg2 + format.STE_LG2 : Math.max(6, r.streamsLg2 - r.split + format.POINTER_LG2);
+    r.streamLo = format.alignedLo(this.streamBase, lg2);
+  }
+
+  private control(bits: number): void {
+    const { registers: r, queue } = this;
+    r.enabled = (bits & Control0Bit.SMMUEN) !== 0;
+    this.directory.events.enabled = (bits & Control0Bit.EVTQEN) !== 0;
+    queue.ring.enabled = (bits & Control0Bit.CMDQEN) !== 0;
+    this.applyBypass();
+    queue.doorbell();
+  }
+
+  /** While the unit is off requests pass, unless GBPA aborts them. */
+  private applyBypass(): void {
+    const { enabled, abortsAll } = this.registers;
+    this.directory.contexts.bypass = !enabled && !abortsAll;
+  }
+
+  /** SMMU_GERRORN: errors whose bits agree with SMMU_GERROR are over. */
+  private acknowledge(bits: number): void {
+    const { registers: r, queue } = this;
+    r.globalErrorAcknowledged = bits;
+    if (!queue.ring.stopped || ((r.globalError ^ bits) & GlobalErrorBit.CMDQ) !== 0) return;
+    r.commandError = CommandError.None;
+    queue.ring.stopped = false;
+    queue.doorbell();
+  }
+}

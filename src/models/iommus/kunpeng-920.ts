@@ -1,0 +1,19 @@
+/** SMMUv3 of Kunpeng 920 (HiSilicon's own design). Nothing of its insides is published. */
+import { assumed } from '../quantity.js';
+import { defineSheet, type Sheet } from '../sheet.js';
+import { invalidation, LINUX_QUEUE, NO_RANGES, unit } from './smmuv3.js';
+
+export const kunpeng920: Sheet = defineSheet({
+  name: 'kunpeng-920',
+  title: 'SMMUv3 of Kunpeng 920',
+  kind: 'iommu',
+  description:
+    'HiSilicon design. Published are map and unmap rates of Linux over it (J. Garry, linux-iommu, 2020-08-21), no sizes.',
+  parameters: {
+    ...unit,
+    invalidation: invalidation(
+      assumed(NO_RANGES, 'log2 pages', 'range invalidation not reported by boot logs'),
+      LINUX_QUEUE,
+    ),
+  },
+});

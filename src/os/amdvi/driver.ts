@@ -1,0 +1,215 @@
+/**
+ * The AMD driver (drivers/iommu/amd/iommu.c): device table entries, GCR3 entries, domain ids, and the invalidations of the DMA API. Host (v1)
+ * domains share one domain id over all units and devices; guest (v2) domains are tagged by a domain id of each device and PASID. A flush
+ * queues a command for every unit, or device, and then waits for one unit after the other, all under the domain's lock.
+ * Not modelled: ATS, growing host tables (change_top), dirty tracking, NpCache, SNP.
+ */
+import { encodeInvalidateDevice, encodeInvalidatePages, EVERYTHING } from '../../iommu/arch/amdvi/format.js';
+import type { Format } from '../../pagetable/format.js';
+import { PageTable } from '../../pagetable/table.js';
+import type { DomainState } from '../domain-state.js';
+import { AttachError } from '../errors.js';
+import { addressMask, blockStart } from '../flush-range.js';
+import type { Endpoint, IommuDriver } from '../iommu-driver.js';
+import { type Call, type Thread, Wait } from '../thread.js';
+import type { UnitDriverEnvironment } from '../unit-environment.js';
+import { COMMAND_WORDS } from './command-buffer.js';
+import { guestTableFormat, hostTableFormat, usesGuestTables } from './formats.js';
+import { AmdviUnit, type GuestDevice } from './unit.js';
+
+/** Domain ids are global; 0 is reserved. */
+const DOMAIN_IDS = 2 ** 16;
+/** Message-signalled interrupts, and the HyperTransport range below 1 TiB (amd_iommu_get_resv_regions). */
+const RESERVED = [
+  [0xfee00000, 0xfeefffff],
+  [0xfd_0000_0000, 0xff_ffff_ffff],
+] as const;
+
+/** What a flush of a domain has to name on one unit: host pages (`pasid` -1) of a domain id, or guest pages of a device's. */
+interface Target {
+  readonly unit: AmdviUnit;
+  readonly requester: number;
+  readonly id: number;
+  readonly pasid: number;
+}
+
+interface Attachments {
+  /** Domain id of a host domain; 0: it has none yet. */
+  id: number;
+  /** Ordered by unit. */
+  readonly targets: Target[];
+  /** The command under construction, protected by the domain's lock. */
+  readonly words: Int32Array;
+}
+
+export class AmdviDriver implements IommuDriver {
+  readonly syncsMaps = false;
+  private readonly units: readonly (AmdviUnit | null)[];
+  private readonly formats: readonly (Format | null)[];
+  private readonly attachments = new Map<DomainState, Attachments>();
+  private readonly freeIds: number[] = [];
+  private nextId = 1;
+
+  /** Sets up and enables every unit. */
+  constructor(protected readonly environment: UnitDriverEnvironment) {
+    this.units = environment.units.map((unit, id) =>
+      unit === null ? null : new AmdviUnit(id, unit.spec, unit.frames, environment),
+    );
+    this.formats = environment.units.map((unit) => {
+      if (unit === null) return null;
+      return usesGuestTables(unit.spec) ? guestTableFormat(unit.spec) : hostTableFormat(unit.spec);
+    });
+  }
+
+  createTable(unit: number): PageTable {
+    const { spec, frames } = this.environment.units[unit]!;
+    return new PageTable(this.formats[unit]!, this.environment.memory, frames, spec.levels);
+  }
+
+  apertureBits(unit: number): number {
+    const { spec } = this.environment.units[unit]!;
+    const bits = Math.min(12 + 9 * spec.levels, 64);
+    return usesGuestTables(spec) ? bits - 1 : bits;
+  }
+
+  supportsPasid(unit: number): boolean {
+    return usesGuestTables(this.environment.units[unit]!.spec);
+  }
+
+  reserved(): readonly (readonly [number, number])[] {
+    return RESERVED;
+  }
+
+  /** Throws AttachError EINVAL: requests with PASID cannot pass untranslated. */
+  attach(domain: DomainState, device: Endpoint, pasid: number): void {
+    const unit = this.units[device.unit]!;
+    const { requester } = device;
+    const root = domain.space?.table.root ?? null;
+    if (root === null && pasid >= 0) {
+      throw new AttachError('EINVAL', `${device.name}: AMD-Vi has no pass-through for requests with PASID`);
+    }
+    const known = this.attachmentsOf(domain);
+    if (usesGuestTables(unit.spec)) {
+      const guest = this.guestOf(unit, requester);
+      guest.users++;
+      if (root !== null) guest.gcr3.set(Math.max(pasid, 0), root);
+      if (pasid < 0) unit.setGuestEntry(requester, guest, root !== null);
+      addTarget(known, { unit, requester, id: guest.domainId, pasid: Math.max(pasid, 0) });
+    } else {
+      if (known.id === 0) known.id = this.allocateId();
+      unit.setHostEntry(requester, root, known.id);
+      addTarget(known, { unit, requester, id: known.id, pasid: -1 });
+    }
+    this.environment.observer?.attached(domain.id, device.unit, requester, pasid, root === null);
+  }
+
+  /** detach_device, clear_gcr3: the entry, then its cache, then the translations, each waited for. */
+  *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
+    const unit = this.units[device.unit]!;
+    const { requester } = device;
+    const known = this.attachmentsOf(domain);
+    const guest = usesGuestTables(unit.spec) ? this.guestOf(unit, requester) : null;
+    const tagPasid = guest === null ? -1 : Math.max(pasid, 0);
+    const target = known.targets.find((t) => t.unit === unit && t.requester === requester && t.pasid === tagPasid);
+    if (target === undefined) throw new Error(`domain ${domain.id} is not attached to ${device.name}`);
+    if (thread.debt !== 0) yield Wait.Run;
+    if (!domain.cacheLock.take(thread)) yield Wait.Block;
+    if (guest !== null) {
+      guest.users--;
+      guest.gcr3.clear(tagPasid);
+    }
+    if (pasid < 0) {
+      // Its GCR3 table stays while other PASIDs use it; that of PASID 0 is empty now.
+      if (guest !== null && guest.users > 0) unit.setGuestEntry(requester, guest, true);
+      else unit.devices.block(requester);
+      encodeInvalidateDevice(known.words, 0, requester);
+      yield* unit.commands.queue(thread, known.words);
+      yield* unit.commands.completion(thread);
+    }
+    encodeInvalidatePages(known.words, 0, target.id, tagPasid, 0, 0, EVERYTHING, true);
+    yield* unit.commands.queue(thread, known.words);
+    yield* unit.commands.completion(thread);
+    if (thread.debt !== 0) yield Wait.Run;
+    domain.cacheLock.release(thread);
+    known.targets.splice(known.targets.indexOf(target), 1);
+    if (known.targets.length === 0) {
+      if (known.id !== 0) this.freeIds.push(known.id);
+      this.attachments.delete(domain);
+    }
+    this.environment.observer?.detached(domain.id, device.unit, requester, pasid);
+  }
+
+  *syncMap(): Call<void> {}
+
+  /** amd_iommu_iotlb_sync: the smallest aligned power of two that covers the range, whatever else lies in it (build_inv_address). */
+  flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+    const mask = addressMask(iova, bytes);
+    // Older kernels set PDE in every command.
+    const directories = tablesFreed || !this.environment.invalidationHint;
+    return this.flush(thread, domain, blockStart(iova, mask), mask, directories);
+  }
+
+  flushAll(thread: Thread, domain: DomainState): Call<void> {
+    return this.flush(thread, domain, 0, EVERYTHING, true);
+  }
+
+  stored(hi: number, lo: number): void {
+    for (const unit of this.units) if (unit?.commands.stored(hi, lo) === true) return;
+  }
+
+  /** __domain_flush_pages, then domain_flush_complete. */
+  private *flush(thread: Thread, domain: DomainState, start: number, mask: number, directories: boolean): Call<void> {
+    const { scheduler, statistics } = this.environment;
+    if (thread.debt !== 0) yield Wait.Run;
+    const asked = scheduler.now();
+    if (!domain.cacheLock.take(thread)) yield Wait.Block;
+    const { targets, words } = this.attachmentsOf(domain);
+    let last: Target | null = null;
+    for (const target of targets) {
+      // Host pages are named once a unit.
+      if (target.pasid < 0 && target.unit === last?.unit) continue;
+      last = target;
+      const { unit, id, pasid } = target;
+      const all = mask > unit.spec.invalidation.maxAddressMask;
+      if (all) statistics.domains++;
+      else statistics.pages++;
+      const hi = all ? 0 : Math.floor(start / 2 ** 32);
+      const lo = all ? 0 : (start % 2 ** 32) | 0;
+      encodeInvalidatePages(words, 0, id, pasid, hi, lo, all ? EVERYTHING : mask, directories);
+      yield* unit.commands.queue(thread, words);
+    }
+    let waited: AmdviUnit | null = null;
+    for (const { unit } of targets) {
+      if (unit !== waited) yield* unit.commands.completion(thread);
+      waited = unit;
+    }
+    if (thread.debt !== 0) yield Wait.Run;
+    domain.cacheLock.release(thread);
+    statistics.flushes++;
+    statistics.latency.add(scheduler.now() - asked);
+  }
+
+  private attachmentsOf(domain: DomainState): Attachments {
+    let known = this.attachments.get(domain);
+    if (known === undefined) {
+      known = { id: 0, targets: [], words: new Int32Array(COMMAND_WORDS) };
+      this.attachments.set(domain, known);
+    }
+    return known;
+  }
+
+  private guestOf(unit: AmdviUnit, requester: number): GuestDevice {
+    return unit.guest(requester, () => this.allocateId());
+  }
+
+  private allocateId(): number {
+    const id = this.freeIds.pop() ?? this.nextId++;
+    if (id >= DOMAIN_IDS) throw new RangeError('AMD-Vi has no domain id left');
+    return id;
+  }
+}
+
+function addTarget({ targets }: Attachments, target: Target): void {
+  const at = targets.findIndex((other) => other.unit.id > target.unit.id);
+  targets.splice(at < 0 ? targets.length : at, 0, target);
+}

@@ -1,0 +1,105 @@
+/**
+ * Software side of the command queue (riscv_iommu_cmd_send, riscv_iommu_cmd_sync in drivers/iommu/riscv/iommu.c): a ring in simulated
+ * memory, one tail-register write for each command, under a raw spin lock; completion is IOFENCE.C, seen by polling the head register.
+ * A full ring (one slot stays empty) is waited for with the lock held. Not modelled: time-outs, queue errors.
+ */
+import { COMMAND_LG2, encodeFence, Register } from '../../iommu/arch/riscv/format.js';
+import { SpinLock } from '../lock.js';
+import { Step } from '../step.js';
+import { type Call, type Thread, Wait } from '../thread.js';
+import type { UnitDriverEnvironment } from '../unit-environment.js';
+
+/** Dwords of a command. */
+export const COMMAND_WORDS = 4;
+
+export class CommandQueue {
+  private readonly lock: SpinLock;
+  /** Thread that polls until the head has passed a slot. */
+  private readonly pollers: (Thread | null)[];
+  /** The lock's holder, when it waits for a slot. */
+  private spaceWaiter: Thread | null = null;
+  /** Slots: next to be executed, next to be filled. */
+  private head = 0;
+  private tail = 0;
+  private readonly fence = new Int32Array(COMMAND_WORDS);
+
+  /** `ring`: byte address of 2^n slots, aligned to its size or 4 KiB. */
+  constructor(
+    private readonly unit: number,
+    private readonly ring: number,
+    private readonly slots: number,
+    private readonly environment: UnitDriverEnvironment,
+  ) {
+    const { scheduler, costs, queueLocks } = environment;
+    this.lock = new SpinLock(scheduler, costs, queueLocks);
+    this.pollers = new Array<Thread | null>(slots).fill(null);
+    encodeFence(this.fence, 0, true);
+  }
+
+  /** Queues one command and rings the doorbell; returns its slot. */
+  *send(thread: Thread, words: Int32Array): Call<number> {
+    const { scheduler, costs, registers, statistics } = this.environment;
+    if (thread.debt !== 0) yield Wait.Run;
+    if (!this.lock.take(thread)) yield Wait.Block;
+    if (this.full) {
+      statistics.slotWaits++;
+      if (thread.debt !== 0) yield Wait.Run;
+      while (this.full) {
+        this.spaceWaiter = thread;
+        scheduler.block(thread, Step.SlotWait);
+        yield Wait.Block;
+      }
+    }
+    thread.charge(Step.Descriptor, costs.descriptor);
+    thread.charge(Step.Doorbell, costs.mmioWrite);
+    yield Wait.Run;
+    const slot = this.tail;
+    this.store(slot, words);
+    this.tail = (slot + 1) % this.slots;
+    statistics.descriptors++;
+    registers.write(this.unit, Register.CommandQueueTail, 0, this.tail, costs.mmioFlight);
+    this.lock.release(thread);
+    return slot;
+  }
+
+  /** Returns when every command queued before has been executed. */
+  *sync(thread: Thread): Call<void> {
+    const { scheduler, statistics } = this.environment;
+    const slot = yield* this.send(thread, this.fence);
+    const rung = scheduler.now();
+    this.pollers[slot] = thread;
+    scheduler.block(thread, Step.Completion);
+    yield Wait.Block;
+    statistics.completion.add(scheduler.now() - rung);
+  }
+
+  /** The unit's head register has moved past the slot at the address: true if it is one of this queue's. */
+  stored(hi: number, lo: number): boolean {
+    const address = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
+    const slot = (address - this.ring) / 2 ** COMMAND_LG2;
+    if (slot < 0 || slot >= this.slots) return false;
+    const { scheduler, costs } = this.environment;
+    this.head = (slot + 1) % this.slots;
+    const poller = this.pollers[slot]!;
+    this.pollers[slot] = null;
+    if (poller !== null) scheduler.wakePoller(poller, costs.poll);
+    const waiter = this.spaceWaiter;
+    this.spaceWaiter = null;
+    if (waiter !== null) scheduler.wakePoller(waiter, costs.poll);
+    return true;
+  }
+
+  private get full(): boolean {
+    return (this.tail + 1) % this.slots === this.head;
+  }
+
+  private store(slot: number, words: Int32Array): void {
+    const { memory, timing } = this.environment;
+    const address = this.ring + slot * 2 ** COMMAND_LG2;
+    const hi = Math.floor(address / 2 ** 32);
+    const lo = (address % 2 ** 32) | 0;
+    memory.write(hi, lo, words[1]!, words[0]!);
+    memory.write(hi, lo + 8, words[3]!, words[2]!);
+    timing?.cpuWrite(hi, lo, 1 << COMMAND_LG2);
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * One RISC-V unit as its driver sees it: directories and command queue. The constructor enables the unit as Linux does at boot
+ * (riscv_iommu_init): command queue, fault queue, then the device directory.
+ */
+import {
+  COMMAND_LG2,
+  DirectoryMode,
+  encodeQueueBaseLo,
+  FAULT_RECORD_LG2,
+  pageNumberHi,
+  pageNumberLo,
+  QueueControl,
+  Register,
+} from '../../iommu/arch/riscv/format.js';
+import type { FrameAllocator } from '../../memory/frames.js';
+import { identityTable } from '../identity-table.js';
+import type { UnitSpec } from '../spec.js';
+import type { UnitDriverEnvironment } from '../unit-environment.js';
+import { tableFormat } from './formats.js';
+import { CommandQueue } from './queue.js';
+import { RiscvTables } from './tables.js';
+
+/** RISCV_IOMMU_DEF_FQ_COUNT, log2. */
+const FAULT_QUEUE_LG2 = 12;
+/** Of the one guest that nested translation stands for. */
+export const GUEST = 1;
+const PAGE = 4096;
+
+export class RiscvUnit {
+  readonly tables: RiscvTables;
+  readonly queue: CommandQueue;
+
+  constructor(
+    id: number,
+    readonly spec: UnitSpec,
+    frames: FrameAllocator,
+    environment: UnitDriverEnvironment,
+  ) {
+    const { memory, ranges, registers } = environment;
+    const { secondLevels, deviceLevels } = spec;
+    const host =
+      spec.stage === 'nested' ? identityTable(tableFormat(spec, true), memory, frames, secondLevels, ranges) : null;
+    this.tables = new RiscvTables(spec, memory, frames, host === null ? null : { root: host.root, gscid: GUEST });
+    const { sizeLg2 } = spec.invalidation;
+    const ring = allocateQueue(frames, sizeLg2 + COMMAND_LG2);
+    this.queue = new CommandQueue(id, ring, 2 ** sizeLg2, environment);
+    const faults = allocateQueue(frames, FAULT_QUEUE_LG2 + FAULT_RECORD_LG2);
+    const { root } = this.tables;
+    registers.write(id, Register.CommandQueueBase, pageNumberHi(ring), encodeQueueBaseLo(ring, sizeLg2), 0);
+    registers.write(id, Register.CommandQueueControl, 0, QueueControl.Enable, 0);
+    registers.write(id, Register.FaultQueueBase, pageNumberHi(faults), encodeQueueBaseLo(faults, FAULT_QUEUE_LG2), 0);
+    registers.write(id, Register.FaultQueueControl, 0, QueueControl.Enable, 0);
+    const mode = DirectoryMode.Bare + deviceLevels;
+    registers.write(id, Register.DirectoryPointer, pageNumberHi(root), pageNumberLo(root) | mode, 0);
+  }
+}
+
+function allocateQueue(frames: FrameAllocator, bytesLg2: number): number {
+  const bytes = Math.max(2 ** bytesLg2, PAGE);
+  return frames.allocateContiguous(bytes, bytes);
+}
