@@ -18,6 +18,9 @@ describe('page-table code of a unit', () => {
     ['armv8', { architecture: 'smmuv3', stage: 'first' }],
     ['armv8', { architecture: 'smmuv3', stage: 'second' }],
     ['riscv64', { architecture: 'riscv', stage: 'first' }],
+    ['armv8', { architecture: 'dart', stage: 'first' }],
+    ['armv8', { architecture: 'tce', stage: 'second' }],
+    ['armv8', { architecture: 'virtio', stage: 'second' }],
     ['vtdss', { architecture: 'ideal' }],
   ])('maintains %s tables for %o', (format, spec) => {
     expect(tableFormat(unit(spec))).toBe(format);

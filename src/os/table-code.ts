@@ -12,7 +12,10 @@ export function tableProfile({ costs, tableCode }: Pick<OsSpec, 'costs' | 'table
   return costs.table[own][code];
 }
 
-/** Format of a unit's DMA tables. Those that nobody has measured count as the one they resemble. */
+/**
+ * Format of a unit's DMA tables. DART and TCE tables and the mappings of virtio-iommu, which nobody has measured, count as Arm tables: their
+ * code too is the driver's own and writes neighbouring entries in one loop.
+ */
 export function tableFormat(unit: UnitSpec): TableFormat {
   switch (unit.architecture) {
     case 'vtd':
@@ -21,6 +24,8 @@ export function tableFormat(unit: UnitSpec): TableFormat {
       return unit.stage === 'second' ? 'amdv1' : 'x86_64';
     case 'smmuv3':
     case 'dart':
+    case 'tce':
+    case 'virtio':
       return 'armv8';
     case 'riscv':
       return 'riscv64';
