@@ -89,12 +89,15 @@ const device = {
 
 const costs = Object.fromEntries(
   [
-    ...['mapCall', 'unmapCall', 'iovaCache', 'iovaDepot', 'iovaTree', 'iovaTreeNode', 'tableMapCall', 'tableUnmapCall'],
-    ...['tableMapEntry', 'tableUnmapEntry', 'tableLevel', 'tablePage', 'cacheLineFlush', 'lock', 'lockHandOver'],
+    ...['mapCall', 'unmapCall', 'iovaCache', 'iovaDepot', 'iovaTree', 'iovaTreeNode'],
+    ...['tablePage', 'cacheLineFlush', 'lock', 'lockHandOver'],
     ...['lockHandOverRemote', 'descriptor', 'mmioWrite', 'mmioFlight', 'poll', 'queueIova', 'timer', 'dirtyLine'],
     'completion',
   ].map((name) => [name, 10_000]),
 );
+
+const terms = { call: 10_000, leaf: 10_000, slot: 10_000, level: 10_000 };
+const generic = { rootPerLeaf: false, map: terms, unmap: terms };
 
 const os = {
   dma: {
@@ -105,7 +108,8 @@ const os = {
   superpages: false,
   invalidationHint: true,
   tick: 4_000_000_000,
-  costs,
+  tableCode: { vtdss: 'generic' },
+  costs: { ...costs, table: { vtdss: { generic } } },
 };
 
 const job = (window, reads, size) => ({

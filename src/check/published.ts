@@ -29,10 +29,13 @@ export interface PublishedSeries {
   readonly points: readonly PublishedPoint[];
 }
 
-const SHIPPED = fileURLToPath(new URL('../../workloads/validation/published/pcie-bench.csv', import.meta.url));
+/** Path of a shipped file of published rows. */
+export function shippedRows(name: string): string {
+  return fileURLToPath(new URL(`../../workloads/validation/published/${name}`, import.meta.url));
+}
 
 /** All series of the shipped pcie-bench file, in file order. */
-export function publishedPcieBench(file: string = SHIPPED): PublishedSeries[] {
+export function publishedPcieBench(file: string = shippedRows('pcie-bench.csv')): PublishedSeries[] {
   const records = parse(readFileSync(file, 'utf8'), { columns: true }) as Record<string, string>[];
   const series = new Map<string, PublishedSeries & { points: PublishedPoint[] }>();
   for (const r of records) {

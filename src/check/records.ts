@@ -1,6 +1,8 @@
 /** A validation as tidy records for CSV: one line a published or predicted value. Numbers in full; the empty text is a missing value. */
 import { PCIE_BENCH_SOURCE } from './published.js';
 import type { ScoredSeries } from './score.js';
+import { pagesLabel } from './table-code/published.js';
+import { CODE_TOLERANCE, type ScoredCode } from './table-code/validation.js';
 import type { DerivedFigure, Validation } from './validation.js';
 
 const HEADER = [
@@ -22,6 +24,31 @@ const HEADER = [
   'reason',
   'source',
 ] as const;
+
+/** Stage 5: the columns `iommu`, `test` and `window` hold the table format, operation with code generation, and the pages of a call. */
+export function tableCodeRecords(results: readonly ScoredCode[], format: (value: number) => string): string[][] {
+  return results.flatMap(({ series, scored, points }) =>
+    points.map((p) => [
+      series.row,
+      series.use,
+      'i7-12700',
+      `${series.operation} ${series.code}`,
+      '',
+      series.format,
+      pagesLabel(p),
+      series.unit,
+      format(p.value),
+      format(p.simulated),
+      format(p.error),
+      format(CODE_TOLERANCE),
+      scored ? (p.ok ? 'ok' : 'miss') : 'not scored',
+      '',
+      '',
+      '',
+      series.source,
+    ]),
+  );
+}
 
 /** Header and records; numbers are written by `format`. */
 export function validationRecords(

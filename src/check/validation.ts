@@ -1,5 +1,5 @@
 /**
- * Repeats the published pcie-bench measurements and scores them. Stage 1: IOMMU off, all hosts. Stage 2: IOMMU on, where rows
+ * Stages of validation. Here: repeats the published pcie-bench measurements and scores them. Stage 1: IOMMU off, all hosts. Stage 2: IOMMU on, where rows
  * are tagged CAL, and the figures derived from them; hosts without such rows are predicted and printed unscored.
  */
 import { DERIVED_TESTS, DERIVED_TOLERANCE, derivedInputs, derivedValue } from './derived.js';
@@ -8,8 +8,9 @@ import type { BenchPoint, PcieBench } from './pcie-bench.js';
 import type { PublishedPoint, PublishedSeries } from './published.js';
 import { type ScoredSeries, scoreSeries } from './score.js';
 
-export const STAGES = [1, 2] as const;
-export type Stage = (typeof STAGES)[number];
+/** What each stage validates. Stage 5 is in table-code/. */
+export const STAGES = { 1: 'IOMMU off', 2: 'IOMMU on', 5: 'page-table code' } as const;
+export type Stage = keyof typeof STAGES;
 
 /** A derived figure: published against simulated. */
 export interface DerivedFigure {

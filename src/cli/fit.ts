@@ -1,12 +1,17 @@
-/** `iommusim fit`: finds the parameters of the pcie-bench hosts and their device, from the sheets' starting values, with a seed. */
+/**
+ * `iommusim fit`: finds the parameters of the pcie-bench hosts and their device, or those of page-table code, from the sheets' starting
+ * values, with a seed.
+ */
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { Evaluator, Interrupted } from '../check/evaluator.js';
 import { fitPcieBench } from '../check/fit/fit.js';
 import { type Host, HOSTS, shippedValues, startValues } from '../check/fit/parameters.js';
-import { fittedSource } from '../check/fit/source.js';
+import { type FitTarget, fittedSource, PCIE_BENCH_TARGET, TABLE_CODE_TARGET } from '../check/fit/source.js';
+import { fitTableCode } from '../check/fit/table-code.js';
 import { PcieBench } from '../check/pcie-bench.js';
 import { publishedPcieBench } from '../check/published.js';
+import { publishedTableCode } from '../check/table-code/published.js';
 import { catchInterrupt } from '../run/interrupt.js';
 import { inputError } from '../workload/errors.js';
 import { nearest } from '../workload/nearest.js';
@@ -16,20 +21,23 @@ import { readThreads } from './threads.js';
 import { writeAtomically } from './write.js';
 
 interface Options {
+  readonly stage?: string;
   readonly host?: string;
   readonly seed: string;
   readonly out?: string;
   readonly threads?: string;
 }
 
-const TARGET = 'src/models/fitted/pcie-bench.ts';
-
 export function fitCommand(context: Context): Command {
   return new Command('fit')
-    .description('fit the pcie-bench hosts to the published rows tagged CAL; takes minutes')
+    .description('fit the pcie-bench hosts, or page-table code, to the published rows tagged CAL')
+    .option(
+      '--stage <n>',
+      '5: page-table code, in a second (default: the pcie-bench hosts of stages 1 and 2, in minutes)',
+    )
     .option('--host <name>', 'fit this machine only; the device and the other hosts keep their shipped values')
     .option('--seed <n>', 'order of the search and random numbers of the points', '1')
-    .option('--out <file>', `write the values as the source text of ${TARGET}`)
+    .option('--out <file>', 'write the values as the source text of the file in src/models/fitted')
     .option('--threads <n>', 'worker threads (default: one a core)')
     .action((options: Options) => run(options, context));
 }
@@ -38,6 +46,10 @@ async function run(options: Options, context: Context): Promise<void> {
   const { output } = context;
   const threads = readThreads(options.threads);
   const seed = readSeed(options.seed);
+  if (options.stage !== undefined) {
+    await runTableCode(options, seed, context);
+    return;
+  }
   const host = readHost(options.host);
   const begin = performance.now();
   const interrupt = catchInterrupt();
@@ -54,7 +66,7 @@ async function run(options: Options, context: Context): Promise<void> {
       log: (line) => output.err(`${line}\n`),
     });
     const command = `iommusim fit${host === null ? '' : ` --host ${host.machine}`} --seed ${seed}`;
-    finish(fittedSource(values, command), options.out, context);
+    finish(fittedSource(values, command, PCIE_BENCH_TARGET), PCIE_BENCH_TARGET, options.out, context);
     const seconds = Math.round((performance.now() - begin) / 1000);
     output.err(`${evaluator.computed} points in ${seconds} s\n`);
   } catch (error) {
@@ -67,10 +79,18 @@ async function run(options: Options, context: Context): Promise<void> {
   }
 }
 
-function finish(source: string, out: string | undefined, { output }: Context): void {
+async function runTableCode({ stage, host, out }: Options, seed: number, context: Context): Promise<void> {
+  if (stage !== '5') throw inputError('E503', `--stage expects 5 (page-table code), got "${stage}"`);
+  if (host !== undefined) throw inputError('E503', '--host goes with the pcie-bench hosts, not with --stage 5');
+  const values = await fitTableCode(publishedTableCode(), seed, (line) => context.output.err(`${line}\n`));
+  const command = `iommusim fit --stage 5 --seed ${seed}`;
+  finish(fittedSource(values, command, TABLE_CODE_TARGET), TABLE_CODE_TARGET, out, context);
+}
+
+function finish(source: string, target: FitTarget, out: string | undefined, { output }: Context): void {
   if (out === undefined) {
     output.out(source);
-    output.err(`to use these values: --out ${TARGET}, then build\n`);
+    output.err(`to use these values: --out ${target.file}, then build\n`);
     return;
   }
   writeAtomically(resolve(out), source);

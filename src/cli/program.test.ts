@@ -40,7 +40,8 @@ describe('commands', () => {
     expect((await run('models', 'list')).out).toBe(list.out);
     const show = await run('models', 'show', 'linux-7.2');
     expect(show.code).toBe(0);
-    expect(show.out).toMatch(/^costs\.tableMapCall +51\.7 +ns +measured +J\. Gunthorpe/m);
+    expect(show.out).toMatch(/^costs\.tablePage +150 +ns +assumed +order/m);
+    expect(show.out).toMatch(/^costs\.table\.vtdss\.generic\.map\.call +53\.8 +ns +fitted +fit to IPT-VTDSS-MAP/m);
   });
 
   test('schema prints a JSON Schema', async () => {

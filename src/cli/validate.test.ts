@@ -28,14 +28,25 @@ describe('validate', () => {
     expect(readdirSync(folder)).toEqual(['table.csv']);
   });
 
+  test('repeats page-table code of both generations, writes CSV, and accepts it', async () => {
+    const csv = join(folder, 'code.csv');
+    const { code, out } = await run('validate', '--stage', '5', '--csv', csv);
+    expect(out).toContain('IPT-AMDV1-UNMAP: amdv1, unmap, legacy code, ns a call');
+    expect(out).toMatch(/page-table code, points within 10 %: 88 of 88\naccepted: /);
+    expect(code).toBe(0);
+    expect(readFileSync(csv, 'utf8')).toBe(readFileSync('results/validation/page-table-code.csv', 'utf8'));
+  });
+
   test('an unknown stage names those that exist', async () => {
     const { code, err } = await run('validate', '--stage', '3');
     expect(code).toBe(2);
-    expect(err).toBe('error E503: there is no stage "3"; stages are 1 (IOMMU off) and 2 (IOMMU on)\n');
+    expect(err).toBe(
+      'error E503: there is no stage "3"; stages are 1 (IOMMU off), 2 (IOMMU on), 5 (page-table code)\n',
+    );
   });
 
   test('a pattern without rows, a bad number of threads, a file that cannot be written', async () => {
-    expect((await run('validate', '--row', 'nothing')).err).toContain('no published row of stage 1 and 2 matches');
+    expect((await run('validate', '--row', 'nothing')).err).toContain('no published row of stage 1, 2, 5 matches');
     expect((await run('validate', '--threads', '0')).code).toBe(2);
     const csv = join(folder, 'missing', 'table.csv');
     const { code, err } = await run('validate', '--row', 'HSWB-BWwr64', '--csv', csv, '--quiet');
@@ -51,5 +62,13 @@ describe('fit', () => {
     expect(host.code).toBe(2);
     expect(host.err).toContain('did you mean "bdw-e5-2630v4"?');
     expect((await run('fit', '--seed', 'x')).code).toBe(2);
+    expect((await run('fit', '--stage', '2')).err).toContain('--stage expects 5');
+    expect((await run('fit', '--stage', '5', '--host', 'bdw-e5-2630v4')).code).toBe(2);
+  });
+
+  test('of page-table code writes the committed values', async () => {
+    const { code, out } = await run('fit', '--stage', '5', '--seed', '1');
+    expect(code).toBe(0);
+    expect(out).toBe(readFileSync('src/models/fitted/table-code.ts', 'utf8'));
   });
 });

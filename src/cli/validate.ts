@@ -4,8 +4,20 @@ import { Evaluator, Interrupted } from '../check/evaluator.js';
 import { formatSummary, formatValidation } from '../check/listing.js';
 import { PcieBench } from '../check/pcie-bench.js';
 import { publishedPcieBench } from '../check/published.js';
-import { validationRecords } from '../check/records.js';
-import { planValidation, STAGES, type Stage, summarise, validate, validationPoints } from '../check/validation.js';
+import { tableCodeRecords, validationRecords } from '../check/records.js';
+import { formatTableCode, formatTableCodeSummary } from '../check/table-code/listing.js';
+import { publishedTableCode } from '../check/table-code/published.js';
+import { codeShare, type ScoredCode, shippedTableCosts, validateTableCode } from '../check/table-code/validation.js';
+import {
+  planValidation,
+  STAGES,
+  type Stage,
+  summarise,
+  type Validation,
+  type ValidationPlan,
+  validate,
+  validationPoints,
+} from '../check/validation.js';
 import { csvText } from '../report/csv.js';
 import { formatNumber } from '../report/number.js';
 import { catchInterrupt } from '../run/interrupt.js';
@@ -28,8 +40,8 @@ interface Options {
 
 export function validateCommand(context: Context): Command {
   return new Command('validate')
-    .description('repeat the published pcie-bench measurements and compare; exit status 0: accepted, 1: not')
-    .option('--stage <n>', '1: IOMMU off, 2: IOMMU on (default: both)')
+    .description('repeat published measurements and compare; exit status 0: accepted, 1: not')
+    .option('--stage <n>', '1: IOMMU off, 2: IOMMU on (pcie-bench); 5: page-table code (default: all)')
     .option('--row <pattern>', 'only rows whose name contains the text; * stands for anything')
     .option('--csv <file>', 'write the comparison as tidy CSV')
     .option('--figures <dir>', 'write a figure of the bandwidth curves of each host into an existing folder')
@@ -41,40 +53,74 @@ export function validateCommand(context: Context): Command {
 async function run(options: Options, context: Context): Promise<void> {
   const threads = readThreads(options.threads);
   const stages = readStages(options.stage);
-  const plan = planValidation(publishedPcieBench(), stages, rowFilter(options.row));
-  if (plan.measured.length + plan.predicted.length + plan.derived.length === 0) {
-    throw inputError('E503', `no published row of stage ${stages.join(' and ')} matches "${options.row}"`);
+  const matches = rowFilter(options.row);
+  const plan = planValidation(publishedPcieBench(), stages, matches);
+  const code = stages.includes(5) ? publishedTableCode().filter(({ row }) => matches(row)) : [];
+  const points = plan.measured.length + plan.predicted.length + plan.derived.length;
+  if (points + code.length === 0) {
+    throw inputError('E503', `no published row of stage ${stages.join(', ')} matches "${options.row}"`);
   }
-  const bench = new PcieBench();
-  const total = new Set(validationPoints(plan, bench)).size;
-  const progress = new Progress(options.quiet ? null : process.stderr, total, 0);
-  const interrupt = catchInterrupt();
-  const evaluator = new Evaluator({ threads, signal: interrupt.signal, onPoint: () => progress.advance() });
   try {
-    const validation = await validate(plan, bench, evaluator).finally(() => progress.finish());
-    const summary = summarise(validation);
-    if (options.csv !== undefined) {
-      writeAtomically(options.csv, csvText(validationRecords(validation, formatNumber)));
-    }
-    if (options.figures !== undefined) writeFigures(validation, options.figures);
-    if (!options.quiet) context.output.out(`${formatValidation(validation)}\n`);
-    context.output.out(formatSummary(validation, summary, stages));
-    context.exitCode = summary.accepted ? ExitCode.Ok : ExitCode.Internal;
+    const bench = points === 0 ? null : await runBench(plan, threads, options);
+    report(bench, validateTableCode(code, shippedTableCosts()), stages, options, context);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     context.output.err('interrupted\n');
     context.exitCode = ExitCode.Interrupted;
+  }
+}
+
+/** Simulates the points of the pcie-bench stages. */
+async function runBench(plan: ValidationPlan, threads: number, { quiet }: Options): Promise<Validation> {
+  const bench = new PcieBench();
+  const total = new Set(validationPoints(plan, bench)).size;
+  const progress = new Progress(quiet ? null : process.stderr, total, 0);
+  const interrupt = catchInterrupt();
+  const evaluator = new Evaluator({ threads, signal: interrupt.signal, onPoint: () => progress.advance() });
+  try {
+    return await validate(plan, bench, evaluator).finally(() => progress.finish());
   } finally {
     await evaluator.close();
     interrupt.dispose();
   }
 }
 
+function report(
+  bench: Validation | null,
+  code: readonly ScoredCode[],
+  stages: readonly Stage[],
+  { csv, figures, quiet }: Options,
+  context: Context,
+): void {
+  const { output } = context;
+  if (csv !== undefined) {
+    const records = validationRecords(bench ?? { series: [], predicted: [], derived: [] }, formatNumber);
+    writeAtomically(csv, csvText([...records, ...tableCodeRecords(code, formatNumber)]));
+  }
+  let accepted = true;
+  if (bench !== null) {
+    if (figures !== undefined) writeFigures(bench, figures);
+    const summary = summarise(bench);
+    if (!quiet) output.out(`${formatValidation(bench)}\n`);
+    output.out(formatSummary(bench, summary, stages));
+    accepted = summary.accepted;
+  }
+  if (code.length > 0) {
+    if (!quiet) output.out(`${formatTableCode(code)}\n`);
+    output.out(formatTableCodeSummary(code));
+    const { ok, total } = codeShare(code);
+    accepted &&= ok === total;
+  }
+  context.exitCode = accepted ? ExitCode.Ok : ExitCode.Internal;
+}
+
 function readStages(text: string | undefined): readonly Stage[] {
-  if (text === undefined) return STAGES;
-  const stage = STAGES.find((each) => String(each) === text);
+  const all = Object.keys(STAGES).map((stage) => Number(stage) as Stage);
+  if (text === undefined) return all;
+  const stage = all.find((each) => String(each) === text);
   if (stage === undefined) {
-    throw inputError('E503', `there is no stage "${text}"; stages are ${STAGES.join(' (IOMMU off) and ')} (IOMMU on)`);
+    const names = all.map((each) => `${each} (${STAGES[each]})`);
+    throw inputError('E503', `there is no stage "${text}"; stages are ${names.join(', ')}`);
   }
   return [stage];
 }

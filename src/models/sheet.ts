@@ -46,12 +46,17 @@ export function isQuantity(parameter: Parameter): parameter is Quantity {
  * @throws Error if a fitted path does not exist in the sheet or changes the dimension of its unit.
  */
 export function defineSheet(sheet: Omit<Sheet, 'start'>): Sheet {
-  const table = Object.hasOwn(FITTED, sheet.name) ? FITTED[sheet.name]! : {};
-  let parameters: Parameter = sheet.parameters;
+  return { ...sheet, parameters: withFitted(sheet.name, sheet.parameters), start: sheet.parameters };
+}
+
+/** Parameters with the fitted values of that name in place. Throws as `defineSheet` does. */
+export function withFitted(name: string, start: Parameters): Parameters {
+  const table = Object.hasOwn(FITTED, name) ? FITTED[name]! : {};
+  let parameters: Parameter = start;
   for (const [path, fitted] of Object.entries(table)) {
-    parameters = replace(parameters, path.split('.'), fitted, `${sheet.name}: ${path}`);
+    parameters = replace(parameters, path.split('.'), fitted, `${name}: ${path}`);
   }
-  return { ...sheet, parameters: parameters as Parameters, start: sheet.parameters };
+  return parameters as Parameters;
 }
 
 function replace(
@@ -82,7 +87,12 @@ function replace(
 
 /** The sheet's values as workload input. */
 export function sheetInput(sheet: Sheet): InputTree {
-  return input(sheet.parameters) as InputTree;
+  return parametersInput(sheet.parameters);
+}
+
+/** The same of parameters that are not a whole sheet. */
+export function parametersInput(parameters: Parameters): InputTree {
+  return input(parameters) as InputTree;
 }
 
 function input(parameter: Parameter): InputTree[string] {

@@ -4,8 +4,8 @@ export const PCIE_BENCH = 'pcie-bench/data @ b2abf2f (Neugebauer et al., SIGCOMM
 export const PCIE_BASE = 'PCI Express Base Specification';
 export const VTD = 'Intel VT-d specification';
 export const ARK = 'Intel ARK';
-export const GENERIC_PT =
-  'J. Gunthorpe, generic_pt series, VT-d second stage (Core i7-12700, kunit, no invalidation hardware), linux-iommu 2025';
+export const GENERIC_PT_V3 =
+  'J. Gunthorpe, "Consolidate iommu page table implementations" v3 0/15, linux-iommu 2025 (Core i7-12700, kunit)';
 export const RIOMMU = 'Malka et al., rIOMMU, ASPLOS 2015, Table 1: 2127 cycles an invalidation at 3.1 GHz';
 export const FAST_AND_SAFE = 'Fast & Safe IO Memory Protection, SOSP 2024';
 export const HYPERTRIO = 'Lavrov and Wentzlaff, HyperTRIO, ISCA 2020';

@@ -4,8 +4,9 @@ import { Access } from '../protocol/access.js';
 import { Registry } from '../stats/registry.js';
 import { DmaApi } from './dma.js';
 import type { Domain } from './domain.js';
-import { STEP_NAMES } from './step.js';
+import { STEP_NAMES, Step } from './step.js';
 import { ForgetfulVtdDriver } from './testing/broken-driver.js';
+import { testTableCosts } from './testing/costs.js';
 import { type MachineOptions, TestMachine } from './testing/machine.js';
 import { Recorder } from './testing/recorder.js';
 import { type Program, type Thread, Wait } from './thread.js';
@@ -65,8 +66,7 @@ describe('dma_map', () => {
       iovaCache: 100,
       iovaTree: 50,
       lock: 7,
-      tableMapCall: 500,
-      tableMapEntry: 3,
+      table: testTableCosts({ call: 500, leaf: 3 }),
       tablePage: 11,
     };
     const { machine, dma, domain, on } = bench({ costs });
@@ -80,8 +80,26 @@ describe('dma_map', () => {
     expect(machine.now).toBe(1709);
   });
 
+  it('charges the page-table code that the kernel has for the format', () => {
+    const [generic] = Object.values(testTableCosts({ call: 100, level: 1 }, { call: 200, leaf: 5, level: 2 }));
+    const [legacy] = Object.values(testTableCosts({ call: 70, leaf: 10, level: 1 }, { call: 90, level: 2 }, true));
+    const table = { ...testTableCosts({}), vtdss: { generic: generic!.generic, legacy: legacy!.legacy } };
+    const times = (vtdss: 'generic' | 'legacy'): [number, number] => {
+      const { machine, dma, domain, on } = bench({ costs: { table }, tableCode: { vtdss } });
+      on(0, function* (thread) {
+        const address = yield* dma.map(thread, domain, PA, 8 * PAGE, BOTH);
+        yield* dma.unmap(thread, domain, address, 8 * PAGE);
+      });
+      machine.run();
+      return [dma.maps.ledger.totalPs(Step.Table), dma.unmaps.ledger.totalPs(Step.Table)];
+    };
+    // Four levels: once for the run of eight leaves, or for each of them.
+    expect(times('generic')).toEqual([100 + 4, 200 + 8 * 5 + 4 * 2]);
+    expect(times('legacy')).toEqual([70 + 8 * 10 + 8 * 4, 90 + 8 * 4 * 2]);
+  });
+
   it('takes a cached IOVA without the tree and in one step', () => {
-    const costs = { mapCall: 10, iovaCache: 5, iovaTree: 1000, tableMapCall: 20 };
+    const costs = { mapCall: 10, iovaCache: 5, iovaTree: 1000, table: testTableCosts({ call: 20 }) };
     const { machine, dma, domain, on } = bench({ costs });
     on(0, function* (thread) {
       const first = yield* dma.map(thread, domain, PA, PAGE, BOTH);
@@ -135,8 +153,7 @@ describe('dma_map', () => {
 describe('strict dma_unmap', () => {
   const costs = {
     unmapCall: 25_000,
-    tableUnmapCall: 60_000,
-    tableUnmapEntry: 1000,
+    table: testTableCosts({}, { call: 60_000, leaf: 1000 }),
     lock: 8000,
     descriptor: 10_000,
     mmioWrite: 100_000,

@@ -14,6 +14,7 @@ import type { DmaSpace } from './domain-state.js';
 import type { Scheduler } from './scheduler.js';
 import type { CostSpec } from './spec.js';
 import { STEP_NAMES, Step, Turn } from './step.js';
+import { mapTime, unmapTime } from './table-costs.js';
 import { type Call, type Thread, Wait } from './thread.js';
 
 /** Page of machines without translation. */
@@ -112,7 +113,7 @@ export class DmaApi {
     const iova = address - offset;
     const pages = Math.ceil((offset + bytes) / page);
     const freed = thread.freedTables;
-    thread.charge(Step.Table, this.costs.tableUnmapCall);
+    thread.charge(Step.Table, space.code.unmap.call);
     yield Wait.Run;
     this.clear(thread, domain, space, iova, pages * page, freed);
     const { driver } = domain;
@@ -144,16 +145,13 @@ export class DmaApi {
     bytes: number,
     access: Access,
   ): Call<void> {
-    const { table, coherent } = space;
+    const { table, code, coherent } = space;
     const work = table.work;
     work.reset();
     table.map(iova, pa, bytes, access, space.largestLg2);
     this.tablesAllocated += work.tablesAllocated;
-    const { tableMapCall, tableMapEntry, tableLevel, tablePage, cacheLineFlush } = this.costs;
-    thread.charge(
-      Step.Table,
-      tableMapCall + work.leaves * tableMapEntry + work.levels * tableLevel + work.tablesAllocated * tablePage,
-    );
+    const { tablePage, cacheLineFlush } = this.costs;
+    thread.charge(Step.Table, mapTime(code, work) + work.tablesAllocated * tablePage);
     if (!coherent) {
       thread.charge(Step.CacheFlush, (work.lines + work.tablesAllocated * LINES_PER_PAGE) * cacheLineFlush);
     }
@@ -169,7 +167,7 @@ export class DmaApi {
 
   /** iommu_unmap_fast: clears the entries; unlinked table pages go to `freed`. */
   private clear(thread: Thread, domain: Domain, space: DmaSpace, iova: number, bytes: number, freed: number[]): void {
-    const { table, coherent } = space;
+    const { table, code, coherent } = space;
     const work = table.work;
     work.reset();
     const cleared = table.unmap(iova, bytes, freed);
@@ -177,7 +175,7 @@ export class DmaApi {
     if (cleared !== bytes)
       throw new Error(`domain ${domain.id}: unmap of 0x${iova.toString(16)} cleared ${cleared} of ${bytes} bytes`);
     this.observer?.unmapping(domain.id, iova, bytes, this.scheduler.now());
-    thread.charge(Step.Table, work.leaves * this.costs.tableUnmapEntry + work.levels * this.costs.tableLevel);
+    thread.charge(Step.Table, unmapTime(code, work));
     if (!coherent) thread.charge(Step.CacheFlush, work.lines * this.costs.cacheLineFlush);
   }
 

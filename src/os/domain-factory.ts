@@ -9,6 +9,7 @@ import { SpinLock } from './lock.js';
 import type { Scheduler } from './scheduler.js';
 import type { OsSpec, UnitSpec } from './spec.js';
 import type { OsStatistics } from './statistics.js';
+import { tableProfile } from './table-code.js';
 import type { Timers } from './timers.js';
 
 export class DomainFactory {
@@ -56,6 +57,7 @@ export class DomainFactory {
     });
     domain.space = {
       table: driver.createTable(device.unit),
+      code: tableProfile(this.spec, unit),
       iova,
       queue: dma.mode === 'lazy' && driver.defersFlush !== false ? queue : null,
       page: unit.granule,

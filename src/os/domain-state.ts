@@ -7,6 +7,7 @@ import type { PageTable } from '../pagetable/table.js';
 import type { FlushQueue } from './flush-queue.js';
 import type { IovaAllocator } from './iova/allocator.js';
 import type { SpinLock } from './lock.js';
+import type { TableProfile } from './table-costs.js';
 
 export type DomainType = 'identity' | 'dma';
 
@@ -23,6 +24,8 @@ export interface CacheTag {
 /** The parts of a DMA domain; identity domains have none. */
 export interface DmaSpace {
   readonly table: PageTable;
+  /** What the code that maintains the table costs. */
+  readonly code: TableProfile;
   readonly iova: IovaAllocator;
   /** Null in strict mode. */
   readonly queue: FlushQueue | null;

@@ -11,6 +11,7 @@ import {
 } from '../iommu/arch/vtd/format.js';
 import { Registry } from '../stats/registry.js';
 import { OS_METRICS } from './metrics.js';
+import { testTableCosts } from './testing/costs.js';
 import { type MachineOptions, TestMachine } from './testing/machine.js';
 import { Recorder } from './testing/recorder.js';
 
@@ -21,10 +22,7 @@ const COSTS = {
   iovaDepot: 100_000,
   iovaTree: 250_000,
   iovaTreeNode: 25_000,
-  tableMapCall: 53_700,
-  tableUnmapCall: 68_000,
-  tableMapEntry: 1300,
-  tableUnmapEntry: 600,
+  table: testTableCosts({ call: 53_700, leaf: 1300 }, { call: 68_000, leaf: 600 }),
   tablePage: 150_000,
   lock: 8000,
   lockHandOver: 50_000,

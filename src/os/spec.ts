@@ -1,4 +1,5 @@
 /** Read-only description of the operating system's I/O address-space software. Times in integer picoseconds unless said otherwise. */
+import type { TableCode, TableCosts, TableFormat } from './table-costs.js';
 
 export type DmaMode = 'strict' | 'lazy' | 'passthrough';
 
@@ -30,12 +31,8 @@ export interface CostSpec {
   /** Red-black tree: per allocation or free, plus per node visited. */
   readonly iovaTree: number;
   readonly iovaTreeNode: number;
-  /** Page-table code: per call, per leaf entry written or cleared, per table level descended, per table page allocated or freed. */
-  readonly tableMapCall: number;
-  readonly tableUnmapCall: number;
-  readonly tableMapEntry: number;
-  readonly tableUnmapEntry: number;
-  readonly tableLevel: number;
+  /** Page-table code by format and generation; and, whichever it is, one table page allocated or freed. */
+  readonly table: TableCosts;
   readonly tablePage: number;
   /** One cache-line flush of a table line, paid on non-coherent walkers only. */
   readonly cacheLineFlush: number;
@@ -78,6 +75,8 @@ export interface OsSpec {
    * up to this share (cache state, interrupts, frequency). 0 = every step takes exactly its cost.
    */
   readonly jitter: number;
+  /** Generation of the page-table code that maintains tables of each format. */
+  readonly tableCode: Readonly<Record<TableFormat, TableCode>>;
   readonly costs: CostSpec;
 }
 

@@ -149,6 +149,26 @@ describe('unmap', () => {
     expect(frames.inUse).toBe(1);
   });
 
+  it('counts the levels of code that keeps its place, and of code that starts at the root for every leaf', () => {
+    const { table } = machine();
+    const { work } = table;
+    const freed: number[] = [];
+    const levels = (): number[] => [work.levels, work.levelsPerLeaf];
+    for (let again = 0; again < 2; again++) {
+      work.reset();
+      table.map(0, 0, 20 * KIB4, RW, 12);
+      expect(levels()).toEqual([4, 20 * 4]);
+      work.reset();
+      table.unmap(0, 20 * KIB4, freed);
+      expect(levels()).toEqual([4, 20 * 4]);
+    }
+    work.reset();
+    // A page of 4 KiB, one of 2 MiB, one of 1 GiB: three ways down.
+    table.map(GIB1 - MIB2 - KIB4, GIB1 - MIB2 - KIB4, KIB4 + MIB2 + GIB1, RW, 30);
+    expect(levels()).toEqual([4 + 3 + 2, 4 + 3 + 2]);
+    expect(work.leaves).toBe(3);
+  });
+
   it('costs one entry and four levels for a page, whatever else is mapped', () => {
     const { table } = machine();
     table.map(0, 0, 1000 * KIB4, RW, 12);

@@ -188,6 +188,7 @@ export class PageTable {
         entry += 8;
       }
       this.work.leaves++;
+      this.work.levelsPerLeaf += this.levels - level + 1;
       this.countSlots(table, slots, 1);
       done += size;
     } while (
@@ -280,6 +281,7 @@ export class PageTable {
         const size = this.leafSize(row);
         if (Math.floor(at / size) * size !== at || at + size > end) throw partial(at, size);
         this.work.leaves++;
+        this.work.levelsPerLeaf += this.levels - level + 1;
         slots = size / span;
         at += size;
       } else {

@@ -20,8 +20,10 @@ export class TableWork {
   entries = 0;
   /** Of these, entries of leaves that take several: contiguous or replicated ones. */
   contiguous = 0;
-  /** Tables entered on the way down, roots included. */
+  /** Tables entered on the way down, roots included: once for a run of neighbouring leaves. */
   levels = 0;
+  /** The same for code that starts at the root again for every leaf. */
+  levelsPerLeaf = 0;
   tablesAllocated = 0;
   /** Tables unlinked (not yet given back). */
   tablesFreed = 0;
@@ -33,6 +35,7 @@ export class TableWork {
     this.entries = 0;
     this.contiguous = 0;
     this.levels = 0;
+    this.levelsPerLeaf = 0;
     this.tablesAllocated = 0;
     this.tablesFreed = 0;
     this.lines = 0;

@@ -1,4 +1,5 @@
 /** How much work a plan is, roughly: for the user who wants to know before running it whether it takes seconds or hours. */
+import { tableProfile } from '../os/table-code.js';
 import { socketOf } from './check-jobs.js';
 import type { RunPlan } from './plan.js';
 import type { JobSpec, PointSpec } from './spec.js';
@@ -50,7 +51,15 @@ function operationRate(spec: PointSpec, job: JobSpec): number {
     const latency = (engine.readOverhead + spec.machine.sockets[socketOf(job)]!.llc.latency) / job.outstanding;
     return 1 / Math.max(interval, latency, job.interarrival, 1);
   }
-  const software = costs.mapCall + costs.unmapCall + costs.tableMapCall + costs.tableUnmapCall + 2 * costs.iovaCache;
+  const software = costs.mapCall + costs.unmapCall + tableTime(spec, job) + 2 * costs.iovaCache;
   const pause = job.kind === 'map-benchmark' ? job.transfer : 0;
   return job.threads / Math.max(1, software + pause);
+}
+
+/** Page-table code of one map and one unmap, without what depends on their size. */
+function tableTime(spec: PointSpec, job: JobSpec): number {
+  const unit = spec.machine.ports[spec.devices[job.device]!.port]!.iommu;
+  if (unit === null) return 0;
+  const { map, unmap } = tableProfile(spec.os, spec.machine.iommus[unit]!);
+  return map.call + unmap.call;
 }

@@ -27,7 +27,7 @@ describe('resolving', () => {
   test('presets, overrides and units give numbers in base units', () => {
     const { spec } = resolveWorkload(SAMPLE, 'w.yaml').points[0]!;
     expect(spec.machine.iommus['iommu0']!.walkers).toMatchObject({ count: 8, overhead: 100_000, replay: 50_000 });
-    expect(spec.os.costs.tableMapEntry).toBe(1300);
+    expect(spec.os.costs.tablePage).toBe(150_000);
     expect(spec.devices['nic']!.requester).toBe(0x300);
     expect(spec.devices['nic']!.link.dllpShare).toBe(50_000);
     expect(spec.workload['reads']).toEqual({

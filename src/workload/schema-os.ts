@@ -1,6 +1,31 @@
 /** Schema of the operating system's I/O address-space software. Resolves to `OsSpec`. */
 import { z } from 'zod';
+import { TABLE_CODES, TABLE_FORMATS, type TableFormat } from '../os/table-costs.js';
 import { choice, count, flag, millionths, time } from './fields.js';
+
+function eachFormat<T>(value: (format: TableFormat) => T): Record<TableFormat, T> {
+  return Object.fromEntries(TABLE_FORMATS.map((format) => [format, value(format)])) as Record<TableFormat, T>;
+}
+
+function tableTerms(done: string) {
+  return z.strictObject({
+    call: time('One call.'),
+    leaf: time(`One leaf ${done}, however many entries it has.`),
+    slot: time(`One entry ${done} of a leaf that has several.`),
+    level: time('One table entered on the way to a leaf.'),
+  });
+}
+
+const tableProfile = z.strictObject({
+  rootPerLeaf: flag('The code starts at the root again for every leaf.'),
+  map: tableTerms('written'),
+  unmap: tableTerms('cleared'),
+});
+
+/** Page-table code by format and generation. Resolves to `TableCosts`. */
+export const tableCostsSchema = z.strictObject(
+  eachFormat(() => z.strictObject({ generic: tableProfile, legacy: tableProfile })),
+);
 
 const costs = z.strictObject({
   mapCall: time('Entering and leaving dma_map_page.'),
@@ -9,11 +34,7 @@ const costs = z.strictObject({
   iovaDepot: time('One exchange with the depot.'),
   iovaTree: time('Red-black tree: one allocation or free.'),
   iovaTreeNode: time('Red-black tree: one node visited.'),
-  tableMapCall: time('Page-table code, one map call.'),
-  tableUnmapCall: time('Page-table code, one unmap call.'),
-  tableMapEntry: time('One leaf entry written.'),
-  tableUnmapEntry: time('One leaf entry cleared.'),
-  tableLevel: time('One table level descended.'),
+  table: tableCostsSchema,
   tablePage: time('One table page allocated or freed.'),
   cacheLineFlush: time('One table line flushed for a walker that is not coherent.'),
   lock: time('Uncontended spin lock.'),
@@ -50,5 +71,10 @@ export const osSchema = z.strictObject({
   invalidationHint: flag('The driver passes the invalidation hint when no table page was freed.'),
   tick: time('Timer tick; timeouts round up to it.', { min: 1 }),
   jitter: millionths('Spread of software times: each step takes its cost, more or less by up to this share.', 50),
+  tableCode: z.strictObject(
+    eachFormat((format) =>
+      choice(TABLE_CODES, `Page-table code of ${format} tables: Linux's generic_pt, or what the driver had before it.`),
+    ),
+  ),
   costs,
 });

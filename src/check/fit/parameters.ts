@@ -3,7 +3,7 @@
  * presets say. A point of a host sees the sheets of that host, of its IOMMU and of the device.
  */
 import { findSheet } from '../../models/catalog.js';
-import { FITTED } from '../../models/fitted/table.js';
+import { PCIE_BENCH_FIT } from '../../models/fitted/pcie-bench.js';
 import { UNITS } from '../../models/quantity.js';
 import type { FittedTable } from '../../models/fitted/value.js';
 import { isQuantity, type Parameter, type Parameters } from '../../models/sheet.js';
@@ -114,10 +114,10 @@ export function startValue(sheet: string, path: string): number {
   return Number(parameter.value);
 }
 
-/** What the program was built with. */
-export function shippedValues(): Values {
+/** What the program was built with: the pcie-bench hosts, or another file of fitted values. */
+export function shippedValues(tables: Readonly<Record<string, FittedTable>> = PCIE_BENCH_FIT): Values {
   return new Values(
-    Object.entries(FITTED).flatMap(([sheet, table]) =>
+    Object.entries(tables).flatMap(([sheet, table]) =>
       Object.entries(table).map(([path, { value, unit, rows, confidence }]) => {
         const shipped: Value = { sheet, path, value: Number(value), unit, rows };
         return confidence === 'assumed' ? { ...shipped, confidence } : shipped;
@@ -126,7 +126,7 @@ export function shippedValues(): Values {
   );
 }
 
-/** Where the sheets start, for every parameter that has a fitted value now: takes the influence of an earlier fit away. */
+/** Where the sheets start, for every parameter of the pcie-bench hosts that has a fitted value now: takes the influence of an earlier fit away. */
 export function startValues(): Values {
   return new Values(
     [...shippedValues()].map((shipped) => ({ ...shipped, value: startValue(shipped.sheet, shipped.path) })),

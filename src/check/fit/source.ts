@@ -1,8 +1,31 @@
-/** Fitted values as the source text of src/models/fitted/pcie-bench.ts, formatted as the project formats its sources. */
+/** Fitted values as the source text of a file of src/models/fitted, formatted as the project formats its sources. */
 import { fittedTables, type Values } from './parameters.js';
 
+/** A file of fitted values. */
+export interface FitTarget {
+  readonly file: string;
+  /** Name of its constant. */
+  readonly constant: string;
+  /** First lines of its header: what decided the values, and what the keys are. */
+  readonly title: string;
+}
+
+export const PCIE_BENCH_TARGET: FitTarget = {
+  file: 'src/models/fitted/pcie-bench.ts',
+  constant: 'PCIE_BENCH_FIT',
+  title: ` * Parameters decided by the published pcie-bench measurements (github.com/pcie-bench/data @ b2abf2f, Neugebauer et al.,
+ * SIGCOMM 2018): sheet name, dotted path, value.`,
+};
+
+export const TABLE_CODE_TARGET: FitTarget = {
+  file: 'src/models/fitted/table-code.ts',
+  constant: 'TABLE_CODE_FIT',
+  title: ` * Costs of page-table code decided by the published micro-benchmarks of the generic_pt series (J. Gunthorpe, linux-iommu 2025,
+ * Core i7-12700): sheet name, dotted path, value.`,
+};
+
 /** `command`: the command line that found the values. */
-export function fittedSource(values: Values, command: string): string {
+export function fittedSource(values: Values, command: string, { constant, title }: FitTarget): string {
   const tables = Object.entries(fittedTables(values)).map(([sheet, table]) => {
     const lines = Object.entries(table).map(([path, { value, unit, rows, confidence }]) => {
       const extra = confidence === undefined ? '' : `, confidence: '${confidence}'`;
@@ -11,12 +34,11 @@ export function fittedSource(values: Values, command: string): string {
     return `  ${key(sheet)}: {\n${lines.join('')}  },\n`;
   });
   return `/**
- * Parameters decided by the published pcie-bench measurements (github.com/pcie-bench/data @ b2abf2f, Neugebauer et al.,
- * SIGCOMM 2018): sheet name, dotted path, value. Written by \`${command}\`; do not edit.
+${title} Written by \`${command}\`; do not edit.
  */
 import type { FittedTable } from './value.js';
 
-export const PCIE_BENCH_FIT: Readonly<Record<string, FittedTable>> = {
+export const ${constant}: Readonly<Record<string, FittedTable>> = {
 ${tables.join('')}};
 `;
 }

@@ -4,5 +4,6 @@
  */
 import type { FittedTable } from './value.js';
 import { PCIE_BENCH_FIT } from './pcie-bench.js';
+import { TABLE_CODE_FIT } from './table-code.js';
 
-export const FITTED: Readonly<Record<string, FittedTable>> = { ...PCIE_BENCH_FIT };
+export const FITTED: Readonly<Record<string, FittedTable>> = { ...PCIE_BENCH_FIT, ...TABLE_CODE_FIT };

@@ -1,5 +1,19 @@
 /** A cost table for tests: everything is free but what the test names. */
 import type { CostSpec } from '../spec.js';
+import { TABLE_FORMATS, type TableCosts, type TableTerms } from '../table-costs.js';
+
+const NOTHING: TableTerms = { call: 0, leaf: 0, slot: 0, level: 0 };
+
+/** One profile for all formats and both generations. */
+export function testTableCosts(
+  map: Partial<TableTerms>,
+  unmap: Partial<TableTerms> = {},
+  rootPerLeaf = false,
+): TableCosts {
+  const profile = { rootPerLeaf, map: { ...NOTHING, ...map }, unmap: { ...NOTHING, ...unmap } };
+  const both = { generic: profile, legacy: profile };
+  return Object.fromEntries(TABLE_FORMATS.map((format) => [format, both])) as TableCosts;
+}
 
 const FREE: CostSpec = {
   mapCall: 0,
@@ -8,11 +22,7 @@ const FREE: CostSpec = {
   iovaDepot: 0,
   iovaTree: 0,
   iovaTreeNode: 0,
-  tableMapCall: 0,
-  tableUnmapCall: 0,
-  tableMapEntry: 0,
-  tableUnmapEntry: 0,
-  tableLevel: 0,
+  table: testTableCosts({}),
   tablePage: 0,
   cacheLineFlush: 0,
   lock: 0,

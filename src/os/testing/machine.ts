@@ -53,6 +53,7 @@ export interface MachineOptions {
   readonly flushQueue?: Partial<OsSpec['dma']['flushQueue']>;
   readonly invalidationHint?: boolean;
   readonly superpages?: boolean;
+  readonly tableCode?: Partial<OsSpec['tableCode']>;
   /** From a doorbell's arrival to its status write, ps. */
   readonly invalidation?: number;
   /** From the post of a DMA to its completion, ps. */
@@ -76,6 +77,15 @@ export const UNIT: UnitSpec = {
   coherent: true,
   invalidation: { sizeLg2: 8, maxAddressMask: 18 },
   faults: { records: 8 },
+};
+
+/** A kernel from before generic_pt. */
+export const LEGACY: OsSpec['tableCode'] = {
+  amdv1: 'legacy',
+  vtdss: 'legacy',
+  x86_64: 'legacy',
+  armv8: 'legacy',
+  riscv64: 'legacy',
 };
 
 const enum Unit {
@@ -123,6 +133,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       invalidationHint: options.invalidationHint ?? true,
       tick: MS,
       jitter: 0,
+      tableCode: { ...LEGACY, ...options.tableCode },
       costs: testCosts(options.costs ?? {}),
     };
     this.os = new Os(
