@@ -23,7 +23,7 @@ export class AddressSpace {
   pasid = 0;
   stage: Stage = Stage.Second;
   /** Number of the table, where an input space has several (POWER windows, DART TTBRs): part of the tag of cached table entries. */
-  half = 0;
+  tableNumber = 0;
   /** First or only stage: index into the unit's formats, table levels, width of legal input addresses, root. Guest-physical root when nested. */
   format = 0;
   levels = 0;
@@ -57,7 +57,7 @@ export class AddressSpace {
     this.did = from.did;
     this.pasid = from.pasid;
     this.stage = from.stage;
-    this.half = from.half;
+    this.tableNumber = from.tableNumber;
     this.format = from.format;
     this.levels = from.levels;
     this.inputLg2 = from.inputLg2;

@@ -200,7 +200,7 @@ export class Translations {
    */
   resume(space: AddressSpace, stage: Stage, format: Format, levels: number, hi: number, lo: number): boolean {
     const top = levels < 5 ? levels : 5;
-    const k2 = (stage === Stage.Second ? 0 : space.pasid | (stage << 22)) | (space.half << 24);
+    const k2 = (stage === Stage.Second ? 0 : space.pasid | (stage << 22)) | (space.tableNumber << 24);
     for (let level = 2; level <= top; level++) {
       const cache = this.structure[level - 2]!;
       const s = format.indexShift[level]! + 3;
@@ -233,7 +233,7 @@ export class Translations {
     const entry = cache.fill(
       s < 32 ? (lo >>> s) | (hi << (32 - s)) : hi >>> (s - 32),
       (s < 32 ? (hi >>> s) & 0xffff : 0) | (space.did << 16),
-      (stage === Stage.Second ? 0 : space.pasid | (stage << 22)) | (space.half << 24),
+      (stage === Stage.Second ? 0 : space.pasid | (stage << 22)) | (space.tableNumber << 24),
     );
     if (entry < 0) return;
     this.tableHi[entryLevel - 2]![entry] = walk.tableHi;

@@ -78,7 +78,7 @@ export class Directory implements Architecture {
     const index = bits < 32 ? m.inputLo >>> bits : 0;
     const table = inside ? this.streams.tableOf(space.did, index) : -1;
     if (table < 0) return errorCode(layout, Cause.NoTtbr);
-    space.half = index;
+    space.tableNumber = index;
     space.format = 0;
     space.levels = this.levels;
     space.inputLg2 = bits;

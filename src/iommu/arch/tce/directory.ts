@@ -96,7 +96,7 @@ export class Directory implements Architecture {
     if (m.inputHi >>> 28 !== 0) return FaultCode.Ioda;
     const tve = this.tables.window(space.did, m.inputHi);
     walk.inputHi = m.inputHi & WINDOW_MASK;
-    space.half = windowOf(m.inputHi);
+    space.tableNumber = windowOf(m.inputHi);
     if (tve.kind === 'invalid') return FaultCode.Ioda;
     if (tve.kind === 'bypass') {
       if (!bypasses(tve, walk.inputHi, walk.inputLo)) return FaultCode.Ioda;
