@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Granularity } from '../iommu/arch/vtd/format.js';
 import { Access } from '../protocol/access.js';
-import { DmaApi } from './dma.js';
+import { DmaApi } from './dma/api.js';
 import type { Domain } from './domain.js';
 import { type MachineOptions, TestMachine } from './testing/machine.js';
 import { Recorder } from './testing/recorder.js';
@@ -24,7 +24,7 @@ function lazy(options: MachineOptions = {}) {
   function* cycle(thread: Thread, times: number): Call<void> {
     for (let i = 0; i < times; i++) {
       const address = yield* dma.map(thread, domain, PA, PAGE, Access.Write);
-      yield* dma.unmap(thread, domain, address, PAGE);
+      yield* dma.unmap(thread, domain, address, PAGE, Access.Write);
     }
   }
   function* pause(thread: Thread, ps: number): Call<void> {
@@ -153,7 +153,7 @@ describe('flush queue', () => {
     on(0, function* (thread) {
       const address = yield* dma.map(thread, domain, PA + PAGE, 512 * PAGE, Access.Write);
       const mapped = frames.inUse;
-      yield* dma.unmap(thread, domain, address, 512 * PAGE);
+      yield* dma.unmap(thread, domain, address, 512 * PAGE, Access.Write);
       yield* pause(thread, 10.5 * MS);
       expect(frames.inUse).toBe(mapped);
       yield* pause(thread, MS);

@@ -1,6 +1,6 @@
 /** What the operating system reports: definitions, and the gauges of one job and of the software shared by all jobs. */
 import type { MetricDef, Registry } from '../stats/registry.js';
-import type { DmaApi } from './dma.js';
+import type { DmaApi } from './dma/api.js';
 import type { Driver } from './drivers/driver.js';
 import { MapBenchmark } from './drivers/map-benchmark.js';
 import { Stream } from './drivers/stream.js';
@@ -155,8 +155,8 @@ export function registerJob(registry: Registry, driver: Driver, hertz: number): 
   registry.histogram(job, 'operation.latency', driver.latency);
   registerCalls(registry, job, dma, hertz, () => driver.operations);
   registry.gauge(job, 'map.failures', () => dma.failures);
-  registry.gauge(job, 'table.pages.allocated', () => dma.tablesAllocated);
-  registry.gauge(job, 'table.pages.freed', () => dma.tablesFreed);
+  registry.gauge(job, 'table.pages.allocated', () => dma.mapper.tablesAllocated);
+  registry.gauge(job, 'table.pages.freed', () => dma.mapper.tablesFreed);
   if (driver instanceof Stream) {
     registry.gauge(job, 'dma.faults', () => driver.faults);
     registry.gauge(job, 'dma.late', () => driver.lateAccesses);

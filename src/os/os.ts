@@ -18,7 +18,7 @@ import type { Registry } from '../stats/registry.js';
 import type { Cpu } from './thread.js';
 import { Device } from './device.js';
 import { DirectDriver } from './direct.js';
-import { DmaApi } from './dma.js';
+import { DmaApi } from './dma/api.js';
 import type { Domain } from './domain.js';
 import { DomainFactory } from './domain-factory.js';
 import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.js';
