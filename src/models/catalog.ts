@@ -39,6 +39,7 @@ import { snbE52630 } from './machines/snb-e5-2630.js';
 import { spr8480 } from './machines/spr-8480.js';
 import { linux319 } from './os/linux-3.19.js';
 import { linux72 } from './os/linux-7.2.js';
+import { linux72Arm64 } from './os/linux-7.2-arm64.js';
 import type { Sheet, SheetKind } from './sheet.js';
 
 export const SHEETS: readonly Sheet[] = [
@@ -81,6 +82,7 @@ export const SHEETS: readonly Sheet[] = [
   nic100g,
   nvmeGen4,
   linux72,
+  linux72Arm64,
   linux319,
 ];
 

@@ -5,26 +5,30 @@
  * interrupts of the host, vCPUs that are not running.
  */
 import { LatencyLedger } from '../../stats/latency-ledger.js';
+import { InvalidationStatistics } from '../invalidation-statistics.js';
+import { LockStatistics } from '../lock.js';
 import type { Scheduler } from '../scheduler.js';
 import { STEP_NAMES, Step } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import { MonitorLock } from './lock.js';
 import type { GuestSpec } from './spec.js';
-import type { GuestStatistics } from './statistics.js';
+import { GuestStatistics } from './statistics.js';
 
 export class Monitor {
+  readonly statistics = new GuestStatistics();
   /** Steps of the calls into the host's kernel. */
   readonly calls: LatencyLedger;
+  /** What the queues of the host count. */
+  readonly host = { statistics: new InvalidationStatistics(), locks: new LockStatistics() } as const;
   private readonly lock: MonitorLock;
 
   constructor(
     readonly spec: GuestSpec,
     private readonly scheduler: Scheduler,
-    readonly statistics: GuestStatistics,
   ) {
     // One slot a thread: every CPU has a thread and a soft-interrupt context.
     this.calls = new LatencyLedger(2 * scheduler.cpus.length, STEP_NAMES);
-    this.lock = new MonitorLock(scheduler, spec, statistics);
+    this.lock = new MonitorLock(scheduler, spec, this.statistics);
   }
 
   /** A trapped access of the guest that the monitor emulates by `emulate`; returns when the guest goes on. */
@@ -69,6 +73,8 @@ export class Monitor {
 
   resetStatistics(): void {
     this.calls.reset();
+    this.host.statistics.reset();
+    this.host.locks.reset();
     this.statistics.reset();
   }
 }
