@@ -49,6 +49,8 @@ export interface CostSpec {
   readonly mmioFlight: number;
   /** One turn of the completion polling loop (uncached status-register read included). */
   readonly poll: number;
+  /** One uncached read of a register. */
+  readonly mmioRead: number;
   /** Adding an entry to a flush queue. */
   readonly queueIova: number;
   /** Timer interrupt entry and exit. */

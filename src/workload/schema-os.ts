@@ -45,6 +45,7 @@ const costs = z.strictObject({
   mmioWrite: time('CPU time of a posted register write.'),
   mmioFlight: time('From the register write until it reaches the unit.'),
   poll: time('One turn of the completion polling loop.', { min: 1 }),
+  mmioRead: time('One uncached read of a register.', { min: 1 }),
   queueIova: time('Adding an entry to a flush queue.'),
   timer: time('Timer interrupt entry and exit.'),
   dirtyLine: time('CPU time to write one 64-byte line.'),

@@ -22,6 +22,7 @@ export const commonCosts: Parameters = {
   mmioWrite: assumed(100, 'ns', SUBMIT),
   mmioFlight: assumed(150, 'ns', SUBMIT),
   poll: assumed(560, 'ns', `${SUBMIT}; each turn reads the fault status register uncached`),
+  mmioRead: assumed(500, 'ns', 'uncached read of an IOMMU register; poll without the rest of its loop'),
   queueIova: assumed(30, 'ns', ESTIMATE),
   timer: assumed(1, 'us', ESTIMATE),
   dirtyLine: assumed(6, 'ns', 'about 10 GB/s of stores from one core'),

@@ -1,5 +1,5 @@
 /** Linux 7.2 on 64-bit Arm: as on x86, but strict by default, and with what leaving a guest costs there. */
-import { spec } from '../quantity.js';
+import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
 import { guestArm } from './guest.js';
 import { linux72 } from './linux-7.2.js';
@@ -16,5 +16,10 @@ export const linux72Arm64: Sheet = defineSheet({
       mode: spec('strict', '', 'Linux drivers/iommu/Kconfig: IOMMU_DEFAULT_DMA_STRICT but on x86 and s390'),
     },
     guest: guestArm,
+    costs: {
+      ...(linux72.parameters['costs'] as Parameters),
+      poll: assumed(30, 'ns', 'a message ends the wait: its word is polled in the cache'),
+      mmioRead: assumed(300, 'ns', 'order of an uncached read within the chip'),
+    },
   },
 });

@@ -32,6 +32,7 @@ const FREE: CostSpec = {
   mmioWrite: 0,
   mmioFlight: 0,
   poll: 0,
+  mmioRead: 0,
   queueIova: 0,
   timer: 0,
   dirtyLine: 0,
