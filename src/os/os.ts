@@ -23,6 +23,7 @@ import type { Domain } from './domain.js';
 import { DomainFactory } from './domain-factory.js';
 import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.js';
 import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
+import { UserMap, type UserMapSpec } from './drivers/user-map.js';
 import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
 import { OutOfCpus } from './errors.js';
 import { registerGuest } from './guest/metrics.js';
@@ -170,6 +171,13 @@ export class Os implements StoreWatch, DeviceClient {
   addMapBenchmark(name: string, spec: MapBenchmarkSpec, device: number, socket: number): number {
     const cpus = this.claim(name, spec.threads, socket);
     this.jobs.push(new MapBenchmark(name, spec, cpus, this.environment(device, socket)));
+    return this.jobs.length - 1;
+  }
+
+  /** Adds processes that map and unmap memory of theirs for a device. Returns the job's number. Throws OutOfCpus, OutOfMemory. */
+  addUserMap(name: string, spec: UserMapSpec, device: number, socket: number): number {
+    const cpus = this.claim(name, spec.threads, socket);
+    this.jobs.push(new UserMap(name, spec, this.spec.userMap, cpus, this.environment(device, socket)));
     return this.jobs.length - 1;
   }
 

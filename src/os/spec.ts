@@ -1,5 +1,6 @@
 /** Read-only description of the operating system's I/O address-space software. Times in integer picoseconds unless said otherwise. */
 import type { GuestSpec } from './guest/spec.js';
+import type { UserMapCosts } from './uapi/spec.js';
 import type { TableCode, TableCosts, TableFormat } from './table-costs.js';
 
 export type DmaMode = 'strict' | 'lazy' | 'passthrough';
@@ -81,6 +82,7 @@ export interface OsSpec {
   /** Generation of the page-table code that maintains tables of each format. */
   readonly tableCode: Readonly<Record<TableFormat, TableCode>>;
   readonly guest: GuestSpec;
+  readonly userMap: UserMapCosts;
   readonly costs: CostSpec;
 }
 

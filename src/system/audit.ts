@@ -59,8 +59,10 @@ class DomainShadow {
 
   /** Nobody may reach the range any more. */
   forget({ iova, bytes }: Cleared): void {
-    for (const page of pagesOf(iova, bytes)) this.pages.delete(page);
-    if (bytes >= LARGE) this.large = this.large.filter((shadow) => shadow.iova !== iova);
+    // What was mapped in pieces may go as a whole.
+    for (let page = iova - (iova % PAGE); page < iova + bytes && this.pages.size > 0; page += PAGE)
+      this.pages.delete(page);
+    if (bytes >= LARGE) this.large = this.large.filter((shadow) => shadow.iova < iova || shadow.iova >= iova + bytes);
   }
 }
 

@@ -189,6 +189,8 @@ export class Machine implements DeviceQueue {
       else if (job.kind === 'stream') {
         this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
         this.os.addStream(name, job, device, this.memory.indexOf(job.socket));
+      } else if (job.kind === 'user-map') {
+        this.os.addUserMap(name, job, device, this.memory.indexOf(job.socket));
       } else this.benchmarks.push(this.os.addMapBenchmark(name, job, device, this.memory.indexOf(job.socket)));
     }
     // Tables and queues have just been written by the CPU; then the windows get their state.

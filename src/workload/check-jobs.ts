@@ -1,7 +1,7 @@
 /** What the schemas of jobs and windows cannot say: references, limits of the device, memory and cores that are there, an end. */
 import { checkReference } from './check-machine.js';
 import { type Fault, fault } from './problems.js';
-import type { DmaJobSpec, JobSpec, PointSpec, StopSpec, StreamJobSpec, WindowSpec } from './spec.js';
+import type { DmaJobSpec, JobSpec, PointSpec, StopSpec, StreamJobSpec, UserMapJobSpec, WindowSpec } from './spec.js';
 import { formatQuantity } from './units.js';
 
 const PAGE = 4096;
@@ -33,6 +33,8 @@ function checkJob(job: JobSpec, spec: PointSpec, path: readonly string[]): Fault
       return checkStream(job, spec, path);
     case 'map-benchmark':
       return [];
+    case 'user-map':
+      return checkUserMap(job, spec, path);
   }
 }
 
@@ -68,6 +70,19 @@ function checkStream(job: StreamJobSpec, spec: PointSpec, path: readonly string[
   return job.direction === 'to-device' ? checkReadBytes(job.size, job.device, spec, path) : [];
 }
 
+/** The kernel's page is the granule of its tables. */
+function checkUserMap({ size, run, device }: UserMapJobSpec, spec: PointSpec, path: readonly string[]): Fault[] {
+  const unit = spec.machine.ports[spec.devices[device]!.port]?.iommu ?? null;
+  const page = unit === null ? PAGE : spec.machine.iommus[unit]!.granule;
+  const keys = Object.entries({ size, run }).filter(([, bytes]) => bytes % page !== 0);
+  const pages = formatQuantity(page, 'size');
+  return keys.map(([key, bytes]) =>
+    fault('E301', [...path, key], `${formatQuantity(bytes, 'size')} is not a whole number of pages of ${pages}`, {
+      related: unit === null ? [] : [['machine', 'iommus', unit, 'granule']],
+    }),
+  );
+}
+
 function checkReadBytes(size: number, device: string, spec: PointSpec, path: readonly string[]): Fault[] {
   const limit = spec.devices[device]!.engine.outstandingReadBytes;
   if (size <= limit) {
@@ -93,6 +108,8 @@ function footprint(job: JobSpec): number {
       return job.threads * job.depth * pages(job.size);
     case 'map-benchmark':
       return job.threads * job.granule * PAGE;
+    case 'user-map':
+      return job.threads * job.size;
   }
 }
 
@@ -100,6 +117,7 @@ const SIZE_KEYS: Readonly<Record<JobSpec['kind'], readonly string[]>> = {
   dma: ['window'],
   stream: ['size', 'depth', 'threads'],
   'map-benchmark': ['granule', 'threads'],
+  'user-map': ['size', 'threads'],
 };
 
 /** Buffers and the tables that map them (8 bytes a page) must fit the socket they lie on. */

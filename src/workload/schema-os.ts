@@ -67,6 +67,15 @@ const guest = z.strictObject({
   unpin: time('Unpinning it.'),
 });
 
+const userMap = z.strictObject({
+  call: time('A system call that maps or unmaps memory of a process, with its bookkeeping.'),
+  pinBatch: count(1, 2 ** 20, 'Most pages of one call of pin_user_pages.'),
+  pinCall: time('One such call.'),
+  pinPage: time('Each of its pages.'),
+  unpinPage: time('Unpinning one page.'),
+  run: time('One run of frames handed to the page-table code.'),
+});
+
 export const osSchema = z.strictObject({
   dma: z.strictObject({
     mode: choice(
@@ -94,5 +103,6 @@ export const osSchema = z.strictObject({
     ),
   ),
   guest,
+  userMap,
   costs,
 });
