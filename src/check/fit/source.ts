@@ -60,10 +60,11 @@ ${tables.join('')}};
 const LINE_WIDTH = 120;
 
 function entryText(path: string, fields: string): string {
-  const line = `    '${path}': { ${fields} },\n`;
+  const name = key(path);
+  const line = `    ${name}: { ${fields} },\n`;
   if (line.length <= LINE_WIDTH + 1) return line;
   const spread = fields.split(/, (?=unit:|rows:|confidence:)/).map((field) => `      ${field},\n`);
-  return `    '${path}': {\n${spread.join('')}    },\n`;
+  return `    ${name}: {\n${spread.join('')}    },\n`;
 }
 
 /** Quotes only what must be quoted. */
