@@ -25,6 +25,8 @@ export interface CostSpec {
   /** Entering and leaving dma_map_page / dma_unmap_page: attribute checks, address arithmetic. */
   readonly mapCall: number;
   readonly unmapCall: number;
+  /** dma_map_sg / dma_unmap_sg: one segment of the list. */
+  readonly segment: number;
   /** Pop or push of a loaded magazine; the swap of loaded and previous; one exchange with the depot. */
   readonly iovaCache: number;
   readonly iovaDepot: number;

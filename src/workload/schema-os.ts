@@ -30,6 +30,7 @@ export const tableCostsSchema = z.strictObject(
 const costs = z.strictObject({
   mapCall: time('Entering and leaving dma_map_page.'),
   unmapCall: time('Entering and leaving dma_unmap_page.'),
+  segment: time('One segment of the list of a dma_map_sg or dma_unmap_sg.'),
   iovaCache: time('Pop or push of a loaded magazine.'),
   iovaDepot: time('One exchange with the depot.'),
   iovaTree: time('Red-black tree: one allocation or free.'),

@@ -9,6 +9,7 @@ const SUBMIT = `share of the submit-to-completion time of ${RIOMMU}`;
 export const commonCosts: Parameters = {
   mapCall: assumed(15, 'ns', ESTIMATE),
   unmapCall: assumed(25, 'ns', `${ESTIMATE}; includes the iova-to-physical walk of dma_unmap_page`),
+  segment: assumed(5, 'ns', `${ESTIMATE}: the loops of dma_map_sg over its list`),
   iovaCache: assumed(30, 'ns', 'about 100 cycles for a cached IOVA (rIOMMU, ASPLOS 2015)'),
   iovaDepot: assumed(100, 'ns', ESTIMATE),
   iovaTree: assumed(250, 'ns', '1700 to 4000 cycles in the tree, split over nodes (rIOMMU, ASPLOS 2015)'),

@@ -18,6 +18,7 @@ export function testTableCosts(
 const FREE: CostSpec = {
   mapCall: 0,
   unmapCall: 0,
+  segment: 0,
   iovaCache: 0,
   iovaDepot: 0,
   iovaTree: 0,
