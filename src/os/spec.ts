@@ -3,8 +3,12 @@ import type { TableCode, TableCosts, TableFormat } from './table-costs.js';
 
 export type DmaMode = 'strict' | 'lazy' | 'passthrough';
 
+/** A ring for each CPU, or one for all behind one lock. */
+export const FLUSH_QUEUE_KINDS = ['per-cpu', 'single'] as const;
+
 export interface FlushQueueSpec {
-  /** Ring entries per CPU (one stays free). */
+  readonly kind: (typeof FLUSH_QUEUE_KINDS)[number];
+  /** Entries of a ring (one stays free). */
   readonly entries: number;
   readonly timeout: number;
 }

@@ -1,5 +1,6 @@
 /** Schema of the operating system's I/O address-space software. Resolves to `OsSpec`. */
 import { z } from 'zod';
+import { FLUSH_QUEUE_KINDS } from '../os/spec.js';
 import { TABLE_CODES, TABLE_FORMATS, type TableFormat } from '../os/table-costs.js';
 import { choice, count, flag, millionths, time } from './fields.js';
 
@@ -58,8 +59,9 @@ export const osSchema = z.strictObject({
       'When unmapped memory is out of reach: at once, later, never protected.',
     ),
     flushQueue: z.strictObject({
-      entries: count(2, 2 ** 20, 'Entries per CPU; one stays free.'),
-      timeout: time('Timer of the queue.', { min: 1 }),
+      kind: choice(FLUSH_QUEUE_KINDS, 'A ring for each CPU, or one for all behind one lock.'),
+      entries: count(2, 2 ** 20, 'Entries of a ring; one stays free. Linux: 256 for each CPU, 32768 of a single ring.'),
+      timeout: time('Timer of the queue. Linux: 10 ms for rings of CPUs, 1 s for a single ring.', { min: 1 }),
     }),
     iova: z.strictObject({
       magazine: count(1, 65536, 'Page frame numbers in a magazine.'),

@@ -14,6 +14,11 @@ export const linux72: Sheet = defineSheet({
     dma: {
       mode: spec('lazy', '', 'Linux drivers/iommu/Kconfig: IOMMU_DEFAULT_DMA_LAZY on x86'),
       flushQueue: {
+        kind: spec(
+          'per-cpu',
+          '',
+          'Linux drivers/iommu/dma-iommu.c: IOMMU_DMA_OPTS_PER_CPU_QUEUE unless shadow_on_flush',
+        ),
         entries: spec(256, 'entries', 'Linux drivers/iommu/dma-iommu.c: IOVA_DEFAULT_FQ_SIZE'),
         timeout: spec(10, 'ms', 'Linux drivers/iommu/dma-iommu.c: IOVA_DEFAULT_FQ_TIMEOUT'),
       },

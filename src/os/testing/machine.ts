@@ -126,7 +126,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
     this.spec = {
       dma: {
         mode: options.mode ?? 'strict',
-        flushQueue: { entries: 256, timeout: 10 * MS, ...options.flushQueue },
+        flushQueue: { kind: 'per-cpu', entries: 256, timeout: 10 * MS, ...options.flushQueue },
         iova: { magazine: 127, cachedOrders: 6, trim: 100 * MS, addressBits: 48, ...options.iova },
       },
       superpages: options.superpages ?? true,
