@@ -24,6 +24,9 @@ export const commonCosts: Parameters = {
   mmioFlight: assumed(150, 'ns', SUBMIT),
   poll: assumed(560, 'ns', `${SUBMIT}; each turn reads the fault status register uncached`),
   queueIova: assumed(30, 'ns', ESTIMATE),
+  slot: assumed(2, 'ns', `${ESTIMATE}: a few fields of one slot`),
+  copyLine: assumed(8, 'ns', 'about 8 GB/s of memcpy on one core'),
+  copyLineRemote: assumed(12, 'ns', 'about 5 GB/s of memcpy over the link between sockets'),
   timer: assumed(1, 'us', ESTIMATE),
   dirtyLine: assumed(6, 'ns', 'about 10 GB/s of stores from one core'),
   completion: assumed(100, 'ns', ESTIMATE),
@@ -35,5 +38,13 @@ export function iova(magazine: number, orders: number, source: string): Paramete
     cachedOrders: spec(orders, 'size classes', source),
     trim: spec(100, 'ms', 'Linux drivers/iommu/iova.c: IOVA_DEPOT_DELAY'),
     addressBits: assumed(48, 'bits', 'DMA mask of the device, limited by the aperture'),
+  };
+}
+
+/** `areas`: 0 = one for each CPU. */
+export function swiotlb(areas: number, source: string): Parameters {
+  return {
+    size: spec(64, 'MiB', 'Linux include/linux/swiotlb.h: IO_TLB_DEFAULT_SIZE'),
+    areas: spec(areas, 'areas', source),
   };
 }

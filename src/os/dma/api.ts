@@ -10,6 +10,7 @@ import type { Scheduler } from '../scheduler.js';
 import type { CostSpec } from '../spec.js';
 import { Step, Turn } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
+import { BouncePath, type Bouncing } from './bounce.js';
 import { CallMeter } from './call-meter.js';
 import { LinuxPath } from './linux.js';
 import { Mapper } from './mapper.js';
@@ -30,17 +31,19 @@ export class DmaApi {
   readonly mapper: Mapper;
   private readonly path: DmaPath;
 
-  /** `slots`: threads the scheduler may have; meters are indexed by thread number. */
+  /** `slots`: threads the scheduler may have; meters are indexed by thread number. `bouncing`: null = no buffer is copied. */
   constructor(
     private readonly scheduler: Scheduler,
     private readonly costs: CostSpec,
     observer: Observer | null,
     slots: number,
+    bouncing: Bouncing | null = null,
   ) {
     this.maps = new CallMeter(slots);
     this.unmaps = new CallMeter(slots);
     this.mapper = new Mapper(scheduler, costs, observer);
-    this.path = new LinuxPath(this.mapper);
+    const path = new LinuxPath(this.mapper);
+    this.path = bouncing === null ? path : new BouncePath(path, bouncing);
   }
 
   resetStatistics(): void {
