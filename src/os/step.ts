@@ -29,6 +29,10 @@ export const enum Step {
   IovaFree,
   /** Flush-queue bookkeeping. */
   Queue,
+  /** Finding, taking and giving back slots of the bounce pool. */
+  Slot,
+  /** Copying between a buffer and its bounce buffer. */
+  Copy,
   /** Timer work that ran on this CPU meanwhile. */
   Interrupt,
 }
@@ -46,6 +50,8 @@ export const STEP_NAMES: readonly string[] = [
   'completion',
   'iova_free',
   'queue',
+  'slot',
+  'copy',
   'interrupt',
 ];
 
