@@ -44,6 +44,7 @@ export interface PostedDma {
 export interface MachineOptions {
   readonly mode?: DmaMode;
   readonly costs?: Partial<CostSpec>;
+  readonly guest?: Partial<OsSpec['guest']>;
   readonly unit?: Partial<UnitSpec>;
   readonly units?: number;
   readonly devices?: readonly OsDevice[];
@@ -79,6 +80,19 @@ export const UNIT: UnitSpec = {
   coherent: true,
   invalidation: { sizeLg2: 8, maxAddressMask: 18 },
   faults: { records: 8 },
+};
+
+/** Nothing costs anything. */
+export const NO_GUEST: OsSpec['guest'] = {
+  mode: 'none',
+  exit: 0,
+  lock: 0,
+  lockHandOver: 0,
+  emulation: 0,
+  batch: 1,
+  call: 0,
+  pin: 0,
+  unpin: 0,
 };
 
 /** A kernel from before generic_pt. */
@@ -138,6 +152,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       tick: MS,
       jitter: 0,
       tableCode: { ...LEGACY, ...options.tableCode },
+      guest: { ...NO_GUEST, ...options.guest },
       costs: testCosts(options.costs ?? {}),
     };
     this.os = new Os(
