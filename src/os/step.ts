@@ -29,6 +29,10 @@ export const enum Step {
   IovaFree,
   /** Flush-queue bookkeeping. */
   Queue,
+  /** Finding, taking and giving back slots of the bounce pool. */
+  Slot,
+  /** Copying between a buffer and its bounce buffer. */
+  Copy,
   /** Timer work that ran on this CPU meanwhile. */
   Interrupt,
   /** Leaving a virtual machine for its monitor, and coming back. */
@@ -58,6 +62,8 @@ export const STEP_NAMES: readonly string[] = [
   'completion',
   'iova_free',
   'queue',
+  'slot',
+  'copy',
   'interrupt',
   'exit',
   'host_lock',

@@ -9,7 +9,7 @@ import type { StoreWatch } from '../../../protocol/watch.js';
 import type { CommandCounters } from '../../command-counters.js';
 import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
-import type { PageRange } from '../../sweep.js';
+import type { PageRange, Pages } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
 import { type Directory, NO_SUBSTREAM } from './directory.js';
 import {
@@ -29,7 +29,6 @@ import {
   invalidateNonSecure,
   invalidatePages,
   invalidateStage1,
-  type Pages,
 } from './invalidation.js';
 import type { Registers } from './registers.js';
 
@@ -180,16 +179,21 @@ export class Commands implements CommandSet {
     const { contexts } = this.directory;
     const rangeLg2 = opcode === Opcode.CFGI_STE ? 0 : range + 1;
     const all = opcode === Opcode.CFGI_STE_RANGE && range === RANGE_ALL;
-    const mine = (requester: number): boolean => all || (requester ^ sid) >>> rangeLg2 === 0;
-    contexts.dropDevices((entry) => mine(contexts.requesterOfDevice(entry)));
-    contexts.dropProcesses((entry) => mine(contexts.requesterOfProcess(entry)));
+    if (all) contexts.dropAll();
+    else if (rangeLg2 === 0) {
+      contexts.dropDevice(sid);
+      contexts.dropProcessesOf(sid, () => true);
+    } else {
+      const mine = (requester: number): boolean => (requester ^ sid) >>> rangeLg2 === 0;
+      contexts.dropDevices((entry) => mine(contexts.requesterOfDevice(entry)));
+      contexts.dropProcesses((entry) => mine(contexts.requesterOfProcess(entry)));
+    }
     this.overtake(-1);
   }
 
   private invalidateContexts({ opcode, sid, ssid }: Command): void {
     const { contexts } = this.directory;
-    contexts.dropProcesses((entry) => {
-      if (contexts.requesterOfProcess(entry) !== sid) return false;
+    contexts.dropProcessesOf(sid, (entry) => {
       const cached = contexts.pasidOfProcess(entry);
       return opcode === Opcode.CFGI_CD_ALL || (cached === NO_SUBSTREAM ? 0 : cached) === ssid;
     });
