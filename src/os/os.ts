@@ -29,6 +29,7 @@ import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
 import { OutOfCpus } from './errors.js';
 import { registerGuest } from './guest/metrics.js';
 import { Monitor } from './guest/monitor.js';
+import { StageTwoChanges } from './guest/stage2.js';
 import { Group } from './group.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
@@ -196,6 +197,10 @@ export class Os implements StoreWatch, DeviceClient {
   /** Starts the threads of all jobs, in the order the jobs were added. */
   start(): void {
     for (const job of this.jobs) for (const thread of job.threads) this.scheduler.start(thread);
+    const { monitor, scheduler, timers } = this;
+    if (monitor === null || monitor.spec.stage2Change === 0) return;
+    const drivers = [...new Set(this.drivers.filter((driver) => driver !== null))];
+    new StageTwoChanges(monitor, scheduler, timers, drivers).start();
   }
 
   /** `Op.ThreadStep`. */
