@@ -157,13 +157,13 @@ export class TagIndex {
   /** Puts the entries filled since the last call on the chains there are. */
   private settle(): void {
     const { cache } = this;
-    const { log, valid } = cache;
-    if (cache.logged === log.length) {
+    const { log, logFree, valid } = cache;
+    if (logFree === 0) {
       for (let entry = 0; entry < cache.entries; entry++) if (valid[entry] === 1) this.enter(entry);
     } else {
-      for (let i = 0; i < cache.logged; i++) if (valid[log[i]!] === 1) this.enter(log[i]!);
+      for (let i = logFree; i < log.length; i++) if (valid[log[i]!] === 1) this.enter(log[i]!);
     }
-    cache.logged = 0;
+    cache.clearLog();
   }
 
   private enter(entry: number): void {
