@@ -30,12 +30,12 @@ export class Ring {
 
   /** Slot of a head or tail. */
   slotOf(position: number): number {
-    return position & (2 ** this.entriesLg2 - 1);
+    return position & ((1 << this.entriesLg2) - 1);
   }
 
   /** Commands between two positions, or a position after another. */
   distance(from: number, to: number): number {
-    return (to - from) & (2 ** (this.entriesLg2 + (this.wraps ? 1 : 0)) - 1);
+    return (to - from) & ((1 << (this.entriesLg2 + (this.wraps ? 1 : 0))) - 1);
   }
 }
 
@@ -175,7 +175,7 @@ export class CommandQueue {
     const perLine = LINE >> bytesLg2;
     const slot = ring.slotOf(head);
     this.bufferFirst = slot - (slot % perLine);
-    this.bufferEnd = Math.min(slot + ring.distance(head, tail), this.bufferFirst + perLine, 2 ** entriesLg2);
+    this.bufferEnd = Math.min(slot + ring.distance(head, tail), this.bufferFirst + perLine, 1 << entriesLg2);
     const lo = this.ring.lo + (this.bufferFirst << bytesLg2);
     for (let i = 0; i < LINE; i += 8) {
       this.physical.read(hi, (lo + i) | 0);

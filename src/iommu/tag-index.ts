@@ -7,7 +7,7 @@
 import type { Stage } from './address-space.js';
 import type { SetAssociativeCache } from './cache.js';
 import { Chains } from './chains.js';
-import type { Pages } from './page-range.js';
+import { type Pages, POWER } from './page-range.js';
 import { Tag, type TagReader } from './tag.js';
 
 /** Structures up to this size are looked through: as fast. */
@@ -206,9 +206,9 @@ export class TagIndex {
 
 /** Numbers of the regions of 2^spanLg2 bytes that the pages touch. */
 function firstRegion({ first }: Pages, spanLg2: number): number {
-  return Math.floor(first / 2 ** (spanLg2 - 12));
+  return Math.floor(first / POWER[spanLg2 - 12]!);
 }
 
 function lastRegion({ first, count }: Pages, spanLg2: number): number {
-  return Math.floor((first + count - 1) / 2 ** (spanLg2 - 12));
+  return Math.floor((first + count - 1) / POWER[spanLg2 - 12]!);
 }
