@@ -8,7 +8,7 @@ import type { DeviceQueue, DmaStatus } from '../../protocol/queue.js';
 import { Histogram } from '../../stats/histogram.js';
 import { LatencyLedger } from '../../stats/latency-ledger.js';
 import type { Device } from '../device.js';
-import type { DmaApi } from '../dma.js';
+import type { DmaApi } from '../dma/api.js';
 import type { Domain } from '../domain.js';
 import type { Scheduler } from '../scheduler.js';
 import type { CostSpec } from '../spec.js';

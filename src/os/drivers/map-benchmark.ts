@@ -100,7 +100,7 @@ export class MapBenchmark extends Driver {
         thread.chargeExactly(Turn.Transfer, transfer);
         yield Wait.Delay;
       }
-      yield* dma.unmap(thread, domain, address, bytes);
+      yield* dma.unmap(thread, domain, address, bytes, access);
       this.count(mapPs, thread.lastCallPs);
       this.endTurn(thread);
       const latency = scheduler.now() - start;

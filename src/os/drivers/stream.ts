@@ -142,7 +142,7 @@ export class Stream extends Driver {
       }
       const buffer = completed.shift();
       thread.charge(Turn.Completion, costs.completion);
-      yield* dma.unmap(thread, domain, this.mapped[buffer]!, this.spec.size);
+      yield* dma.unmap(thread, domain, this.mapped[buffer]!, this.spec.size, this.access);
       this.operationDone(scheduler.now() - this.startedAt[buffer]!);
       lane.unmapped.push(buffer);
       yield* this.refill(lane);

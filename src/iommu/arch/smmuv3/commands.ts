@@ -5,13 +5,23 @@
  * are consumed without effect; completion by wired interrupt or event; aborted fetches (CERROR_ABT).
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
+import type { StoreWatch } from '../../../protocol/watch.js';
 import type { CommandCounters } from '../../command-counters.js';
-import { After, type CommandSet } from '../../command-queue.js';
+import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
 import type { PageRange, Pages } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
 import { type Directory, NO_SUBSTREAM } from './directory.js';
-import { Command, CommandError, Completion, decodeCommand, GlobalErrorBit, Opcode, RANGE_ALL } from './format.js';
+import {
+  Command,
+  CommandError,
+  Completion,
+  decodeCommand,
+  GlobalErrorBit,
+  Opcode,
+  RANGE_ALL,
+  Register,
+} from './format.js';
 import {
   invalidateAsid,
   invalidateGuestPages,
@@ -27,6 +37,9 @@ export class Commands implements CommandSet {
   private readonly command = new Command();
   /** Something has been removed since the last CMD_SYNC. */
   private pending = false;
+  /** Where CMDQ_CONS is told to who polls it. */
+  private ring: Ring | null = null;
+  private watch: StoreWatch | null = null;
 
   constructor(
     private readonly unit: IommuUnit,
@@ -36,6 +49,12 @@ export class Commands implements CommandSet {
     private readonly physical: PhysicalMemory,
     private readonly counters: CommandCounters,
   ) {}
+
+  /** Software that polls CMDQ_CONS is told when it passes a CMD_SYNC without message. */
+  connect(ring: Ring, watch: StoreWatch): void {
+    this.ring = ring;
+    this.watch = watch;
+  }
 
   get statusHi(): number {
     return this.command.addressHi;
@@ -199,7 +218,11 @@ export class Commands implements CommandSet {
     else physical.write(addressHi, aligned, data, physical.wordLo);
   }
 
-  completed(): void {}
+  completed(): void {
+    const { command, ring, watch } = this;
+    if (command.opcode !== Opcode.CMD_SYNC || command.completion !== Completion.None || ring === null) return;
+    watch?.changed?.(this.unit.index, Register.CommandQueueConsumer, 0, ring.distance(0, ring.head + 1));
+  }
 }
 
 /** EL2 entries have no VMID. */
