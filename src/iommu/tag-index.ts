@@ -56,7 +56,13 @@ function placeHash(did: number, pasid: number, spanLg2: number, region: number):
   return mix(low, processHash(did, pasid) + spanLg2);
 }
 
+/** Told of every entry that an invalidation removes. */
+export interface Witness {
+  removed(tag: Tag): void;
+}
+
 export class TagIndex {
+  witness: Witness | null = null;
   private readonly tag = new Tag();
   private readonly small: boolean;
   private byDomain: Chains | null = null;
@@ -96,7 +102,9 @@ export class TagIndex {
     for (let entry = 0; entry < cache.entries; entry++) {
       if (cache.valid[entry] === 0) continue;
       reader.read(entry, tag);
-      if (drop(tag)) this.remove(entry);
+      if (!drop(tag)) continue;
+      this.witness?.removed(tag);
+      this.remove(entry);
     }
   }
 
@@ -149,6 +157,7 @@ export class TagIndex {
     chains.sweep(hash & chains.mask, this.cache, (entry) => {
       reader.read(entry, tag);
       if (!drop(tag)) return false;
+      this.witness?.removed(tag);
       this.remove(entry);
       return true;
     });
