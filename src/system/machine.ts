@@ -188,8 +188,8 @@ export class Machine implements DeviceQueue {
       if (job.kind === 'dma') windows.push(this.addWindow(name, job, device));
       else if (job.kind === 'stream') {
         this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
-        this.os.addStream(name, job, device, this.memory.indexOf(job.socket));
-      } else this.benchmarks.push(this.os.addMapBenchmark(name, job, device, this.memory.indexOf(job.socket)));
+        this.os.addStream(name, job, device, ...this.socketsOf(job));
+      } else this.benchmarks.push(this.os.addMapBenchmark(name, job, device, ...this.socketsOf(job)));
     }
     // Tables and queues have just been written by the CPU; then the windows get their state.
     if (this.spec.machine.hostCache !== 'cold') {
@@ -198,6 +198,10 @@ export class Machine implements DeviceQueue {
       });
     }
     for (const [address, bytes] of windows) this.memory.warmWindow(address, bytes);
+  }
+
+  private socketsOf({ socket, memory }: Exclude<JobSpec, DmaJobSpec>): [threads: number, memory: number] {
+    return [this.memory.indexOf(socket), this.memory.indexOf(memory ?? socket)];
   }
 
   private addWindow(name: string, job: DmaJobSpec, device: number): [number, number] {
