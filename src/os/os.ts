@@ -17,6 +17,7 @@ import type { StoreWatch } from '../protocol/watch.js';
 import type { Registry } from '../stats/registry.js';
 import type { Cpu } from './thread.js';
 import { Device } from './device.js';
+import { Distance } from './distance.js';
 import { DirectDriver } from './direct.js';
 import { DmaApi } from './dma/api.js';
 import type { Bouncing } from './dma/bounce.js';
@@ -247,6 +248,10 @@ export class Os implements StoreWatch, DeviceClient {
       const driver = make(architecture, {
         scheduler,
         costs: spec.costs,
+        distance: new Distance(
+          spec.costs,
+          machine.units.map(({ socket }) => socket),
+        ),
         memory: machine.memory,
         timing: machine.timing,
         registers: machine.registers,

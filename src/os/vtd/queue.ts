@@ -59,7 +59,7 @@ export class InvalidationQueue {
    * them. The caller has interrupts off.
    */
   *submit(thread: Thread, words: Int32Array, count: number): Call<void> {
-    const { scheduler, costs, registers, statistics } = this.environment;
+    const { scheduler, costs, distance, registers, statistics } = this.environment;
     const { slots, descriptorLg2 } = this.layout;
     if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
     if (thread.debt !== 0) yield Wait.Run;
@@ -73,7 +73,7 @@ export class InvalidationQueue {
         if (!this.lock.take(thread, false)) yield Wait.Block;
       }
     }
-    thread.charge(Step.Descriptor, (count + 1) * costs.descriptor);
+    thread.charge(Step.Descriptor, (count + 1) * costs.descriptor + distance.access(thread, this.unit));
     thread.charge(Step.Doorbell, costs.mmioWrite);
     const first = this.freeHead;
     const last = (first + count) % slots;
@@ -88,7 +88,8 @@ export class InvalidationQueue {
     encodeWait(this.wait, 0, WaitFlag.StatusWrite, Math.floor(status / 2 ** 32), (status % 2 ** 32) | 0, Slot.Done);
     this.store(last, this.wait, 0);
     statistics.descriptors += count + 1;
-    registers.write(this.unit, Register.InvalidationQueueTail, 0, this.freeHead << descriptorLg2, costs.mmioFlight);
+    const flight = distance.flight(thread, this.unit);
+    registers.write(this.unit, Register.InvalidationQueueTail, 0, this.freeHead << descriptorLg2, flight);
     const rung = scheduler.now();
     this.lock.release(thread);
 
@@ -118,7 +119,8 @@ export class InvalidationQueue {
     const poller = this.pollers[slot];
     if (poller === null || poller === undefined || this.statusWord(slot) !== Slot.Done) return;
     this.pollers[slot] = null;
-    this.environment.scheduler.wakePoller(poller, this.environment.costs.poll);
+    const { scheduler, distance } = this.environment;
+    scheduler.wakePoller(poller, distance.poll(poller, this.unit));
   }
 
   /** Gives the lock up and waits until slots are reclaimed. */
