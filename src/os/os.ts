@@ -19,17 +19,23 @@ import type { Cpu } from './thread.js';
 import { Device } from './device.js';
 import { DirectDriver } from './direct.js';
 import { DmaApi } from './dma/api.js';
+import type { Bouncing } from './dma/bounce.js';
 import type { Domain } from './domain.js';
 import { DomainFactory } from './domain-factory.js';
 import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.js';
 import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
 import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
 import { OutOfCpus } from './errors.js';
+import { registerGuest } from './guest/metrics.js';
+import { Monitor } from './guest/monitor.js';
 import { Group } from './group.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
+import { SpinLock } from './lock.js';
 import { Scheduler } from './scheduler.js';
 import type { OsSpec, UnitSpec } from './spec.js';
+import { SlotPool } from './swiotlb/pool.js';
+import { Swiotlb } from './swiotlb/swiotlb.js';
 import { OsStatistics } from './statistics.js';
 import { Timers } from './timers.js';
 import type { UnitDriverEnvironment } from './unit-environment.js';
@@ -86,6 +92,9 @@ export class Os implements StoreWatch, DeviceClient {
   private readonly drivers: readonly (IommuDriver | null)[];
   private readonly factory: DomainFactory;
   private readonly statistics = new OsStatistics();
+  private readonly bouncing: Bouncing | null;
+  /** Null unless the operating system runs in a virtual machine with an emulated IOMMU. */
+  private readonly monitor: Monitor | null;
   private readonly jobs: Driver[] = [];
   /** Job that owns each tag. */
   private readonly tagOwners: Driver[] = [];
@@ -102,6 +111,8 @@ export class Os implements StoreWatch, DeviceClient {
     this.scheduler = new Scheduler(machine.kernel, cpus, machine.seed, spec.jitter);
     this.timers = new Timers(machine.kernel, this.scheduler, spec.tick);
     this.factory = new DomainFactory(spec, this.scheduler, this.timers, this.statistics, machine.observer);
+    this.bouncing = this.makeBouncing();
+    this.monitor = spec.guest.mode === 'none' ? null : new Monitor(spec.guest, this.scheduler);
     this.drivers = this.bootUnits(make);
     this.devices = machine.devices.map(({ name, unit, requester }, id) => {
       const translated = unit >= 0 && machine.units[unit]!.spec.architecture !== 'none';
@@ -211,6 +222,7 @@ export class Os implements StoreWatch, DeviceClient {
     registry.define(OS_METRICS);
     for (const job of this.jobs) registerJob(registry, job, job.threads[0]?.cpu.frequency ?? 0);
     registerShared(registry, this.scheduler, this.statistics);
+    registerGuest(registry, this.monitor);
   }
 
   /** Output lines of dma_map_benchmark for a job over a window; null when the job is another kind. */
@@ -237,6 +249,7 @@ export class Os implements StoreWatch, DeviceClient {
         statistics: statistics.invalidation,
         queueLocks: statistics.queueLocks,
         invalidationHint: spec.invalidationHint,
+        monitor: this.monitor,
         ranges: machine.sockets.map(({ frames: { base, size } }) => ({ base, size })),
         units: machine.units.map(({ spec: unit, socket }) =>
           unit.architecture === architecture ? { spec: unit, frames: machine.sockets[socket]!.frames } : null,
@@ -245,6 +258,28 @@ export class Os implements StoreWatch, DeviceClient {
       drivers.set(architecture, driver);
       return driver;
     });
+  }
+
+  /** swiotlb_init, when anything is to be bounced: the pool lies in the first socket's memory, as all low memory does. */
+  private makeBouncing(): Bouncing | null {
+    const { spec, scheduler, statistics } = this;
+    const { mode, bounce, swiotlb } = spec.dma;
+    const rule = mode === 'bounce' ? 'always' : bounce;
+    if (rule === 'never') return null;
+    const { sockets, timing } = this.machine;
+    let areas = 1;
+    while (areas < (swiotlb.areas === 0 ? scheduler.cpus.length : swiotlb.areas)) areas *= 2;
+    const pool = new SlotPool(swiotlb.size, areas);
+    const base = sockets[0]!.frames.allocateContiguous(pool.bytes, pool.bytes);
+    const environment = {
+      scheduler,
+      costs: spec.costs,
+      statistics: statistics.swiotlb,
+      memory: timing,
+      makeLock: () => new SpinLock(scheduler, spec.costs, statistics.areaLocks),
+      socketOf: (pa: number) => sockets.findIndex(({ frames }) => pa >= frames.base && pa < frames.base + frames.size),
+    };
+    return { swiotlb: new Swiotlb(pool, base, environment), rule };
   }
 
   private createDomain(device: Device): Domain {
@@ -269,7 +304,7 @@ export class Os implements StoreWatch, DeviceClient {
       kernel,
       scheduler,
       costs: this.spec.costs,
-      dma: new DmaApi(scheduler, this.spec.costs, observer, slots),
+      dma: new DmaApi(scheduler, this.spec.costs, observer, slots, this.bouncing),
       device: target,
       domain: target.domainOf(-1)!,
       queue,
