@@ -245,6 +245,7 @@ describe('a reader/writer semaphore', () => {
       expect(() => lock.releaseRead(thread, use)).toThrow('no reader');
       expect(() => lock.releaseWrite(thread, use)).toThrow('does not hold');
       expect(() => lock.downgrade(thread, use)).toThrow('does not hold');
+      yield Wait.Run;
     });
     run();
   });

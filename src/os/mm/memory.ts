@@ -49,6 +49,8 @@ export class MemoryManager {
   readonly storage: Storage;
   /** For whoever takes mmap_lock. */
   readonly lockUse: SemaphoreUse;
+  /** Called when nobody holds an address space any more (mm_pasid_drop). */
+  onDrop: (mm: Mm) => void = () => {};
   private readonly environment: MmEnvironment;
   private readonly reclaim: Reclaim;
   private readonly faults: FaultHandler;
@@ -240,6 +242,13 @@ export class MemoryManager {
     this.tables.destroy(mm.root, gather.tables);
     mm.root = -1;
     yield* this.flushAndFree(thread, mm, 0, this.tables.limit, gather);
+    this.drop(mm);
+  }
+
+  /** mmdrop. */
+  drop(mm: Mm): void {
+    mm.references--;
+    if (mm.references === 0) this.onDrop(mm);
   }
 
   private *lockForWriting(thread: Thread, mm: Mm): Call<void> {

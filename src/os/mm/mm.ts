@@ -15,6 +15,10 @@ export class Mm {
   /** PASID of the address space, kept until it dies; -1: none yet. */
   pasid = -1;
   notifiers: MmuNotifier[] | null = null;
+  /** mm_count: holds the object, not its pages; all users together are one. */
+  references = 1;
+  /** Pointers carry tag bits (x86 LAM), which devices do not mask: the address space cannot be shared with them. */
+  tagged = false;
 
   constructor(
     readonly id: number,

@@ -1,13 +1,9 @@
 /** Where the time of page faults and of memory-management calls goes. The steps follow those of the DMA API: an invalidation charges those. */
 import { STEP_NAMES } from '../step.js';
 
-/** Number of the first step: `Step.Interrupt` is the last one of the DMA API. */
-const enum First {
-  Step = 13,
-}
-
+/** They begin where those of the DMA API end. */
 export const enum MmStep {
-  Exception = First.Step,
+  Exception = 13,
   Lock,
   /** Sleeping for mmap_lock. */
   LockWait,
