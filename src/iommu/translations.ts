@@ -12,7 +12,7 @@ import { SetAssociativeCache } from './cache.js';
 import type { Miss } from './miss.js';
 import type { IommuSpec } from './spec.js';
 import { LeafTags, TableTags } from './tag.js';
-import { TagIndex } from './tag-index.js';
+import { EVERYTHING, TagIndex, type Witness } from './tag-index.js';
 
 /** Most page sizes a unit can tell apart. */
 const SIZES = 16;
@@ -269,6 +269,20 @@ export class Translations {
     if (this.second.valid[entry] === 0) return;
     this.secondPopulation[this.second.k2[entry]!]!--;
     this.second.invalidate(entry);
+  }
+
+  /** Who is told of every entry that is removed from now on. */
+  witness(witness: Witness | null): void {
+    this.leafIndex.witness = witness;
+    this.secondIndex.witness = witness;
+    for (const index of this.tableIndex) index.witness = witness;
+  }
+
+  /** A command that removes everything: as `dropAll`, and the witness is told. */
+  invalidateAll(): void {
+    this.leafIndex.drop(EVERYTHING, () => true);
+    this.secondIndex.drop(EVERYTHING, () => true);
+    for (const index of this.tableIndex) index.drop(EVERYTHING, () => true);
   }
 
   dropAll(): void {

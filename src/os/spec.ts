@@ -66,6 +66,8 @@ export interface CostSpec {
   /** CPU time of a posted register write; the write reaches the unit `mmioFlight` later. */
   readonly mmioWrite: number;
   readonly mmioFlight: number;
+  /** One way over the link between sockets: register writes, queue stores and polls of a CPU on another socket than the unit. */
+  readonly socketHop: number;
   /** One turn of the completion polling loop (uncached status-register read included). */
   readonly poll: number;
   /** One uncached read of a register. */

@@ -23,7 +23,14 @@ import type { DeviceQueue } from '../protocol/queue.js';
 import { CAUSES } from '../protocol/tlp.js';
 import { LatencyLedger } from '../stats/latency-ledger.js';
 import { Registry } from '../stats/registry.js';
-import type { DeviceSpec, DmaJobSpec, JobSpec, PointSpec } from '../workload/spec.js';
+import type {
+  DeviceSpec,
+  DmaJobSpec,
+  JobSpec,
+  MapBenchmarkJobSpec,
+  PointSpec,
+  StreamJobSpec,
+} from '../workload/spec.js';
 import { Audit } from './audit.js';
 import { Dispatcher } from './dispatch.js';
 import { allMetrics } from './metrics.js';
@@ -188,10 +195,10 @@ export class Machine implements DeviceQueue {
       if (job.kind === 'dma') windows.push(this.addWindow(name, job, device));
       else if (job.kind === 'stream') {
         this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
-        this.os.addStream(name, job, device, this.memory.indexOf(job.socket));
+        this.os.addStream(name, job, device, ...this.socketsOf(job));
       } else if (job.kind === 'user-map') {
         this.os.addUserMap(name, job, device, this.memory.indexOf(job.socket));
-      } else this.benchmarks.push(this.os.addMapBenchmark(name, job, device, this.memory.indexOf(job.socket)));
+      } else this.benchmarks.push(this.os.addMapBenchmark(name, job, device, ...this.socketsOf(job)));
     }
     // Tables and queues have just been written by the CPU; then the windows get their state.
     if (this.spec.machine.hostCache !== 'cold') {
@@ -200,6 +207,10 @@ export class Machine implements DeviceQueue {
       });
     }
     for (const [address, bytes] of windows) this.memory.warmWindow(address, bytes);
+  }
+
+  private socketsOf({ socket, memory }: StreamJobSpec | MapBenchmarkJobSpec): [threads: number, memory: number] {
+    return [this.memory.indexOf(socket), this.memory.indexOf(memory ?? socket)];
   }
 
   private addWindow(name: string, job: DmaJobSpec, device: number): [number, number] {

@@ -47,6 +47,7 @@ const costs = z.strictObject({
   descriptor: time('Building and storing one invalidation descriptor.'),
   mmioWrite: time('CPU time of a posted register write.'),
   mmioFlight: time('From the register write until it reaches the unit.'),
+  socketHop: time('One way over the link to a unit of another socket: its registers, queues and status words.'),
   poll: time('One turn of the completion polling loop.', { min: 1 }),
   mmioRead: time('One uncached read of a register.', { min: 1 }),
   queueIova: time('Adding an entry to a flush queue.'),

@@ -22,6 +22,7 @@ export const commonCosts: Parameters = {
   descriptor: assumed(10, 'ns', SUBMIT),
   mmioWrite: assumed(100, 'ns', SUBMIT),
   mmioFlight: assumed(150, 'ns', SUBMIT),
+  socketHop: assumed(30, 'ns', 'half of the 60 ns by which a load from the other socket is slower on two-socket Xeons'),
   poll: assumed(560, 'ns', `${SUBMIT}; each turn reads the fault status register uncached`),
   mmioRead: assumed(500, 'ns', 'uncached read of an IOMMU register; poll without the rest of its loop'),
   queueIova: assumed(30, 'ns', ESTIMATE),

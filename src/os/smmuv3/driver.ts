@@ -67,7 +67,7 @@ export class Smmuv3Driver implements IommuDriver {
     const unit = this.units[device.unit]!;
     const { tables } = unit;
     const { requester } = device;
-    const table = domain.space?.table ?? null;
+    const table = domain.table;
     if (pasid >= tables.substreamLimit) {
       throw new AttachError('EINVAL', `${device.name}: PASID ${pasid} is beyond ${tables.substreamLimit - 1}`);
     }
@@ -95,7 +95,7 @@ export class Smmuv3Driver implements IommuDriver {
     const { tables, queue, configuration, spec } = unit;
     const { requester } = device;
     const tag = domain.tags.find((other) => other.unit === device.unit);
-    const translates = domain.type === 'dma';
+    const translates = domain.type !== 'identity';
     if (translates && tag === undefined) throw new Error(`domain ${domain.id} is not attached to ${device.name}`);
     if (thread.debt !== 0) yield Wait.Run;
     const batch = this.take();

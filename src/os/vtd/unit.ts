@@ -39,7 +39,7 @@ export class VtdUnit {
     const { secondLevels } = spec;
     const host =
       spec.stage === 'nested'
-        ? identityTable(secondStageFormat(spec, secondLevels), memory, frames, secondLevels, ranges)
+        ? identityTable(secondStageFormat(spec, secondLevels), memory, frames, secondLevels, ranges, spec.largestPage)
         : null;
     this.tables = new VtdTables(spec, memory, frames, host?.root ?? 0);
     const scalable = spec.mode === 'scalable';
