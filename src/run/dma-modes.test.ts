@@ -64,13 +64,28 @@ stop: { operations: 1000 }
   });
 
   it('takes longer to invalidate from the other socket', () => {
-    const completion = (socket: string): number => {
+    const text = `name: far
+question: How far is the unit?
+machine: { preset: skx-8160-2s }
+os: { preset: linux-7.2, jitter: 0%, dma: { mode: strict } }
+devices:
+  nic: { preset: nic-100g, port: port0, requester: "3:00.0" }
+workload:
+  loop: { kind: map-benchmark, device: nic, threads: 1, granule: 1, direction: from-device, socket: s0 }
+seeds: 1
+warmup: { operations: 100 }
+stop: { operations: 500 }
+`;
+    const unmap = (socket: string): number => {
       // Polls that are far apart would hide distances.
-      const sets = ['os.dma.mode=strict', 'os.costs.poll=1ns', `workload.loop.socket=${socket}`];
-      const result = run(pointOf(TWO_UNITS, sets));
+      const sets = ['os.costs.poll=1ns', `workload.loop.socket=${socket}`, 'workload.loop.memory=s0'];
+      const result = run(pointOf(text, sets));
       return value(result, 'loop', 'unmap.time.completion') + value(result, 'loop', 'unmap.time.descriptor');
     };
-    expect(completion('s1') - completion('s0')).toBeGreaterThan(90);
+    // Twice the link for the descriptors, once for the doorbell, and polls twice the link apart.
+    const difference = unmap('s1') - unmap('s0');
+    expect(difference).toBeGreaterThanOrEqual(60 + 30 - 1);
+    expect(difference).toBeLessThanOrEqual(60 + 30 + 61);
   });
 
   it('maps up to 1 GiB at once, in large pages, and lists of as much', () => {
