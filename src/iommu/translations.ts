@@ -11,6 +11,8 @@ import { type AddressSpace, Stage } from './address-space.js';
 import { SetAssociativeCache } from './cache.js';
 import type { Miss } from './miss.js';
 import type { IommuSpec } from './spec.js';
+import { LeafTags, TableTags } from './tag.js';
+import { EVERYTHING, TagIndex, type Witness } from './tag-index.js';
 
 /** Most page sizes a unit can tell apart. */
 const SIZES = 16;
@@ -51,6 +53,10 @@ export class Translations {
   readonly tablePermission: readonly Int32Array[];
   /** log2 of the input bytes that an entry covers. */
   readonly tableSpan: readonly Uint8Array[];
+  /** How invalidations find entries: of the IOTLB, the second-stage TLB, the paging-structure caches. */
+  readonly leafIndex: TagIndex;
+  readonly secondIndex: TagIndex;
+  readonly tableIndex: readonly TagIndex[];
 
   // Results of `lookup`, `lookupSecond` and `resume`.
   outHi = 0;
@@ -90,6 +96,14 @@ export class Translations {
     this.tableLevel = specs.map((s) => new Uint8Array(s.entries));
     this.tablePermission = specs.map((s) => new Int32Array(s.entries));
     this.tableSpan = specs.map((s) => new Uint8Array(s.entries));
+    const leaves = new LeafTags(this.iotlb, pageSizes, this.global);
+    this.leafIndex = new TagIndex(this.iotlb, leaves, (entry) => this.drop(entry));
+    const seconds = new LeafTags(this.second, pageSizes, null);
+    this.secondIndex = new TagIndex(this.second, seconds, (entry) => this.dropSecond(entry));
+    this.tableIndex = this.structure.map((cache, i) => {
+      const tags = new TableTags(cache, i + 2, this.tableSpan[i]!);
+      return new TagIndex(cache, tags, (entry) => cache.invalidate(entry));
+    });
   }
 
   /**
@@ -255,6 +269,20 @@ export class Translations {
     if (this.second.valid[entry] === 0) return;
     this.secondPopulation[this.second.k2[entry]!]!--;
     this.second.invalidate(entry);
+  }
+
+  /** Who is told of every entry that is removed from now on. */
+  witness(witness: Witness | null): void {
+    this.leafIndex.witness = witness;
+    this.secondIndex.witness = witness;
+    for (const index of this.tableIndex) index.witness = witness;
+  }
+
+  /** A command that removes everything: as `dropAll`, and the witness is told. */
+  invalidateAll(): void {
+    this.leafIndex.drop(EVERYTHING, () => true);
+    this.secondIndex.drop(EVERYTHING, () => true);
+    for (const index of this.tableIndex) index.drop(EVERYTHING, () => true);
   }
 
   dropAll(): void {

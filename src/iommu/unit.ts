@@ -199,7 +199,7 @@ export class IommuUnit implements Translator {
     this.translations.resetCounters();
     this.queue.stalls = 0;
     this.queue.occupancy.reset(now);
-    this.walkers.busy.reset(now);
+    this.walkers.resetCounters(now);
     this.architecture.contexts.resetCounters();
   }
 }

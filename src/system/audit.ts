@@ -69,9 +69,10 @@ class DomainShadow {
 
   /** Nobody may reach the range any more. */
   forget({ iova, bytes }: Cleared): void {
-    const end = iova + bytes;
-    for (let page = iova; page < end && this.pages.size > 0; page += PAGE) this.pages.delete(page);
-    if (bytes >= LARGE) this.large = this.large.filter((shadow) => shadow.iova < iova || shadow.iova >= end);
+    // What was mapped in pieces may go as a whole.
+    for (let page = iova - (iova % PAGE); page < iova + bytes && this.pages.size > 0; page += PAGE)
+      this.pages.delete(page);
+    if (bytes >= LARGE) this.large = this.large.filter((shadow) => shadow.iova < iova || shadow.iova >= iova + bytes);
   }
 }
 

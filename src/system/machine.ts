@@ -23,7 +23,14 @@ import type { DeviceQueue } from '../protocol/queue.js';
 import { CAUSES } from '../protocol/tlp.js';
 import { LatencyLedger } from '../stats/latency-ledger.js';
 import { Registry } from '../stats/registry.js';
-import type { DeviceSpec, DmaJobSpec, JobSpec, PointSpec } from '../workload/spec.js';
+import type {
+  DeviceSpec,
+  DmaJobSpec,
+  JobSpec,
+  MapBenchmarkJobSpec,
+  PointSpec,
+  StreamJobSpec,
+} from '../workload/spec.js';
 import { Audit } from './audit.js';
 import { Dispatcher } from './dispatch.js';
 import { allMetrics } from './metrics.js';
@@ -189,6 +196,8 @@ export class Machine implements DeviceQueue {
       else if (job.kind === 'stream') {
         this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
         this.os.addStream(name, job, device, ...this.socketsOf(job));
+      } else if (job.kind === 'user-map') {
+        this.os.addUserMap(name, job, device, this.memory.indexOf(job.socket));
       } else this.benchmarks.push(this.os.addMapBenchmark(name, job, device, ...this.socketsOf(job)));
     }
     // Tables and queues have just been written by the CPU; then the windows get their state.
@@ -200,7 +209,7 @@ export class Machine implements DeviceQueue {
     for (const [address, bytes] of windows) this.memory.warmWindow(address, bytes);
   }
 
-  private socketsOf({ socket, memory }: Exclude<JobSpec, DmaJobSpec>): [threads: number, memory: number] {
+  private socketsOf({ socket, memory }: StreamJobSpec | MapBenchmarkJobSpec): [threads: number, memory: number] {
     return [this.memory.indexOf(socket), this.memory.indexOf(memory ?? socket)];
   }
 

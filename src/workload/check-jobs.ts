@@ -9,6 +9,7 @@ import type {
   PointSpec,
   StopSpec,
   StreamJobSpec,
+  UserMapJobSpec,
   WindowSpec,
 } from './spec.js';
 import { formatQuantity } from './units.js';
@@ -34,7 +35,7 @@ function checkJob(job: JobSpec, spec: PointSpec, path: readonly string[]): Fault
   const faults = [
     ...checkReference(job.device, spec.devices, 'device', [...path, 'device']),
     ...checkReference(socketOf(job), spec.machine.sockets, 'socket', [...path, socketKey]),
-    ...(job.kind === 'dma' || job.memory === null
+    ...(job.kind === 'dma' || job.kind === 'user-map' || job.memory === null
       ? []
       : checkReference(job.memory, spec.machine.sockets, 'socket', [...path, 'memory'])),
   ];
@@ -48,6 +49,8 @@ function checkJob(job: JobSpec, spec: PointSpec, path: readonly string[]): Fault
       return [...checkStream(job, spec, path), ...checkBounce(job, spec, path)];
     case 'map-benchmark':
       return [...checkBenchmark(job, path), ...checkBounce(job, spec, path)];
+    case 'user-map':
+      return checkUserMap(job, spec, path);
   }
 }
 
@@ -109,6 +112,19 @@ function checkPlacement(
   return [fault('E305', [...path, 'placement'], message, { related: [single] })];
 }
 
+/** The kernel's page is the granule of its tables. */
+function checkUserMap({ size, run, device }: UserMapJobSpec, spec: PointSpec, path: readonly string[]): Fault[] {
+  const unit = spec.machine.ports[spec.devices[device]!.port]?.iommu ?? null;
+  const page = unit === null ? PAGE : spec.machine.iommus[unit]!.granule;
+  const keys = Object.entries({ size, run }).filter(([, bytes]) => bytes % page !== 0);
+  const pages = formatQuantity(page, 'size');
+  return keys.map(([key, bytes]) =>
+    fault('E301', [...path, key], `${formatQuantity(bytes, 'size')} is not a whole number of pages of ${pages}`, {
+      related: unit === null ? [] : [['machine', 'iommus', unit, 'granule']],
+    }),
+  );
+}
+
 function checkReadBytes(size: number, device: string, spec: PointSpec, path: readonly string[]): Fault[] {
   const limit = spec.devices[device]!.engine.outstandingReadBytes;
   if (size <= limit) {
@@ -126,13 +142,13 @@ export function socketOf(job: JobSpec): string {
 
 /** Socket whose memory holds the job's buffers. */
 function memoryOf(job: JobSpec): string {
-  return job.memory ?? socketOf(job);
+  return job.kind === 'user-map' ? job.socket : (job.memory ?? socketOf(job));
 }
 
 /** Bytes of memory that a job's buffers take. */
 function footprint(job: JobSpec): number {
   const pages = (bytes: number): number => Math.ceil(bytes / PAGE) * PAGE;
-  const gap = job.kind !== 'dma' && job.placement === 'scattered' ? PAGE : 0;
+  const gap = 'placement' in job && job.placement === 'scattered' ? PAGE : 0;
   switch (job.kind) {
     case 'dma':
       return pages(job.window);
@@ -140,6 +156,8 @@ function footprint(job: JobSpec): number {
       return job.threads * job.depth * job.segments * (pages(job.size) + gap);
     case 'map-benchmark':
       return job.threads * job.granule * (PAGE + gap);
+    case 'user-map':
+      return job.threads * job.size;
   }
 }
 
@@ -147,6 +165,7 @@ const SIZE_KEYS: Readonly<Record<JobSpec['kind'], readonly string[]>> = {
   dma: ['window'],
   stream: ['size', 'segments', 'depth', 'threads'],
   'map-benchmark': ['granule', 'threads'],
+  'user-map': ['size', 'threads'],
 };
 
 /** Buffers and the tables that map them (8 bytes a page) must fit the socket they lie on. */

@@ -71,7 +71,18 @@ const mapBenchmark = z.strictObject({
   memory: MEMORY,
 });
 
-export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark]);
+const userMap = z.strictObject({
+  kind: z.literal('user-map').meta({
+    description: 'Processes that map and unmap a buffer of theirs for a device, a system call each.',
+  }),
+  device: reference('Device the mappings are for.'),
+  threads: THREADS,
+  size: size('Bytes of the buffer of each thread.', { min: 4096, max: 2 ** 40 }),
+  run: size('Bytes of frames that follow each other in memory.', { min: 4096, max: 2 ** 40 }).default(4096),
+  socket: reference('Socket of the threads and their buffers.'),
+});
+
+export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark, userMap]);
 
 const bounds = {
   time: time('Simulated time.', { min: 1 }).nullable().default(null),

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { BOUNCE_RULES, DMA_MODES, FLUSH_QUEUE_KINDS } from '../os/spec.js';
 import { LARGEST_BOUNCE } from '../os/swiotlb/pool.js';
+import { GUEST_MODES } from '../os/guest/spec.js';
 import { TABLE_CODES, TABLE_FORMATS, type TableFormat } from '../os/table-costs.js';
 import { choice, count, flag, millionths, size, time } from './fields.js';
 
@@ -48,6 +49,7 @@ const costs = z.strictObject({
   mmioFlight: time('From the register write until it reaches the unit.'),
   socketHop: time('One way over the link to a unit of another socket: its registers, queues and status words.'),
   poll: time('One turn of the completion polling loop.', { min: 1 }),
+  mmioRead: time('One uncached read of a register.', { min: 1 }),
   queueIova: time('Adding an entry to a flush queue.'),
   slot: time('One slot of the bounce pool looked at, taken or given back.'),
   copyLine: time('One 64-byte line copied.'),
@@ -55,6 +57,30 @@ const costs = z.strictObject({
   timer: time('Timer interrupt entry and exit.'),
   dirtyLine: time('CPU time to write one 64-byte line.'),
   completion: time("From a device's completion to the driver's code."),
+});
+
+const guest = z.strictObject({
+  mode: choice(
+    GUEST_MODES,
+    "Whether this is a guest's operating system, and how its IOMMU is made: caching (emulated, the host shadows the guest's tables), nested-trapped (own first stage, emulated queue), nested-queue (own first stage, a queue that hardware executes). A paravirtual IOMMU is an architecture of its own, with mode none.",
+  ),
+  exit: time("From a trapped register access to the monitor's code and back to the guest, both ways together."),
+  lock: time("The monitor's lock, free."),
+  lockHandOver: time("The monitor's lock from its release to the vCPU that sleeps on it."),
+  emulation: time("The monitor's code for one command of an emulated queue, or one read of an emulated register."),
+  batch: count(1, 65536, "Most invalidation commands that the monitor hands to the host's kernel at once."),
+  call: time("A system call of the monitor into the host's IOMMU code, without its work on tables and queues."),
+  pin: time('Pinning one page of guest memory for a shadow mapping.'),
+  unpin: time('Unpinning it.'),
+});
+
+const userMap = z.strictObject({
+  call: time('A system call that maps or unmaps memory of a process, with its bookkeeping.'),
+  pinBatch: count(1, 2 ** 20, 'Most pages of one call of pin_user_pages.'),
+  pinCall: time('One such call.'),
+  pinPage: time('Each of its pages.'),
+  unpinPage: time('Unpinning one page.'),
+  run: time('One run of frames handed to the page-table code.'),
 });
 
 export const osSchema = z.strictObject({
@@ -96,5 +122,7 @@ export const osSchema = z.strictObject({
       choice(TABLE_CODES, `Page-table code of ${format} tables: Linux's generic_pt, or what the driver had before it.`),
     ),
   ),
+  guest,
+  userMap,
   costs,
 });

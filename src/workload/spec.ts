@@ -90,7 +90,19 @@ export interface MapBenchmarkJobSpec {
   readonly memory: string | null;
 }
 
-export type JobSpec = DmaJobSpec | StreamJobSpec | MapBenchmarkJobSpec;
+/** Processes that map and unmap a buffer of theirs for a device, a system call each. */
+export interface UserMapJobSpec {
+  readonly kind: 'user-map';
+  readonly device: string;
+  readonly threads: number;
+  /** Bytes of a thread's buffer, whole pages. */
+  readonly size: number;
+  /** Bytes of frames that follow each other, whole pages. */
+  readonly run: number;
+  readonly socket: string;
+}
+
+export type JobSpec = DmaJobSpec | StreamJobSpec | MapBenchmarkJobSpec | UserMapJobSpec;
 
 /** When a window ends: the first condition met; absent conditions are Infinity-like nulls. */
 export interface WindowSpec {

@@ -24,6 +24,7 @@ export const commonCosts: Parameters = {
   mmioFlight: assumed(150, 'ns', SUBMIT),
   socketHop: assumed(30, 'ns', 'half of the 60 ns by which a load from the other socket is slower on two-socket Xeons'),
   poll: assumed(560, 'ns', `${SUBMIT}; each turn reads the fault status register uncached`),
+  mmioRead: assumed(500, 'ns', 'uncached read of an IOMMU register; poll without the rest of its loop'),
   queueIova: assumed(30, 'ns', ESTIMATE),
   slot: assumed(1, 'ns', `${ESTIMATE}: a load and a store in an array of slots`),
   copyLine: assumed(8, 'ns', 'about 8 GB/s of memcpy on one core'),

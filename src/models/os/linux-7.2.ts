@@ -2,7 +2,9 @@
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
 import { commonCosts, iova, swiotlb } from './costs.js';
+import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
+import { userMap } from './user-map.js';
 
 export const linux72: Sheet = defineSheet({
   name: 'linux-7.2',
@@ -37,6 +39,8 @@ export const linux72: Sheet = defineSheet({
       spec('legacy', '', 'Linux 7.2 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: alloc_io_pgtable_ops'),
       spec('generic', '', 'Linux 7.2 drivers/iommu/riscv/iommu.c: pt_iommu_riscv_64_init'),
     ),
+    guest: guestX86,
+    userMap,
     costs: {
       ...commonCosts,
       table: tableCosts,

@@ -34,6 +34,7 @@ const FREE: CostSpec = {
   mmioFlight: 0,
   socketHop: 0,
   poll: 0,
+  mmioRead: 0,
   queueIova: 0,
   slot: 0,
   copyLine: 0,

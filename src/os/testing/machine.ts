@@ -44,6 +44,8 @@ export interface PostedDma {
 export interface MachineOptions {
   readonly mode?: DmaMode;
   readonly costs?: Partial<CostSpec>;
+  readonly userMap?: Partial<OsSpec['userMap']>;
+  readonly guest?: Partial<OsSpec['guest']>;
   readonly unit?: Partial<UnitSpec>;
   readonly units?: number;
   readonly devices?: readonly OsDevice[];
@@ -79,6 +81,19 @@ export const UNIT: UnitSpec = {
   coherent: true,
   invalidation: { sizeLg2: 8, maxAddressMask: 18 },
   faults: { records: 8 },
+};
+
+/** Nothing costs anything. */
+export const NO_GUEST: OsSpec['guest'] = {
+  mode: 'none',
+  exit: 0,
+  lock: 0,
+  lockHandOver: 0,
+  emulation: 0,
+  batch: 1,
+  call: 0,
+  pin: 0,
+  unpin: 0,
 };
 
 /** A kernel from before generic_pt. */
@@ -138,6 +153,8 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       tick: MS,
       jitter: 0,
       tableCode: { ...LEGACY, ...options.tableCode },
+      userMap: { call: 0, pinBatch: 512, pinCall: 0, pinPage: 0, unpinPage: 0, run: 0, ...options.userMap },
+      guest: { ...NO_GUEST, ...options.guest },
       costs: testCosts(options.costs ?? {}),
     };
     this.os = new Os(
