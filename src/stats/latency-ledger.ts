@@ -82,13 +82,16 @@ export class LatencyLedger {
 
   /** Moves the parts of a request to the totals; returns their sum. */
   private settle(part: number, total: number): number {
-    const { rows, totals, width } = this;
+    const { rows, totals } = this;
+    const end = part + this.width;
     let sum = 0;
-    for (let cause = 0; cause < width; cause++) {
-      const ps = rows[part + cause]!;
+    for (let from = part, to = total; from < end; from++, to++) {
+      const ps = rows[from]!;
+      // Half of the causes do not occur in most requests.
+      if (ps === 0) continue;
       sum += ps;
-      totals[total + cause]! += ps;
-      rows[part + cause] = 0;
+      totals[to]! += ps;
+      rows[from] = 0;
     }
     return sum;
   }
