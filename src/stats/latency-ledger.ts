@@ -66,6 +66,18 @@ export class LatencyLedger {
     rows[row + PARTS + cause]! += ps;
   }
 
+  /** `charge` to `cause`, then `chargeFor` the next `ps` picoseconds to `then`. */
+  chargeBoth(slot: number, cause: number, now: number, then: number, ps: number): void {
+    const rows = this.rows;
+    const row = slot << this.strideLg2;
+    const elapsed = now - rows[row]!;
+    if (!(elapsed >= 0)) this.refuse(slot, cause, now);
+    if (!(ps >= 0)) this.refuse(slot, then, ps);
+    rows[row] = now + ps;
+    rows[row + PARTS + cause]! += elapsed;
+    rows[row + PARTS + then]! += ps;
+  }
+
   /**
    * Ends the request and adds its parts to the totals of `group`. Returns its latency, ps. Throws unless the parts add up to exactly that
    * and the last charge ends at `now`.
