@@ -123,7 +123,8 @@ export const IOMMU_METRICS: readonly MetricDef[] = [
   {
     name: 'iommu.walk_time_lost',
     unit: 'ns',
-    sentence: 'Time in walks that began again because an invalidation overtook them: from their last beginning to then.',
+    sentence:
+      'Time in walks that began again because an invalidation overtook them: from their last beginning to then.',
     formula: 'sum',
   },
   {

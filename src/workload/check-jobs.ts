@@ -1,4 +1,5 @@
 /** What the schemas of jobs and windows cannot say: references, limits of the device, memory and cores that are there, an end. */
+import { checkInvalidate } from './check-invalidate.js';
 import { checkReference } from './check-machine.js';
 import { type Fault, fault } from './problems.js';
 import type { DmaJobSpec, JobSpec, PointSpec, StopSpec, StreamJobSpec, WindowSpec } from './spec.js';
@@ -33,6 +34,8 @@ function checkJob(job: JobSpec, spec: PointSpec, path: readonly string[]): Fault
       return checkStream(job, spec, path);
     case 'map-benchmark':
       return [];
+    case 'invalidate':
+      return checkInvalidate(job, spec, path);
   }
 }
 
@@ -93,6 +96,8 @@ function footprint(job: JobSpec): number {
       return job.threads * job.depth * pages(job.size);
     case 'map-benchmark':
       return job.threads * job.granule * PAGE;
+    case 'invalidate':
+      return 0;
   }
 }
 
@@ -100,6 +105,7 @@ const SIZE_KEYS: Readonly<Record<JobSpec['kind'], readonly string[]>> = {
   dma: ['window'],
   stream: ['size', 'depth', 'threads'],
   'map-benchmark': ['granule', 'threads'],
+  invalidate: ['threads'],
 };
 
 /** Buffers and the tables that map them (8 bytes a page) must fit the socket they lie on. */
