@@ -12,7 +12,7 @@ import {
   ringEntriesLg2,
 } from '../../iommu/arch/amdvi/format.js';
 import { Access } from '../../protocol/access.js';
-import { DmaApi } from '../dma.js';
+import { DmaApi } from '../dma/api.js';
 import { AttachError } from '../errors.js';
 import type { MachineOptions } from '../testing/machine.js';
 import type { Call, Program, Thread } from '../thread.js';
@@ -182,7 +182,7 @@ describe('flush of a range', () => {
     let address = 0;
     run(machine, function* (thread) {
       address = yield* dma.map(thread, domain, PA, PAGE, BOTH);
-      yield* dma.unmap(thread, domain, address, PAGE);
+      yield* dma.unmap(thread, domain, address, PAGE, BOTH);
     });
     expect(machine.takeInvalidations()).toMatchObject([{ address, addressMask: 0, directories: false }]);
   });

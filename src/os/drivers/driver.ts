@@ -8,7 +8,7 @@ import type { DeviceQueue, DmaStatus } from '../../protocol/queue.js';
 import { Histogram } from '../../stats/histogram.js';
 import { LatencyLedger } from '../../stats/latency-ledger.js';
 import type { Device } from '../device.js';
-import type { DmaApi } from '../dma.js';
+import type { DmaApi } from '../dma/api.js';
 import type { Domain } from '../domain.js';
 import type { Scheduler } from '../scheduler.js';
 import type { CostSpec } from '../spec.js';
@@ -33,7 +33,9 @@ export interface DriverEnvironment {
   readonly sink: OperationSink | null;
   readonly job: number;
   readonly slots: number;
-  /** Allocates a buffer on the job's socket. */
+  /** Timer tick, ps: what a driver waits before it tries again to map when nothing will complete. */
+  readonly tick: number;
+  /** Allocates a buffer on the job's socket. Throws OutOfMemory. */
   buffer(bytes: number): number;
 }
 

@@ -9,7 +9,7 @@ import {
   rootMode,
 } from '../../iommu/arch/riscv/format.js';
 import { Access } from '../../protocol/access.js';
-import { DmaApi } from '../dma.js';
+import { DmaApi } from '../dma/api.js';
 import type { Domain } from '../domain.js';
 import { STEP_NAMES } from '../step.js';
 import type { MachineOptions } from '../testing/machine.js';
@@ -47,7 +47,7 @@ function bench(options: MachineOptions = {}): Bench {
 function cycle({ dma, domain, on }: Bench, pages: number, cpu = 0): void {
   on(cpu, function* (thread) {
     const address = yield* dma.map(thread, domain, PA + cpu * 2 ** 30, pages * PAGE, BOTH);
-    yield* dma.unmap(thread, domain, address, pages * PAGE);
+    yield* dma.unmap(thread, domain, address, pages * PAGE, BOTH);
   });
 }
 

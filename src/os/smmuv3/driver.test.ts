@@ -10,7 +10,7 @@ import {
   streamVmid,
 } from '../../iommu/arch/smmuv3/format.js';
 import { Access } from '../../protocol/access.js';
-import { DmaApi } from '../dma.js';
+import { DmaApi } from '../dma/api.js';
 import type { Domain } from '../domain.js';
 import type { MachineOptions } from '../testing/machine.js';
 import type { Program, Thread } from '../thread.js';
@@ -48,7 +48,7 @@ function commandsOf(bytes: number, options: MachineOptions): ReturnType<typeof s
   let start = 0;
   on(0, function* (thread) {
     start = yield* dma.map(thread, domain, PA, bytes, BOTH);
-    yield* dma.unmap(thread, domain, start, bytes);
+    yield* dma.unmap(thread, domain, start, bytes, BOTH);
   });
   machine.run();
   return summary(machine, start);
@@ -179,7 +179,7 @@ describe('queue', () => {
         for (let i = 0; i < 40; i++) {
           const bytes = (1 + ((i * 7 + cpu * 13) % 90)) * PAGE;
           const iova = yield* dma.map(thread, domain, PA, bytes, BOTH);
-          yield* dma.unmap(thread, domain, iova, bytes);
+          yield* dma.unmap(thread, domain, iova, bytes, BOTH);
           done++;
         }
       });

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { DescriptorType, Granularity } from '../iommu/arch/vtd/format.js';
-import { Access } from '../protocol/access.js';
-import { Registry } from '../stats/registry.js';
-import { DmaApi } from './dma.js';
-import type { Domain } from './domain.js';
-import { STEP_NAMES, Step } from './step.js';
-import { ForgetfulVtdDriver } from './testing/broken-driver.js';
-import { testTableCosts } from './testing/costs.js';
-import { type MachineOptions, TestMachine } from './testing/machine.js';
-import { Recorder } from './testing/recorder.js';
-import { type Program, type Thread, Wait } from './thread.js';
-import { blockStart } from './flush-range.js';
+import { DescriptorType, Granularity } from '../../iommu/arch/vtd/format.js';
+import { Access } from '../../protocol/access.js';
+import { Registry } from '../../stats/registry.js';
+import { DmaApi } from './api.js';
+import type { Domain } from '../domain.js';
+import { STEP_NAMES, Step } from '../step.js';
+import { ForgetfulVtdDriver } from '../testing/broken-driver.js';
+import { testTableCosts } from '../testing/costs.js';
+import { type MachineOptions, TestMachine } from '../testing/machine.js';
+import { Recorder } from '../testing/recorder.js';
+import { type Program, type Thread, Wait } from '../thread.js';
+import { blockStart } from '../flush-range.js';
 
 const BOTH: Access = Access.Read | Access.Write;
 const PAGE = 4096;
@@ -88,7 +88,7 @@ describe('dma_map', () => {
       const { machine, dma, domain, on } = bench({ costs: { table }, tableCode: { vtdss } });
       on(0, function* (thread) {
         const address = yield* dma.map(thread, domain, PA, 8 * PAGE, BOTH);
-        yield* dma.unmap(thread, domain, address, 8 * PAGE);
+        yield* dma.unmap(thread, domain, address, 8 * PAGE, BOTH);
       });
       machine.run();
       return [dma.maps.ledger.totalPs(Step.Table), dma.unmaps.ledger.totalPs(Step.Table)];
@@ -103,7 +103,7 @@ describe('dma_map', () => {
     const { machine, dma, domain, on } = bench({ costs });
     on(0, function* (thread) {
       const first = yield* dma.map(thread, domain, PA, PAGE, BOTH);
-      yield* dma.unmap(thread, domain, first, PAGE);
+      yield* dma.unmap(thread, domain, first, PAGE, BOTH);
       dma.maps.reset();
       const second = yield* dma.map(thread, domain, PA, PAGE, BOTH);
       expect(second).toBe(first);
@@ -128,7 +128,7 @@ describe('dma_map', () => {
     const { machine, dma, domain, on } = bench({ mode: 'passthrough', costs: { mapCall: 15, unmapCall: 25 } });
     on(0, function* (thread) {
       expect(yield* dma.map(thread, domain, PA + 5, PAGE, BOTH)).toBe(PA + 5);
-      yield* dma.unmap(thread, domain, PA + 5, PAGE);
+      yield* dma.unmap(thread, domain, PA + 5, PAGE, BOTH);
     });
     machine.run();
     expect(machine.now).toBe(40);
@@ -139,7 +139,7 @@ describe('dma_map', () => {
     const { machine, dma, domain, recorder, on } = bench({ iova: { addressBits: 20 } });
     on(0, function* (thread) {
       const first = yield* dma.map(thread, domain, PA, PAGE, BOTH);
-      yield* dma.unmap(thread, domain, first, PAGE);
+      yield* dma.unmap(thread, domain, first, PAGE, BOTH);
       // 255 pages exist below 1 MiB (page 0 is never used); a 128-page mapping needs the cached page's neighbourhood.
       expect(yield* dma.map(thread, domain, PA, 128 * PAGE, BOTH)).toBe(128 * PAGE);
       expect(yield* dma.map(thread, domain, PA, 128 * PAGE, BOTH)).toBe(0);
@@ -169,7 +169,7 @@ describe('strict dma_unmap', () => {
       const address = yield* dma.map(thread, domain, PA, PAGE, BOTH);
       dma.unmaps.reset();
       const start = machine.now;
-      yield* dma.unmap(thread, domain, address, PAGE);
+      yield* dma.unmap(thread, domain, address, PAGE, BOTH);
       returned = machine.now - start;
     });
     machine.run();
@@ -201,7 +201,7 @@ describe('strict dma_unmap', () => {
     const { machine, dma, domain, on } = bench({ costs: { poll: 500_000, mmioFlight: 0 }, invalidation: written });
     on(0, function* (thread) {
       const address = yield* dma.map(thread, domain, PA, PAGE, BOTH);
-      yield* dma.unmap(thread, domain, address, PAGE);
+      yield* dma.unmap(thread, domain, address, PAGE, BOTH);
     });
     machine.run();
     expect(steps(dma.unmaps)).toEqual({ completion: seen });
@@ -212,8 +212,8 @@ describe('strict dma_unmap', () => {
     on(0, function* (thread) {
       const small = yield* dma.map(thread, domain, PA, 4 * PAGE, BOTH);
       const large = yield* dma.map(thread, domain, PA + PAGE, 512 * PAGE, BOTH);
-      yield* dma.unmap(thread, domain, small, 4 * PAGE);
-      yield* dma.unmap(thread, domain, large, 512 * PAGE);
+      yield* dma.unmap(thread, domain, small, 4 * PAGE, BOTH);
+      yield* dma.unmap(thread, domain, large, 512 * PAGE, BOTH);
       expect(machine.commands.map(({ address, addressMask }) => [address, addressMask])).toEqual([
         [small, 2],
         [large, 9],
@@ -232,7 +232,7 @@ describe('strict dma_unmap', () => {
     const { machine, dma, domain, on } = bench({ invalidationHint: false });
     on(0, function* (thread) {
       const address = yield* dma.map(thread, domain, PA, PAGE, BOTH);
-      yield* dma.unmap(thread, domain, address, PAGE);
+      yield* dma.unmap(thread, domain, address, PAGE, BOTH);
     });
     machine.run();
     expect(machine.commands[0]!.hint).toBe(0);
@@ -246,7 +246,7 @@ describe('strict dma_unmap', () => {
     on(0, function* (thread) {
       const address = yield* dma.map(thread, domain, PA + PAGE, 512 * PAGE, BOTH);
       before = frames.inUse;
-      yield* dma.unmap(thread, domain, address, 512 * PAGE);
+      yield* dma.unmap(thread, domain, address, 512 * PAGE, BOTH);
     });
     on(1, function* (thread) {
       thread.charge(0, 500);
@@ -256,14 +256,14 @@ describe('strict dma_unmap', () => {
     machine.run();
     expect(during).toBe(before);
     expect(frames.inUse).toBe(before - 1);
-    expect(dma.tablesFreed).toBe(1);
+    expect(dma.mapper.tablesFreed).toBe(1);
   });
 
   it('uses PASID-based invalidations for first-stage domains', () => {
     const { machine, dma, domain, on } = bench({ unit: { mode: 'scalable', stage: 'first' } });
     on(0, function* (thread) {
       const address = yield* dma.map(thread, domain, PA, PAGE, BOTH);
-      yield* dma.unmap(thread, domain, address, PAGE);
+      yield* dma.unmap(thread, domain, address, PAGE, BOTH);
     });
     machine.run();
     expect(
@@ -276,7 +276,7 @@ describe('strict dma_unmap', () => {
       const { machine, dma, domain, recorder, on } = bench(options);
       on(0, function* (thread) {
         const address = yield* dma.map(thread, domain, PA, PAGE, BOTH);
-        yield* dma.unmap(thread, domain, address, PAGE);
+        yield* dma.unmap(thread, domain, address, PAGE, BOTH);
       });
       machine.run();
       const covers = (iova: number, since: number, until: number): boolean =>
@@ -297,7 +297,7 @@ describe('threads that unmap in one domain', () => {
     for (let i = 0; i < threads; i++) {
       machine.os.addMapBenchmark(
         `j${i}`,
-        { threads: 1, granule: 1, direction: 'from-device', transfer: 0 },
+        { threads: 1, mode: 'single', placement: 'contiguous', granule: 1, direction: 'from-device', transfer: 0 },
         i % domains,
         0,
       );
@@ -328,7 +328,12 @@ describe('an invalidation queue that is full', () => {
       costs: { lockHandOver: 10, poll: 10 },
     });
     for (let i = 0; i < 200; i++) {
-      machine.os.addMapBenchmark(`j${i}`, { threads: 1, granule: 1, direction: 'from-device', transfer: 0 }, i, 0);
+      machine.os.addMapBenchmark(
+        `j${i}`,
+        { threads: 1, mode: 'single', placement: 'contiguous', granule: 1, direction: 'from-device', transfer: 0 },
+        i,
+        0,
+      );
     }
     const registry = new Registry();
     machine.os.registerMetrics(registry);

@@ -1,0 +1,126 @@
+/**
+ * The DMA API as drivers of devices call it, with its measurements: every picosecond of a call belongs to one step. What the calls
+ * do is a `DmaPath`. A map stores its entries before it returns its address, which nobody can use earlier.
+ */
+import type { Access } from '../../protocol/access.js';
+import type { Observer } from '../../protocol/observer.js';
+import type { LatencyLedger } from '../../stats/latency-ledger.js';
+import type { Domain } from '../domain.js';
+import type { Scheduler } from '../scheduler.js';
+import type { CostSpec } from '../spec.js';
+import { Step, Turn } from '../step.js';
+import { type Call, type Thread, Wait } from '../thread.js';
+import { BouncePath, type Bouncing } from './bounce.js';
+import { CallMeter } from './call-meter.js';
+import { LinuxPath } from './linux.js';
+import { Mapper } from './mapper.js';
+import type { DmaPath } from './path.js';
+import type { ScatterList } from './scatter-list.js';
+
+/** Page of machines without translation. */
+const PAGE = 4096;
+
+export class DmaApi {
+  /** Calls that found no address space. */
+  failures = 0;
+  /** Pages mapped, passthrough included. */
+  pages = 0;
+
+  readonly maps: CallMeter;
+  readonly unmaps: CallMeter;
+  readonly mapper: Mapper;
+  private readonly path: DmaPath;
+
+  /** `slots`: threads the scheduler may have; meters are indexed by thread number. `bouncing`: null = no buffer is copied. */
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly costs: CostSpec,
+    observer: Observer | null,
+    slots: number,
+    bouncing: Bouncing | null = null,
+  ) {
+    this.maps = new CallMeter(slots);
+    this.unmaps = new CallMeter(slots);
+    this.mapper = new Mapper(scheduler, costs, observer);
+    const path = new LinuxPath(this.mapper);
+    this.path = bouncing === null ? path : new BouncePath(path, bouncing);
+  }
+
+  resetStatistics(): void {
+    this.maps.reset();
+    this.unmaps.reset();
+    this.mapper.resetStatistics();
+    this.failures = 0;
+    this.pages = 0;
+  }
+
+  /**
+   * dma_map_page: makes [pa, pa + bytes) reachable for the domain's devices. Returns the DMA address, 0 (DMA_MAPPING_ERROR) when
+   * no address space is left.
+   */
+  *map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): Call<number> {
+    const outer = this.begin(thread, this.maps);
+    thread.charge(Step.Call, this.costs.mapCall);
+    const address = yield* this.path.map(thread, domain, pa, bytes, access);
+    if (address === 0) this.failures++;
+    else this.countPages(domain, pa, bytes);
+    if (thread.debt !== 0) yield Wait.Run;
+    this.end(thread, this.maps, outer, Turn.Map);
+    return address;
+  }
+
+  /** dma_unmap_page of a whole mapping, with the access it was mapped for. */
+  *unmap(thread: Thread, domain: Domain, address: number, bytes: number, access: Access): Call<void> {
+    const outer = this.begin(thread, this.unmaps);
+    thread.charge(Step.Call, this.costs.unmapCall);
+    yield* this.path.unmap(thread, domain, address, bytes, access);
+    if (thread.debt !== 0) yield Wait.Run;
+    this.end(thread, this.unmaps, outer, Turn.Unmap);
+  }
+
+  /** dma_map_sg: fills in the mapped segments of the list. Returns false when no address space is left. */
+  *mapList(thread: Thread, domain: Domain, list: ScatterList, access: Access): Call<boolean> {
+    const outer = this.begin(thread, this.maps);
+    thread.charge(Step.Call, this.costs.mapCall + list.segments * this.costs.segment);
+    const mapped = yield* this.path.mapList(thread, domain, list, access);
+    if (mapped) {
+      for (let i = 0; i < list.segments; i++) this.countPages(domain, list.physical[i]!, list.bytes[i]!);
+    } else this.failures++;
+    if (thread.debt !== 0) yield Wait.Run;
+    this.end(thread, this.maps, outer, Turn.Map);
+    return mapped;
+  }
+
+  /** dma_unmap_sg of a mapped list, with the access it was mapped for. */
+  *unmapList(thread: Thread, domain: Domain, list: ScatterList, access: Access): Call<void> {
+    const outer = this.begin(thread, this.unmaps);
+    thread.charge(Step.Call, this.costs.unmapCall + list.segments * this.costs.segment);
+    yield* this.path.unmapList(thread, domain, list, access);
+    if (thread.debt !== 0) yield Wait.Run;
+    this.end(thread, this.unmaps, outer, Turn.Unmap);
+  }
+
+  private countPages(domain: Domain, pa: number, bytes: number): void {
+    const page = domain.space === null ? PAGE : domain.space.page;
+    this.pages += Math.ceil(((pa % page) + bytes) / page);
+  }
+
+  /** Opens the call's account: it starts when the time charged before has passed. */
+  begin(thread: Thread, meter: CallMeter): LatencyLedger | null {
+    const outer = thread.ledger;
+    meter.ledger.start(thread.id, this.scheduler.now() + thread.debt);
+    thread.ledger = meter.ledger;
+    thread.interruptStep = Step.Interrupt;
+    return outer;
+  }
+
+  /** Closes it now; `turn` of the driver's loop takes its time. */
+  end(thread: Thread, meter: CallMeter, outer: LatencyLedger | null, turn: Turn): void {
+    const latency = meter.ledger.finish(thread.id, this.scheduler.now());
+    meter.latency.add(latency);
+    thread.lastCallPs = latency;
+    thread.ledger = outer;
+    thread.interruptStep = Turn.Interrupt;
+    if (outer !== null) outer.chargeFor(thread.id, turn, latency);
+  }
+}
