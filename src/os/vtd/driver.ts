@@ -147,12 +147,12 @@ export class VtdDriver implements IommuDriver {
     return this.flush(thread, domain, 0, EVERYTHING, false);
   }
 
-  /** Nested entries carry the guest's domain ids: one descriptor for each. */
+  /** Nested entries carry the guest's domain ids, that of process address spaces among them: one descriptor for each. */
   *flushStage2(thread: Thread): Call<void> {
     const words = new Int32Array(BATCH * DESCRIPTOR_WORDS);
     for (const unit of this.units) {
       if (unit === null || unit.spec.stage !== 'nested') continue;
-      const ids = unit.liveDomainIds();
+      const ids = [DEFAULT_DID, ...unit.liveDomainIds()];
       for (let from = 0; from < ids.length; from += BATCH) {
         const batch = ids.slice(from, from + BATCH);
         batch.forEach((id, i) => {
