@@ -10,6 +10,7 @@ import type { FrameAllocator } from '../memory/frames.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { MemorySystem } from '../memory/system.js';
 import { Access } from '../protocol/access.js';
+import { AskedRanges } from '../protocol/asked.js';
 import type { Observer } from '../protocol/observer.js';
 import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
 import type { RegisterBus } from '../protocol/registers.js';
@@ -24,6 +25,7 @@ import type { Bouncing } from './dma/bounce.js';
 import type { Domain } from './domain.js';
 import { DomainFactory } from './domain-factory.js';
 import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.js';
+import { Invalidate, type InvalidateSpec } from './drivers/invalidate.js';
 import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
 import { UserMap, type UserMapSpec } from './drivers/user-map.js';
 import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
@@ -90,6 +92,7 @@ export type MakeDriver = (architecture: DriverName, environment: UnitDriverEnvir
 
 export class Os implements StoreWatch, DeviceClient {
   readonly scheduler: Scheduler;
+  readonly asked: AskedRanges = new AskedRanges();
   readonly devices: readonly Device[];
   private readonly timers: Timers;
   private readonly direct = new DirectDriver();
@@ -197,6 +200,27 @@ export class Os implements StoreWatch, DeviceClient {
   addUserMap(name: string, spec: UserMapSpec, device: number, socket: number): number {
     const cpus = this.claim(name, spec.threads, socket);
     this.jobs.push(new UserMap(name, spec, this.spec.userMap, cpus, this.environment(device, socket)));
+    return this.jobs.length - 1;
+  }
+
+  /**
+   * Adds threads that invalidate addresses of [base, base + bytes) of the domain of a device's requests with `pasid`. Returns the job's
+   * number. Throws OutOfCpus.
+   */
+  addInvalidate(
+    name: string,
+    spec: InvalidateSpec,
+    device: number,
+    pasid: number,
+    base: number,
+    bytes: number,
+    socket: number,
+  ): number {
+    const domain = this.devices[device]!.domainOf(pasid)!;
+    const random = new RandomStream(this.machine.seed, `os/${name}`);
+    const cpus = this.claim(name, spec.threads, socket);
+    const environment = this.environment(device, socket);
+    this.jobs.push(new Invalidate(name, spec, { domain, base, bytes }, this.asked, random, cpus, environment));
     return this.jobs.length - 1;
   }
 

@@ -26,7 +26,7 @@ export const commonCosts: Parameters = {
   poll: assumed(560, 'ns', `${SUBMIT}; each turn reads the fault status register uncached`),
   mmioRead: assumed(500, 'ns', 'uncached read of an IOMMU register; poll without the rest of its loop'),
   queueIova: assumed(30, 'ns', ESTIMATE),
-  slot: assumed(2, 'ns', `${ESTIMATE}: a few fields of one slot`),
+  slot: assumed(1, 'ns', `${ESTIMATE}: a load and a store in an array of slots`),
   copyLine: assumed(8, 'ns', 'about 8 GB/s of memcpy on one core'),
   copyLineRemote: assumed(12, 'ns', 'about 5 GB/s of memcpy over the link between sockets'),
   timer: assumed(1, 'us', ESTIMATE),
