@@ -112,7 +112,10 @@ function structures(quick) {
 function commands(quick) {
   const { reference } = SCENARIOS;
   const iommus = { iommu0: unitSpec(reference.machine.iommus.iommu0) };
-  const machine = new Machine({ ...reference, machine: { ...reference.machine, iommus } }, { everyEvent: false, audit: false });
+  const machine = new Machine(
+    { ...reference, machine: { ...reference.machine, iommus } },
+    { everyEvent: false, audit: false },
+  );
   const { unit, hardware } = machine.units[0];
   const { dispatcher, meter, physical } = machine;
   meter.start(1);
@@ -149,7 +152,9 @@ function commands(quick) {
     if (done !== rounds * COMMANDS) throw new Error(`${done} of ${rounds * COMMANDS} commands executed`);
     best = Math.min(best, (user + system) / 1e6 / done);
   }
-  return [{ bench: 'invalidation commands', variant: 'page, ring in memory', n: ENTRIES, value: 1 / best, unit: '1/s' }];
+  return [
+    { bench: 'invalidation commands', variant: 'page, ring in memory', n: ENTRIES, value: 1 / best, unit: '1/s' },
+  ];
 }
 
 /** Rows {bench, variant, n, value, unit, ratioTo, ratio}. */

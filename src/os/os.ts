@@ -10,6 +10,7 @@ import type { FrameAllocator } from '../memory/frames.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { MemorySystem } from '../memory/system.js';
 import { Access } from '../protocol/access.js';
+import { AskedRanges } from '../protocol/asked.js';
 import type { Observer } from '../protocol/observer.js';
 import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
 import type { RegisterBus } from '../protocol/registers.js';
@@ -24,12 +25,14 @@ import type { Bouncing } from './dma/bounce.js';
 import type { Domain } from './domain.js';
 import { DomainFactory } from './domain-factory.js';
 import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.js';
+import { Invalidate, type InvalidateSpec } from './drivers/invalidate.js';
 import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
 import { UserMap, type UserMapSpec } from './drivers/user-map.js';
 import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
 import { OutOfCpus } from './errors.js';
 import { registerGuest } from './guest/metrics.js';
 import { Monitor } from './guest/monitor.js';
+import { StageTwoChanges } from './guest/stage2.js';
 import { Group } from './group.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
@@ -89,6 +92,7 @@ export type MakeDriver = (architecture: DriverName, environment: UnitDriverEnvir
 
 export class Os implements StoreWatch, DeviceClient {
   readonly scheduler: Scheduler;
+  readonly asked: AskedRanges = new AskedRanges();
   readonly devices: readonly Device[];
   private readonly timers: Timers;
   private readonly direct = new DirectDriver();
@@ -206,6 +210,27 @@ export class Os implements StoreWatch, DeviceClient {
     return this.jobs.length - 1;
   }
 
+  /**
+   * Adds threads that invalidate addresses of [base, base + bytes) of the domain of a device's requests with `pasid`. Returns the job's
+   * number. Throws OutOfCpus.
+   */
+  addInvalidate(
+    name: string,
+    spec: InvalidateSpec,
+    device: number,
+    pasid: number,
+    base: number,
+    bytes: number,
+    socket: number,
+  ): number {
+    const domain = this.devices[device]!.domainOf(pasid)!;
+    const random = new RandomStream(this.machine.seed, `os/${name}`);
+    const cpus = this.claim(name, spec.threads, socket);
+    const environment = this.environment(device, socket);
+    this.jobs.push(new Invalidate(name, spec, { domain, base, bytes }, this.asked, random, cpus, environment));
+    return this.jobs.length - 1;
+  }
+
   /** Units that translate strictly although the mode is lazy, because their driver cannot defer invalidations. */
   strictUnits(): number[] {
     if (this.spec.dma.mode !== 'lazy') return [];
@@ -215,6 +240,10 @@ export class Os implements StoreWatch, DeviceClient {
   /** Starts the threads of all jobs, in the order the jobs were added. */
   start(): void {
     for (const job of this.jobs) for (const thread of job.threads) this.scheduler.start(thread);
+    const { monitor, scheduler, timers } = this;
+    if (monitor === null || monitor.spec.stage2Change === 0) return;
+    const drivers = [...new Set(this.drivers.filter((driver) => driver !== null))];
+    new StageTwoChanges(monitor, scheduler, timers, drivers).start();
   }
 
   /** `Op.ThreadStep`. */

@@ -1,5 +1,6 @@
 /** What the schemas of jobs and windows cannot say: references, limits of the device, memory and cores that are there, an end. */
 import { checkBounce, checkBounceMode } from './check-bounce.js';
+import { checkInvalidate } from './check-invalidate.js';
 import { checkReference } from './check-machine.js';
 import { type Fault, fault } from './problems.js';
 import type {
@@ -35,7 +36,7 @@ function checkJob(job: JobSpec, spec: PointSpec, path: readonly string[]): Fault
   const faults = [
     ...checkReference(job.device, spec.devices, 'device', [...path, 'device']),
     ...checkReference(socketOf(job), spec.machine.sockets, 'socket', [...path, socketKey]),
-    ...(job.kind === 'dma' || job.kind === 'user-map' || job.memory === null
+    ...(job.kind === 'dma' || !('memory' in job) || job.memory === null
       ? []
       : checkReference(job.memory, spec.machine.sockets, 'socket', [...path, 'memory'])),
   ];
@@ -51,6 +52,8 @@ function checkJob(job: JobSpec, spec: PointSpec, path: readonly string[]): Fault
       return [...checkBenchmark(job, path), ...checkBounce(job, spec, path)];
     case 'user-map':
       return checkUserMap(job, spec, path);
+    case 'invalidate':
+      return checkInvalidate(job, spec, path);
   }
 }
 
@@ -142,7 +145,7 @@ export function socketOf(job: JobSpec): string {
 
 /** Socket whose memory holds the job's buffers. */
 function memoryOf(job: JobSpec): string {
-  return job.kind === 'user-map' ? job.socket : (job.memory ?? socketOf(job));
+  return 'memory' in job && job.memory !== null ? job.memory : socketOf(job);
 }
 
 /** Bytes of memory that a job's buffers take. */
@@ -158,6 +161,8 @@ function footprint(job: JobSpec): number {
       return job.threads * job.granule * (PAGE + gap);
     case 'user-map':
       return job.threads * job.size;
+    case 'invalidate':
+      return 0;
   }
 }
 
@@ -166,6 +171,7 @@ const SIZE_KEYS: Readonly<Record<JobSpec['kind'], readonly string[]>> = {
   stream: ['size', 'segments', 'depth', 'threads'],
   'map-benchmark': ['granule', 'threads'],
   'user-map': ['size', 'threads'],
+  invalidate: ['threads'],
 };
 
 /** Buffers and the tables that map them (8 bytes a page) must fit the socket they lie on. */

@@ -12,7 +12,13 @@ export interface Estimate {
 }
 
 /** Events of one operation, and events a second of one core, as benchmarks of the simulator show them. */
-const EVENTS: Readonly<Record<JobSpec['kind'], number>> = { dma: 10, stream: 40, 'map-benchmark': 25, 'user-map': 25 };
+const EVENTS: Readonly<Record<JobSpec['kind'], number>> = {
+  dma: 10,
+  stream: 40,
+  'map-benchmark': 25,
+  'user-map': 25,
+  invalidate: 15,
+};
 const EVENTS_PER_SECOND = 8e6;
 const PAGE = 4096;
 
@@ -51,6 +57,10 @@ function operationRate(spec: PointSpec, job: JobSpec): number {
     const interval = (rows.find((row) => row.size >= job.size) ?? rows.at(-1))?.interval ?? 0;
     const latency = (engine.readOverhead + spec.machine.sockets[socketOf(job)]!.llc.latency) / job.outstanding;
     return 1 / Math.max(interval, latency, job.interarrival, 1);
+  }
+  if (job.kind === 'invalidate') {
+    const each = costs.lock + 2 * costs.descriptor + costs.mmioWrite + costs.mmioFlight;
+    return job.threads / Math.max(1, each, job.interval);
   }
   const software = costs.mapCall + costs.unmapCall + tableTime(spec, job) + 2 * costs.iovaCache;
   const pause = job.kind === 'map-benchmark' ? job.transfer : 0;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { MAP_MODES } from '../os/drivers/map-benchmark.js';
 import { PLACEMENTS } from '../os/drivers/segments.js';
-import { choice, count, millionths, pasid, percent, reference, size, time } from './fields.js';
+import { choice, count, flag, millionths, pasid, percent, reference, size, time } from './fields.js';
 
 const LARGEST_DMA = 2 ** 30;
 
@@ -82,7 +82,27 @@ const userMap = z.strictObject({
   socket: reference('Socket of the threads and their buffers.'),
 });
 
-export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark, userMap]);
+const invalidate = z.strictObject({
+  kind: z
+    .literal('invalidate')
+    .meta({ description: 'Threads that invalidate translations of a DMA job on the same device while it runs.' }),
+  device: reference('Device of the DMA job.'),
+  pasid: pasid().default(-1),
+  threads: THREADS,
+  granularity: choice(['range', 'domain'], 'A range of addresses, or all of the domain.').default('range'),
+  size: size('Bytes of a range; whole pages are invalidated.', { max: LARGEST_DMA }).default(4096),
+  align: choice(
+    ['natural', 'page'],
+    'Where ranges begin: at multiples of the next power of two of their size, or at any page.',
+  ).default('natural'),
+  tables: flag('Pointers to tables go too, as when an unmap has freed tables.').default(false),
+  interval: time('From the start of an invalidation to that of the next one of a thread; 0ns: back to back.').default(
+    0,
+  ),
+  socket: reference('Socket of the threads.'),
+});
+
+export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark, userMap, invalidate]);
 
 const bounds = {
   time: time('Simulated time.', { min: 1 }).nullable().default(null),

@@ -72,6 +72,9 @@ const guest = z.strictObject({
   call: time("A system call of the monitor into the host's IOMMU code, without its work on tables and queues."),
   pin: time('Pinning one page of guest memory for a shadow mapping.'),
   unpin: time('Unpinning it.'),
+  stage2Change: time(
+    'Time between changes of the second stage under the guest, each of which flushes all its translations; 0ns: never.',
+  ),
 });
 
 const userMap = z.strictObject({

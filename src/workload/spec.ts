@@ -102,7 +102,24 @@ export interface UserMapJobSpec {
   readonly socket: string;
 }
 
-export type JobSpec = DmaJobSpec | StreamJobSpec | MapBenchmarkJobSpec | UserMapJobSpec;
+/** Threads that invalidate translations of a DMA job's window while it runs. */
+export interface InvalidateJobSpec {
+  readonly kind: 'invalidate';
+  /** Device and PASID of the DMA job. */
+  readonly device: string;
+  readonly pasid: number;
+  readonly threads: number;
+  readonly granularity: 'range' | 'domain';
+  /** Bytes of a range. */
+  readonly size: number;
+  readonly align: 'natural' | 'page';
+  readonly tables: boolean;
+  /** From the start of one invalidation of a thread to the next, ps. */
+  readonly interval: number;
+  readonly socket: string;
+}
+
+export type JobSpec = DmaJobSpec | StreamJobSpec | MapBenchmarkJobSpec | UserMapJobSpec | InvalidateJobSpec;
 
 /** When a window ends: the first condition met; absent conditions are Infinity-like nulls. */
 export interface WindowSpec {

@@ -94,6 +94,7 @@ export const NO_GUEST: OsSpec['guest'] = {
   call: 0,
   pin: 0,
   unpin: 0,
+  stage2Change: 0,
 };
 
 /** A kernel from before generic_pt. */

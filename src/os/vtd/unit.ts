@@ -94,6 +94,12 @@ export class VtdUnit {
     this.freeIds.push(id);
   }
 
+  /** Domain ids that are in use, but for identity. */
+  liveDomainIds(): number[] {
+    const ids = Array.from({ length: this.nextId - FIRST_DOMAIN_ID }, (_, i) => FIRST_DOMAIN_ID + i);
+    return ids.filter((id) => !this.freeIds.includes(id));
+  }
+
   /** Hardware has stored to memory: true if it was a status word of the unit. */
   stored(hi: number, lo: number): boolean {
     return this.host.stored(hi, lo);
