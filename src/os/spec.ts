@@ -36,6 +36,8 @@ export interface IovaSpec {
   readonly trim: number;
   /** Device DMA mask in bits. */
   readonly addressBits: number;
+  /** Ranges that long-lived mappings of random sizes hold when the run begins, with holes between them. */
+  readonly aged: number;
 }
 
 /** Software costs where no mechanism decides the shape; each is one step of the breakdown. ps. */
