@@ -216,7 +216,7 @@ describe('jobs', () => {
     const machine = new TestMachine({ devices, units: 2, cores: [4, 4], costs: COSTS, dma: 3_000_000, ...options });
     machine.os.addStream(
       'rx',
-      { threads: 2, depth: 8, size: 1500, direction: 'from-device', lateAccess: 5, lateAfter: 1e6 },
+      { threads: 2, depth: 8, burst: 1, size: 1500, direction: 'from-device', lateAccess: 5, lateAfter: 1e6 },
       0,
       0,
     );

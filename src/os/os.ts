@@ -265,11 +265,14 @@ export class Os implements StoreWatch, DeviceClient {
     const { scheduler } = this;
     const slots = 2 * scheduler.cpus.length;
     const target = this.devices[device]!;
+    const { strategy } = this.spec.dma;
+    const buffer = (bytes: number): number =>
+      sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, PAGE);
     return {
       kernel,
       scheduler,
       costs: this.spec.costs,
-      dma: new DmaApi(scheduler, this.spec.costs, observer, slots),
+      dma: new DmaApi(scheduler, this.spec.costs, observer, slots, { spec: strategy, timing, buffer }),
       device: target,
       domain: target.domainOf(-1)!,
       queue,
@@ -277,7 +280,7 @@ export class Os implements StoreWatch, DeviceClient {
       sink,
       job: this.jobs.length,
       slots,
-      buffer: (bytes) => sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, PAGE),
+      buffer,
     };
   }
 }

@@ -31,6 +31,8 @@ export const enum Step {
   Queue,
   /** Timer work that ran on this CPU meanwhile. */
   Interrupt,
+  /** Copies between buffers and their shadows. */
+  Copy,
 }
 
 export const STEP_NAMES: readonly string[] = [
@@ -47,6 +49,7 @@ export const STEP_NAMES: readonly string[] = [
   'iova_free',
   'queue',
   'interrupt',
+  'copy',
 ];
 
 /** Parts of one turn of a driver's loop. The first values are shared by every driver so that all turns use one ledger layout. */
@@ -62,6 +65,17 @@ export const enum Turn {
   /** The polling driver's own code for one completion. */
   Completion,
   Interrupt,
+  /** Ends of bursts: invalidating what unmaps held back. */
+  Settle,
 }
 
-export const TURN_NAMES: readonly string[] = ['map', 'unmap', 'dirty', 'transfer', 'idle', 'completion', 'interrupt'];
+export const TURN_NAMES: readonly string[] = [
+  'map',
+  'unmap',
+  'dirty',
+  'transfer',
+  'idle',
+  'completion',
+  'interrupt',
+  'settle',
+];

@@ -26,6 +26,7 @@ const stream = z.strictObject({
   device: reference('Device the buffers are posted to.'),
   threads: THREADS,
   depth: count(1, 65536, 'Buffers each thread keeps posted.'),
+  burst: count(1, 65536, "Completions that one turn of the driver's loop handles at most (a NAPI budget).").default(1),
   size: size('Bytes of a buffer.', { max: LARGEST_DMA }),
   direction: choice(['to-device', 'from-device'], 'from-device: the device writes the buffer.'),
   socket: reference('Socket of CPUs and memory.'),

@@ -1,7 +1,8 @@
 /** Schema of the operating system's I/O address-space software. Resolves to `OsSpec`. */
 import { z } from 'zod';
 import { TABLE_CODES, TABLE_FORMATS, type TableFormat } from '../os/table-costs.js';
-import { choice, count, flag, millionths, time } from './fields.js';
+import { STRATEGY_KINDS } from '../os/spec.js';
+import { choice, count, flag, millionths, powerOfTwo, time } from './fields.js';
 
 function eachFormat<T>(value: (format: TableFormat) => T): Record<TableFormat, T> {
   return Object.fromEntries(TABLE_FORMATS.map((format) => [format, value(format)])) as Record<TableFormat, T>;
@@ -47,7 +48,22 @@ const costs = z.strictObject({
   queueIova: time('Adding an entry to a flush queue.'),
   timer: time('Timer interrupt entry and exit.'),
   dirtyLine: time('CPU time to write one 64-byte line.'),
+  copyLine: time('One 64-byte line copied between a buffer and its shadow.'),
+  poolLookup: time('Finding the I/O address of a buffer that stays mapped.'),
   completion: time("From a device's completion to the driver's code."),
+});
+
+const strategy = z.strictObject({
+  kind: choice(STRATEGY_KINDS, 'What the driver does with the hardware it has (iommusim explain strategies).'),
+  before: z.strictObject({
+    walkPerLeaf: flag('linux-before: the page-table code begins at the root for each leaf.'),
+    flushPerPage: flag('linux-before: each page is invalidated, and waited for, by itself.'),
+    noHint: flag('linux-before: invalidations never say that table pages stay as they were.'),
+    legacyCode: flag('linux-before: page-table code from before generic_pt, whatever tableCode says.'),
+  }),
+  batch: count(1, 4096, 'Unmapped buffers of a CPU held back at most (batched, ranged, contiguous, ring).'),
+  chunk: powerOfTwo(1, 256, 'contiguous: pages of a chunk of I/O addresses.'),
+  slots: count(1, 65536, 'ring: slots of a ring.'),
 });
 
 export const osSchema = z.strictObject({
@@ -66,6 +82,7 @@ export const osSchema = z.strictObject({
       trim: time('Depot trim period.', { min: 1 }),
       addressBits: count(20, 64, "Bits of the device's DMA mask."),
     }),
+    strategy,
   }),
   superpages: flag('Use large leaves when alignment allows.'),
   invalidationHint: flag('The driver passes the invalidation hint when no table page was freed.'),

@@ -53,6 +53,8 @@ export interface StreamJobSpec {
   readonly threads: number;
   /** Buffers each thread keeps posted. */
   readonly depth: number;
+  /** Completions that one turn of the driver's loop handles at most. */
+  readonly burst: number;
   /** Bytes of a buffer. */
   readonly size: number;
   /** `from-device`: the device writes the buffer; `to-device`: reads it. */

@@ -4,7 +4,7 @@
  */
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
-import { commonCosts, iova } from './costs.js';
+import { commonCosts, iova, strategy } from './costs.js';
 import { tableCode, tableCosts } from './table-code.js';
 
 const OLD = spec('legacy', '', 'Linux before 6.19 has no generic_pt');
@@ -22,6 +22,7 @@ export const linux319: Sheet = defineSheet({
         timeout: spec(10, 'ms', 'Linux 3.19 drivers/iommu/intel-iommu.c: unmap_timer'),
       },
       iova: iova(127, 0, 'Linux 3.19 drivers/iommu/iova.c has no range cache'),
+      strategy,
     },
     superpages: spec(true, '', 'default; intel_iommu=sp_off clears it'),
     invalidationHint: spec(false, '', 'Linux before late 2025 did not pass the hint'),

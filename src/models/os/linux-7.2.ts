@@ -1,7 +1,7 @@
 /** Linux 7.2 on x86: generic_pt page-table code, IOVA magazines, per-CPU flush queues, invalidation hint passed on. */
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
-import { commonCosts, iova } from './costs.js';
+import { commonCosts, iova, strategy } from './costs.js';
 import { tableCode, tableCosts } from './table-code.js';
 
 export const linux72: Sheet = defineSheet({
@@ -18,6 +18,7 @@ export const linux72: Sheet = defineSheet({
         timeout: spec(10, 'ms', 'Linux drivers/iommu/dma-iommu.c: IOVA_DEFAULT_FQ_TIMEOUT'),
       },
       iova: iova(127, 6, 'Linux drivers/iommu/iova.c: IOVA_MAG_SIZE, IOVA_RANGE_CACHE_MAX_SIZE'),
+      strategy,
     },
     superpages: spec(true, '', 'default; intel_iommu=sp_off clears it'),
     invalidationHint: spec(true, '', 'Linux drivers/iommu/intel/iommu.c: hint set when the freelist is empty'),

@@ -79,6 +79,11 @@ export class Mapper {
     if (!coherent) thread.charge(Step.CacheFlush, work.lines * this.costs.cacheLineFlush);
   }
 
+  /** iommu_iotlb_sync: no translation of [iova, iova + bytes) is cached anywhere when the call returns. */
+  flush(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+    return domain.driver.flushRange(thread, domain, iova, bytes, tablesFreed);
+  }
+
   /** Frees table pages that no walker can reach any more. */
   giveBack(thread: Thread, space: DmaSpace, pages: number[]): void {
     if (pages.length === 0) return;

@@ -4,7 +4,15 @@ import { Registry } from '../../stats/registry.js';
 import { type MachineOptions, TestMachine } from '../testing/machine.js';
 import { LATE_TAG, type StreamSpec } from './stream.js';
 
-const SPEC: StreamSpec = { threads: 1, depth: 4, size: 1500, direction: 'from-device', lateAccess: 0, lateAfter: 0 };
+const SPEC: StreamSpec = {
+  threads: 1,
+  depth: 4,
+  burst: 1,
+  size: 1500,
+  direction: 'from-device',
+  lateAccess: 0,
+  lateAfter: 0,
+};
 const COSTS = { mapCall: 100_000, unmapCall: 200_000, completion: 50_000, poll: 1000 };
 
 function start(spec: Partial<StreamSpec>, options: MachineOptions = {}) {

@@ -1,7 +1,7 @@
 /**
  * The inner loop of a driver that keeps buffers posted to its device, like a NIC's receive ring: map, post; when the device
- * reports a buffer, unmap it, recycle it (first in, first out), map it again, post it. Completions are polled. Optionally the
- * device misbehaves and touches buffers again after it reported them: a lazily unmapped buffer is still reachable then.
+ * reports buffers, unmap them, recycle them (first in, first out), map them again, post them. Completions are polled, up to a burst of
+ * them in one turn of the loop (a NAPI budget; the loop does not wait for a burst to fill). Optionally the device misbehaves and touches buffers again after it reported them: a lazily unmapped buffer is still reachable then.
  */
 import { Event } from '../../kernel/event.js';
 import type { RandomStream } from '../../kernel/random.js';
@@ -17,6 +17,8 @@ export interface StreamSpec {
   readonly threads: number;
   /** Buffers each thread keeps posted. */
   readonly depth: number;
+  /** Completions that one turn of the loop handles at most. */
+  readonly burst: number;
   /** Bytes of a buffer. */
   readonly size: number;
   readonly direction: 'to-device' | 'from-device';
@@ -54,6 +56,8 @@ interface Lane {
   readonly thread: Thread;
   /** Reported by the device, not yet handled. */
   readonly completed: BufferFifo;
+  /** Unmapped in this turn, still held back by the DMA API. */
+  readonly held: BufferFifo;
   /** Not posted because no address space was left. */
   readonly unmapped: BufferFifo;
 }
@@ -93,7 +97,12 @@ export class Stream extends Driver {
     }
     for (const [i, cpu] of cpus.entries()) {
       const thread = environment.scheduler.spawn(`${name}/${i}`, cpu, () => this.program(i));
-      const lane = { thread, completed: new BufferFifo(spec.depth), unmapped: new BufferFifo(spec.depth) };
+      const [completed, held, unmapped] = [0, 1, 2].map(() => new BufferFifo(spec.depth)) as [
+        BufferFifo,
+        BufferFifo,
+        BufferFifo,
+      ];
+      const lane = { thread, completed, held, unmapped };
       for (let buffer = i * spec.depth; buffer < (i + 1) * spec.depth; buffer++) lane.unmapped.push(buffer);
       this.lanes.push(lane);
       this.threads.push(thread);
@@ -131,8 +140,9 @@ export class Stream extends Driver {
 
   private *program(index: number): Program {
     const lane = this.lanes[index]!;
-    const { thread, completed } = lane;
+    const { thread, completed, held, unmapped } = lane;
     const { scheduler, costs, dma, domain } = this.environment;
+    const { burst } = this.spec;
     yield* this.refill(lane);
     for (;;) {
       this.beginTurn(thread);
@@ -140,14 +150,26 @@ export class Stream extends Driver {
         scheduler.block(thread, Turn.Idle);
         yield Wait.Block;
       }
-      const buffer = completed.shift();
-      thread.charge(Turn.Completion, costs.completion);
-      yield* dma.unmap(thread, domain, this.mapped[buffer]!, this.spec.size, this.access);
-      this.operationDone(scheduler.now() - this.startedAt[buffer]!);
-      lane.unmapped.push(buffer);
+      for (let done = 0; done < burst && completed.length > 0; done++) {
+        const buffer = completed.shift();
+        thread.charge(Turn.Completion, costs.completion);
+        yield* dma.unmap(thread, domain, this.mapped[buffer]!, this.spec.size, this.access);
+        if (dma.holdsBack) held.push(buffer);
+        else this.release(unmapped, buffer);
+      }
+      if (dma.holdsBack) {
+        yield* dma.settle(thread, domain);
+        while (held.length > 0) this.release(unmapped, held.shift());
+      }
       yield* this.refill(lane);
       this.endTurn(thread);
     }
+  }
+
+  /** The buffer is out of the device's reach: its operation is over, and it may be posted again. */
+  private release(unmapped: BufferFifo, buffer: number): void {
+    this.operationDone(this.environment.scheduler.now() - this.startedAt[buffer]!);
+    unmapped.push(buffer);
   }
 
   /** Maps and posts every buffer that is not; those for which no address space is left stay. */

@@ -35,6 +35,8 @@ const FREE: CostSpec = {
   queueIova: 0,
   timer: 0,
   dirtyLine: 0,
+  copyLine: 0,
+  poolLookup: 0,
   completion: 0,
 };
 
