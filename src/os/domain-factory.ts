@@ -36,7 +36,7 @@ export class DomainFactory {
   /** A new domain for the device, whose unit is `unit`. */
   defaultDomain(device: Device, driver: IommuDriver, unit: UnitSpec): Domain {
     const { dma, superpages, costs } = this.spec;
-    if (dma.mode === 'passthrough') return this.identityDomain(driver);
+    if (dma.mode === 'passthrough' || dma.mode === 'bounce') return this.identityDomain(driver);
     const { scheduler, timers, observer, statistics } = this;
     const common = { scheduler, timers, costs, observer };
     const domain = new Domain(this.next++, 'dma', driver, this.lock());

@@ -7,7 +7,7 @@ import { MapBenchmark } from './drivers/map-benchmark.js';
 import { Stream } from './drivers/stream.js';
 import type { Scheduler } from './scheduler.js';
 import type { OsStatistics } from './statistics.js';
-import { STEP_NAMES, Step, TURN_NAMES, Turn } from './step.js';
+import { STEP_NAMES, TURN_NAMES, Turn } from './step.js';
 
 const PS_PER_SECOND = 1e12;
 const PS_PER_NS = 1000;
@@ -82,6 +82,7 @@ const LOCKS = [
   ['iova.tree', 'treeLocks', 'iova_rbtree_lock'],
   ['iova.depot', 'depotLocks', 'the locks of the IOVA depots'],
   ['flush_queue', 'ringLocks', 'the locks of the flush-queue rings'],
+  ['swiotlb', 'areaLocks', 'the locks of the areas of the bounce pool'],
 ] as const;
 
 const SHARED_METRICS: Metrics = [
@@ -101,6 +102,13 @@ const SHARED_METRICS: Metrics = [
   ['flush_queue.timer_flushes', 'flushes', 'Domain flushes by the timer.', 'count'],
   ['flush_queue.occupancy', 'entries', 'Ranges waiting for a flush, all rings together.', 'time average'],
   ['flush_queue.occupancy.max', 'entries', 'Most ranges waiting for a flush at once.', 'maximum'],
+  ['swiotlb.bounced', 'mappings', 'Mappings that were given a bounce buffer.', 'count'],
+  ['swiotlb.copied', 'bytes', 'Bytes copied to and from bounce buffers.', 'sum'],
+  ['swiotlb.full', 'maps', 'Maps that failed because no area of the bounce pool had room.', 'count'],
+  ['swiotlb.other_areas', 'searches', "Searches of an area beyond the CPU's own, which was full.", 'count'],
+  ['swiotlb.visits', 'slots', 'Slots looked at and taken by maps.', 'count'],
+  ['swiotlb.used', 'slots', 'Slots of the bounce pool in use (io_tlb_used).', 'time average'],
+  ['swiotlb.used.max', 'slots', 'Most slots in use at once (io_tlb_used_hiwater).', 'maximum'],
   [
     'invalidation.flushes',
     'flushes',
@@ -134,21 +142,19 @@ export const OS_METRICS: readonly MetricDef[] = define([...JOB_METRICS, ...SHARE
 
 function registerCalls(registry: Registry, job: string, dma: DmaApi, hertz: number, operations: () => number): void {
   const { maps, unmaps, settles } = dma;
-  // What only some strategies have is reported for them alone.
-  const steps = [...STEP_NAMES.entries()].filter(([step]) => step !== Step.Copy || dma.path.statistics !== null);
   for (const [call, meter] of [
     ['map', maps],
     ['unmap', unmaps],
     ...(dma.holdsBack ? [['settle', settles] as const] : []),
   ] as const) {
     registry.histogram(job, `${call}.latency`, meter.latency);
-    for (const [step, name] of steps) {
+    for (const [step, name] of STEP_NAMES.entries()) {
       registry.gauge(job, `${call}.time.${name}`, () =>
         ratio(meter.ledger.totalPs(step) / PS_PER_NS, meter.ledger.count()),
       );
     }
   }
-  for (const [step, name] of steps) {
+  for (const [step, name] of STEP_NAMES.entries()) {
     registry.gauge(job, `cycles.${name}`, () => {
       const time = maps.ledger.totalPs(step) + unmaps.ledger.totalPs(step) + settles.ledger.totalPs(step);
       return ratio((time * hertz) / PS_PER_SECOND, operations());
@@ -196,7 +202,7 @@ export function registerJob(registry: Registry, driver: Driver, hertz: number): 
 }
 
 export function registerShared(registry: Registry, scheduler: Scheduler, statistics: OsStatistics): void {
-  const { iova, flushQueue, invalidation } = statistics;
+  const { iova, flushQueue, swiotlb, invalidation } = statistics;
   registry.onReset((now) => {
     scheduler.resetStatistics();
     statistics.reset(now);
@@ -218,6 +224,13 @@ export function registerShared(registry: Registry, scheduler: Scheduler, statist
   gauge('flush_queue.timer_flushes', () => flushQueue.timerFlushes);
   gauge('flush_queue.occupancy', (now) => flushQueue.occupancy.mean(now));
   gauge('flush_queue.occupancy.max', () => flushQueue.occupancy.max);
+  gauge('swiotlb.bounced', () => swiotlb.bounced);
+  gauge('swiotlb.copied', () => swiotlb.copied);
+  gauge('swiotlb.full', () => swiotlb.full);
+  gauge('swiotlb.other_areas', () => swiotlb.otherAreas);
+  gauge('swiotlb.visits', () => swiotlb.visits);
+  gauge('swiotlb.used', (now) => swiotlb.used.mean(now));
+  gauge('swiotlb.used.max', () => swiotlb.used.max);
   gauge('invalidation.flushes', () => invalidation.flushes);
   gauge('invalidation.pages', () => invalidation.pages);
   gauge('invalidation.domains', () => invalidation.domains);

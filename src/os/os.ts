@@ -19,6 +19,7 @@ import type { Cpu } from './thread.js';
 import { Device } from './device.js';
 import { DirectDriver } from './direct.js';
 import { DmaApi } from './dma/api.js';
+import type { Bouncing } from './dma/bounce.js';
 import type { Domain } from './domain.js';
 import { DomainFactory } from './domain-factory.js';
 import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.js';
@@ -28,8 +29,11 @@ import { OutOfCpus } from './errors.js';
 import { Group } from './group.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
+import { SpinLock } from './lock.js';
 import { Scheduler } from './scheduler.js';
 import type { OsSpec, UnitSpec } from './spec.js';
+import { SlotPool } from './swiotlb/pool.js';
+import { Swiotlb } from './swiotlb/swiotlb.js';
 import { OsStatistics } from './statistics.js';
 import { Timers } from './timers.js';
 import type { UnitDriverEnvironment } from './unit-environment.js';
@@ -86,6 +90,7 @@ export class Os implements StoreWatch, DeviceClient {
   private readonly drivers: readonly (IommuDriver | null)[];
   private readonly factory: DomainFactory;
   private readonly statistics = new OsStatistics();
+  private readonly bouncing: Bouncing | null;
   private readonly jobs: Driver[] = [];
   /** Job that owns each tag. */
   private readonly tagOwners: Driver[] = [];
@@ -102,6 +107,7 @@ export class Os implements StoreWatch, DeviceClient {
     this.scheduler = new Scheduler(machine.kernel, cpus, machine.seed, spec.jitter);
     this.timers = new Timers(machine.kernel, this.scheduler, spec.tick);
     this.factory = new DomainFactory(spec, this.scheduler, this.timers, this.statistics, machine.observer);
+    this.bouncing = this.makeBouncing();
     this.drivers = this.bootUnits(make);
     this.devices = machine.devices.map(({ name, unit, requester }, id) => {
       const translated = unit >= 0 && machine.units[unit]!.spec.architecture !== 'none';
@@ -247,6 +253,28 @@ export class Os implements StoreWatch, DeviceClient {
     });
   }
 
+  /** swiotlb_init, when anything is to be bounced: the pool lies in the first socket's memory, as all low memory does. */
+  private makeBouncing(): Bouncing | null {
+    const { spec, scheduler, statistics } = this;
+    const { mode, bounce, swiotlb } = spec.dma;
+    const rule = mode === 'bounce' ? 'always' : bounce;
+    if (rule === 'never') return null;
+    const { sockets, timing } = this.machine;
+    let areas = 1;
+    while (areas < (swiotlb.areas === 0 ? scheduler.cpus.length : swiotlb.areas)) areas *= 2;
+    const pool = new SlotPool(swiotlb.size, areas);
+    const base = sockets[0]!.frames.allocateContiguous(pool.bytes, pool.bytes);
+    const environment = {
+      scheduler,
+      costs: spec.costs,
+      statistics: statistics.swiotlb,
+      memory: timing,
+      makeLock: () => new SpinLock(scheduler, spec.costs, statistics.areaLocks),
+      socketOf: (pa: number) => sockets.findIndex(({ frames }) => pa >= frames.base && pa < frames.base + frames.size),
+    };
+    return { swiotlb: new Swiotlb(pool, base, environment), rule };
+  }
+
   private createDomain(device: Device): Domain {
     if (device.unit < 0) return this.factory.identityDomain(this.direct);
     return this.factory.defaultDomain(device, this.drivers[device.unit]!, this.machine.units[device.unit]!.spec);
@@ -272,7 +300,7 @@ export class Os implements StoreWatch, DeviceClient {
       kernel,
       scheduler,
       costs: this.spec.costs,
-      dma: new DmaApi(scheduler, this.spec.costs, observer, slots, { spec: strategy, timing, buffer }),
+      dma: new DmaApi(scheduler, this.spec.costs, observer, slots, this.bouncing, { spec: strategy, timing, buffer }),
       device: target,
       domain: target.domainOf(-1)!,
       queue,

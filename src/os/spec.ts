@@ -1,10 +1,26 @@
 /** Read-only description of the operating system's I/O address-space software. Times in integer picoseconds unless said otherwise. */
 import type { TableCode, TableCosts, TableFormat } from './table-costs.js';
 
-export type DmaMode = 'strict' | 'lazy' | 'passthrough';
+export const DMA_MODES = ['strict', 'lazy', 'passthrough', 'bounce'] as const;
+export type DmaMode = (typeof DMA_MODES)[number];
+
+/** Which buffers of a translated device are copied: none, those that share a page with something else, or all. */
+export const BOUNCE_RULES = ['never', 'untrusted', 'always'] as const;
+export type BounceRule = (typeof BOUNCE_RULES)[number];
+
+export interface SwiotlbSpec {
+  /** Bytes of the pool, rounded up to a power of two. */
+  readonly size: number;
+  /** Areas with a lock each, rounded up to a power of two; 0 = one for each CPU. */
+  readonly areas: number;
+}
+
+/** A ring for each CPU, or one for all behind one lock. */
+export const FLUSH_QUEUE_KINDS = ['per-cpu', 'single'] as const;
 
 export interface FlushQueueSpec {
-  /** Ring entries per CPU (one stays free). */
+  readonly kind: (typeof FLUSH_QUEUE_KINDS)[number];
+  /** Entries of a ring (one stays free). */
   readonly entries: number;
   readonly timeout: number;
 }
@@ -60,6 +76,8 @@ export interface CostSpec {
   /** Entering and leaving dma_map_page / dma_unmap_page: attribute checks, address arithmetic. */
   readonly mapCall: number;
   readonly unmapCall: number;
+  /** dma_map_sg / dma_unmap_sg: one segment of the list. */
+  readonly segment: number;
   /** Pop or push of a loaded magazine; the swap of loaded and previous; one exchange with the depot. */
   readonly iovaCache: number;
   readonly iovaDepot: number;
@@ -85,12 +103,14 @@ export interface CostSpec {
   readonly poll: number;
   /** Adding an entry to a flush queue. */
   readonly queueIova: number;
+  /** Bounce pool: one slot looked at, taken or given back; one 64-byte line copied, and if one side is another socket's memory. */
+  readonly slot: number;
+  readonly copyLine: number;
+  readonly copyLineRemote: number;
   /** Timer interrupt entry and exit. */
   readonly timer: number;
   /** CPU write bandwidth when a benchmark dirties its buffer, per 64-byte line. */
   readonly dirtyLine: number;
-  /** One 64-byte line copied between a buffer and its shadow. */
-  readonly copyLine: number;
   /** Finding the I/O address of a buffer that stays mapped. */
   readonly poolLookup: number;
   /** From a device completion to the driver's code: polling driver's loop turn. */
@@ -103,6 +123,8 @@ export interface OsSpec {
     readonly flushQueue: FlushQueueSpec;
     readonly iova: IovaSpec;
     readonly strategy: StrategySpec;
+    readonly bounce: BounceRule;
+    readonly swiotlb: SwiotlbSpec;
   };
   /** Use large leaves when alignment allows (intel_iommu=sp_off clears it). */
   readonly superpages: boolean;

@@ -3,6 +3,7 @@ import { FlushQueueStatistics } from './flush-queue.js';
 import { InvalidationStatistics } from './invalidation-statistics.js';
 import { IovaStatistics } from './iova/environment.js';
 import { LockStatistics } from './lock.js';
+import { SwiotlbStatistics } from './swiotlb/statistics.js';
 
 export class OsStatistics {
   readonly iova: IovaStatistics = new IovaStatistics();
@@ -16,8 +17,14 @@ export class OsStatistics {
   readonly depotLocks: LockStatistics = new LockStatistics();
   readonly ringLocks: LockStatistics = new LockStatistics();
 
+  /** Locks of the areas of the bounce pool. */
+  readonly areaLocks: LockStatistics = new LockStatistics();
+  readonly swiotlb: SwiotlbStatistics = new SwiotlbStatistics();
+
   reset(now: number): void {
     this.iova.reset();
+    this.swiotlb.reset(now);
+    this.areaLocks.reset();
     this.flushQueue.reset(now);
     this.invalidation.reset();
     for (const lock of [this.domainLocks, this.queueLocks, this.treeLocks, this.depotLocks, this.ringLocks])

@@ -29,10 +29,12 @@ export const enum Step {
   IovaFree,
   /** Flush-queue bookkeeping. */
   Queue,
+  /** Finding, taking and giving back slots of the bounce pool. */
+  Slot,
+  /** Copying between a buffer and its bounce buffer or shadow. */
+  Copy,
   /** Timer work that ran on this CPU meanwhile. */
   Interrupt,
-  /** Copies between buffers and their shadows. */
-  Copy,
 }
 
 export const STEP_NAMES: readonly string[] = [
@@ -48,8 +50,9 @@ export const STEP_NAMES: readonly string[] = [
   'completion',
   'iova_free',
   'queue',
-  'interrupt',
+  'slot',
   'copy',
+  'interrupt',
 ];
 
 /** Parts of one turn of a driver's loop. The first values are shared by every driver so that all turns use one ledger layout. */

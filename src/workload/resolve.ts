@@ -4,6 +4,7 @@
  */
 import { checkJobs, checkWindows } from './check-jobs.js';
 import { checkDevices, checkMachine } from './check-machine.js';
+import { checkOs } from './check-os.js';
 import { WorkloadDocument } from './document.js';
 import { InputError, MAX_PROBLEMS, type Problem } from './errors.js';
 import { type Design, formatResolved } from './format.js';
@@ -114,7 +115,7 @@ class Resolver {
     }
     const spec = resolved as unknown as PointSpec;
     const faults = [...checkMachine(spec.machine), ...checkDevices(spec), ...checkWindows(spec.warmup, spec.stop)];
-    faults.push(...(faults.length > 0 ? [] : checkJobs(spec)));
+    faults.push(...(faults.length > 0 ? [] : [...checkJobs(spec), ...checkOs(spec)]));
     this.note(faults, settings);
     return faults.length > 0 ? null : spec;
   }

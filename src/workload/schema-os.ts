@@ -1,8 +1,9 @@
 /** Schema of the operating system's I/O address-space software. Resolves to `OsSpec`. */
 import { z } from 'zod';
+import { BOUNCE_RULES, DMA_MODES, FLUSH_QUEUE_KINDS, STRATEGY_KINDS } from '../os/spec.js';
+import { LARGEST_BOUNCE } from '../os/swiotlb/pool.js';
 import { TABLE_CODES, TABLE_FORMATS, type TableFormat } from '../os/table-costs.js';
-import { STRATEGY_KINDS } from '../os/spec.js';
-import { choice, count, flag, millionths, powerOfTwo, time } from './fields.js';
+import { choice, count, flag, millionths, powerOfTwo, size, time } from './fields.js';
 
 function eachFormat<T>(value: (format: TableFormat) => T): Record<TableFormat, T> {
   return Object.fromEntries(TABLE_FORMATS.map((format) => [format, value(format)])) as Record<TableFormat, T>;
@@ -31,6 +32,7 @@ export const tableCostsSchema = z.strictObject(
 const costs = z.strictObject({
   mapCall: time('Entering and leaving dma_map_page.'),
   unmapCall: time('Entering and leaving dma_unmap_page.'),
+  segment: time('One segment of the list of a dma_map_sg or dma_unmap_sg.'),
   iovaCache: time('Pop or push of a loaded magazine.'),
   iovaDepot: time('One exchange with the depot.'),
   iovaTree: time('Red-black tree: one allocation or free.'),
@@ -46,9 +48,11 @@ const costs = z.strictObject({
   mmioFlight: time('From the register write until it reaches the unit.'),
   poll: time('One turn of the completion polling loop.', { min: 1 }),
   queueIova: time('Adding an entry to a flush queue.'),
+  slot: time('One slot of the bounce pool looked at, taken or given back.'),
+  copyLine: time('One 64-byte line copied.'),
+  copyLineRemote: time("One 64-byte line copied from or to another socket's memory."),
   timer: time('Timer interrupt entry and exit.'),
   dirtyLine: time('CPU time to write one 64-byte line.'),
-  copyLine: time('One 64-byte line copied between a buffer and its shadow.'),
   poolLookup: time('Finding the I/O address of a buffer that stays mapped.'),
   completion: time("From a device's completion to the driver's code."),
 });
@@ -69,12 +73,13 @@ const strategy = z.strictObject({
 export const osSchema = z.strictObject({
   dma: z.strictObject({
     mode: choice(
-      ['strict', 'lazy', 'passthrough'],
-      'When unmapped memory is out of reach: at once, later, never protected.',
+      DMA_MODES,
+      'When unmapped memory is out of reach: at once, later, never protected. bounce: not translated, every buffer copied (swiotlb=force).',
     ),
     flushQueue: z.strictObject({
-      entries: count(2, 2 ** 20, 'Entries per CPU; one stays free.'),
-      timeout: time('Timer of the queue.', { min: 1 }),
+      kind: choice(FLUSH_QUEUE_KINDS, 'A ring for each CPU, or one for all behind one lock.'),
+      entries: count(2, 2 ** 20, 'Entries of a ring; one stays free. Linux: 256 for each CPU, 32768 of a single ring.'),
+      timeout: time('Timer of the queue. Linux: 10 ms for rings of CPUs, 1 s for a single ring.', { min: 1 }),
     }),
     iova: z.strictObject({
       magazine: count(1, 65536, 'Page frame numbers in a magazine.'),
@@ -83,6 +88,18 @@ export const osSchema = z.strictObject({
       addressBits: count(20, 64, "Bits of the device's DMA mask."),
     }),
     strategy,
+    bounce: choice(
+      BOUNCE_RULES,
+      'Buffers copied although the IOMMU translates: none, those that do not fill whole pages (as for untrusted devices), or all.',
+    ),
+    swiotlb: z.strictObject({
+      size: size('Bytes of the bounce pool, rounded up to a power of two.', { min: LARGEST_BOUNCE, max: 2 ** 32 }),
+      areas: count(
+        0,
+        4096,
+        'Areas with a lock each, rounded up to a power of two; 0: one for each CPU. 1: before Linux 6.0.',
+      ),
+    }),
   }),
   superpages: flag('Use large leaves when alignment allows.'),
   invalidationHint: flag('The driver passes the invalidation hint when no table page was freed.'),

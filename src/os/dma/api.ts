@@ -10,10 +10,12 @@ import type { Scheduler } from '../scheduler.js';
 import type { CostSpec } from '../spec.js';
 import { Step, Turn } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
+import { BouncePath, type Bouncing } from './bounce.js';
 import { CallMeter } from './call-meter.js';
 import { LinuxPath } from './linux.js';
 import { Mapper } from './mapper.js';
 import type { DmaPath } from './path.js';
+import type { ScatterList } from './scatter-list.js';
 import type { StrategyEnvironment } from './strategies/environment.js';
 import { makeMapper, makePath } from './strategies/factory.js';
 
@@ -33,25 +35,26 @@ export class DmaApi {
   readonly path: DmaPath;
 
   /**
-   * `slots`: threads the scheduler may have; meters are indexed by thread number. `strategy`: null for the kernel's own.
+   * `slots`: threads the scheduler may have; meters are indexed by thread number. `bouncing`: null = no buffer is copied. `strategy`:
+   * null = the kernel's own.
    */
   constructor(
     private readonly scheduler: Scheduler,
     private readonly costs: CostSpec,
     observer: Observer | null,
     slots: number,
+    bouncing: Bouncing | null = null,
     strategy: StrategyEnvironment | null = null,
   ) {
     this.maps = new CallMeter(slots);
     this.unmaps = new CallMeter(slots);
     this.settles = new CallMeter(slots);
-    if (strategy === null) {
-      this.mapper = new Mapper(scheduler, costs, observer);
-      this.path = new LinuxPath(this.mapper);
-    } else {
-      this.mapper = makeMapper(scheduler, costs, observer, strategy.spec);
-      this.path = makePath(this.mapper, strategy);
-    }
+    this.mapper =
+      strategy === null
+        ? new Mapper(scheduler, costs, observer)
+        : makeMapper(scheduler, costs, observer, strategy.spec);
+    const path = strategy === null ? new LinuxPath(this.mapper) : makePath(this.mapper, strategy);
+    this.path = bouncing === null ? path : new BouncePath(path, bouncing);
   }
 
   /** Drivers have to call `settle` at the end of a burst. */
@@ -78,10 +81,7 @@ export class DmaApi {
     thread.charge(Step.Call, this.costs.mapCall);
     const address = yield* this.path.map(thread, domain, pa, bytes, access);
     if (address === 0) this.failures++;
-    else {
-      const page = domain.space === null ? PAGE : domain.space.page;
-      this.pages += Math.ceil(((pa % page) + bytes) / page);
-    }
+    else this.countPages(domain, pa, bytes);
     if (thread.debt !== 0) yield Wait.Run;
     this.end(thread, this.maps, outer, Turn.Map);
     return address;
@@ -103,6 +103,33 @@ export class DmaApi {
     yield* this.path.settle(thread, domain);
     if (thread.debt !== 0) yield Wait.Run;
     this.end(thread, this.settles, outer, Turn.Settle);
+  }
+
+  /** dma_map_sg: fills in the mapped segments of the list. Returns false when no address space is left. */
+  *mapList(thread: Thread, domain: Domain, list: ScatterList, access: Access): Call<boolean> {
+    const outer = this.begin(thread, this.maps);
+    thread.charge(Step.Call, this.costs.mapCall + list.segments * this.costs.segment);
+    const mapped = yield* this.path.mapList(thread, domain, list, access);
+    if (mapped) {
+      for (let i = 0; i < list.segments; i++) this.countPages(domain, list.physical[i]!, list.bytes[i]!);
+    } else this.failures++;
+    if (thread.debt !== 0) yield Wait.Run;
+    this.end(thread, this.maps, outer, Turn.Map);
+    return mapped;
+  }
+
+  /** dma_unmap_sg of a mapped list, with the access it was mapped for. */
+  *unmapList(thread: Thread, domain: Domain, list: ScatterList, access: Access): Call<void> {
+    const outer = this.begin(thread, this.unmaps);
+    thread.charge(Step.Call, this.costs.unmapCall + list.segments * this.costs.segment);
+    yield* this.path.unmapList(thread, domain, list, access);
+    if (thread.debt !== 0) yield Wait.Run;
+    this.end(thread, this.unmaps, outer, Turn.Unmap);
+  }
+
+  private countPages(domain: Domain, pa: number, bytes: number): void {
+    const page = domain.space === null ? PAGE : domain.space.page;
+    this.pages += Math.ceil(((pa % page) + bytes) / page);
   }
 
   /** Opens the call's account: it starts when the time charged before has passed. */

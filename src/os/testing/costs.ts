@@ -18,6 +18,7 @@ export function testTableCosts(
 const FREE: CostSpec = {
   mapCall: 0,
   unmapCall: 0,
+  segment: 0,
   iovaCache: 0,
   iovaDepot: 0,
   iovaTree: 0,
@@ -33,9 +34,11 @@ const FREE: CostSpec = {
   mmioFlight: 0,
   poll: 0,
   queueIova: 0,
+  slot: 0,
+  copyLine: 0,
+  copyLineRemote: 0,
   timer: 0,
   dirtyLine: 0,
-  copyLine: 0,
   poolLookup: 0,
   completion: 0,
 };

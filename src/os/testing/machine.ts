@@ -52,6 +52,8 @@ export interface MachineOptions {
   readonly iova?: Partial<OsSpec['dma']['iova']>;
   readonly strategy?: Partial<StrategySpec>;
   readonly flushQueue?: Partial<OsSpec['dma']['flushQueue']>;
+  readonly bounce?: OsSpec['dma']['bounce'];
+  readonly swiotlb?: Partial<OsSpec['dma']['swiotlb']>;
   readonly invalidationHint?: boolean;
   readonly superpages?: boolean;
   readonly tableCode?: Partial<OsSpec['tableCode']>;
@@ -136,9 +138,11 @@ export class TestMachine implements RegisterBus, DeviceQueue {
     this.spec = {
       dma: {
         mode: options.mode ?? 'strict',
-        flushQueue: { entries: 256, timeout: 10 * MS, ...options.flushQueue },
+        flushQueue: { kind: 'per-cpu', entries: 256, timeout: 10 * MS, ...options.flushQueue },
         iova: { magazine: 127, cachedOrders: 6, trim: 100 * MS, addressBits: 48, ...options.iova },
         strategy: { ...LINUX, ...options.strategy },
+        bounce: options.bounce ?? 'never',
+        swiotlb: { size: 2 ** 26, areas: 0, ...options.swiotlb },
       },
       superpages: options.superpages ?? true,
       invalidationHint: options.invalidationHint ?? true,

@@ -8,14 +8,12 @@ import type { Domain } from '../../domain.js';
 import type { Call, Thread } from '../../thread.js';
 import { LinuxPath } from '../linux.js';
 import type { Mapper } from '../mapper.js';
-import type { DmaPath } from '../path.js';
 import type { StrategyEnvironment } from './environment.js';
 import { HeldByCpu } from './held.js';
-import { StrategyStatistics } from './statistics.js';
+import { StrategyPath } from './strategy-path.js';
 import { freeIova, pageBytes, removeRange } from './steps.js';
 
-export class BatchedPath implements DmaPath {
-  readonly statistics: StrategyStatistics = new StrategyStatistics();
+export class BatchedPath extends StrategyPath {
   private readonly linux: LinuxPath;
   private readonly held: HeldByCpu;
 
@@ -23,6 +21,7 @@ export class BatchedPath implements DmaPath {
     private readonly mapper: Mapper,
     { spec }: StrategyEnvironment,
   ) {
+    super();
     this.linux = new LinuxPath(mapper);
     this.held = new HeldByCpu(spec.batch, this.statistics);
   }

@@ -11,11 +11,10 @@ import type { DmaSpace } from '../../domain-state.js';
 import { Step } from '../../step.js';
 import type { Call, Thread } from '../../thread.js';
 import type { Mapper } from '../mapper.js';
-import type { DmaPath } from '../path.js';
 import type { StrategyEnvironment } from './environment.js';
 import { HeldByCpu, type HeldRanges } from './held.js';
 import { invalidateRuns } from './ranged.js';
-import { StrategyStatistics } from './statistics.js';
+import { StrategyPath } from './strategy-path.js';
 import { allocateIova, freeIova, pageBytes } from './steps.js';
 
 interface Chunk {
@@ -31,8 +30,7 @@ interface CpuChunks {
   readonly spare: Chunk[];
 }
 
-export class ContiguousPath implements DmaPath {
-  readonly statistics: StrategyStatistics = new StrategyStatistics();
+export class ContiguousPath extends StrategyPath {
   private readonly held: HeldByCpu;
   private readonly cpus: (CpuChunks | undefined)[] = [];
   /** By number of the aligned block in which the chunk begins. */
@@ -42,6 +40,7 @@ export class ContiguousPath implements DmaPath {
     private readonly mapper: Mapper,
     private readonly environment: StrategyEnvironment,
   ) {
+    super();
     this.held = new HeldByCpu(environment.spec.batch, this.statistics);
   }
 

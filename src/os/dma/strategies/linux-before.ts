@@ -33,13 +33,25 @@ export class PerPageMapper extends Mapper {
     bytes: number,
     access: Access,
   ): Call<void> {
-    if (!this.before.walkPerLeaf) {
-      yield* super.install(thread, domain, space, iova, pa, bytes, access);
-      return;
-    }
     for (let done = 0; done < bytes; ) {
-      const size = space.table.firstLeafBytes(iova + done, pa + done, bytes - done, space.largestLg2);
+      const size = this.stepOf(space, iova + done, pa + done, bytes - done);
       yield* super.install(thread, domain, space, iova + done, pa + done, size, access);
+      done += size;
+    }
+  }
+
+  override *installNoSync(
+    thread: Thread,
+    domain: Domain,
+    space: DmaSpace,
+    iova: number,
+    pa: number,
+    bytes: number,
+    access: Access,
+  ): Call<void> {
+    for (let done = 0; done < bytes; ) {
+      const size = this.stepOf(space, iova + done, pa + done, bytes - done);
+      yield* super.installNoSync(thread, domain, space, iova + done, pa + done, size, access);
       done += size;
     }
   }
@@ -62,5 +74,10 @@ export class PerPageMapper extends Mapper {
     const changed = tablesFreed || this.before.noHint;
     const step = this.before.flushPerPage ? domain.space!.page : bytes;
     for (let done = 0; done < bytes; done += step) yield* super.flush(thread, domain, iova + done, step, changed);
+  }
+
+  /** Bytes that one call into the page-table code maps. */
+  private stepOf(space: DmaSpace, iova: number, pa: number, bytes: number): number {
+    return this.before.walkPerLeaf ? space.table.firstLeafBytes(iova, pa, bytes, space.largestLg2) : bytes;
   }
 }

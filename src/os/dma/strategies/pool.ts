@@ -9,16 +9,16 @@ import type { Domain } from '../../domain.js';
 import { Step } from '../../step.js';
 import type { Call, Thread } from '../../thread.js';
 import type { Mapper } from '../mapper.js';
-import type { DmaPath } from '../path.js';
-import { StrategyStatistics } from './statistics.js';
+import { StrategyPath } from './strategy-path.js';
 import { allocateIova, pageBytes } from './steps.js';
 
-export class PoolPath implements DmaPath {
-  readonly statistics: StrategyStatistics = new StrategyStatistics();
+export class PoolPath extends StrategyPath {
   /** By physical address of its first page: where a buffer is mapped, and how far. */
   private readonly mapped = new Map<number, { readonly iova: number; readonly bytes: number }>();
 
-  constructor(private readonly mapper: Mapper) {}
+  constructor(private readonly mapper: Mapper) {
+    super();
+  }
 
   *map(thread: Thread, domain: Domain, pa: number, bytes: number): Call<number> {
     const { space } = domain;

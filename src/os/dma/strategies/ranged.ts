@@ -10,14 +10,12 @@ import { Step } from '../../step.js';
 import type { Call, Thread } from '../../thread.js';
 import { LinuxPath } from '../linux.js';
 import type { Mapper } from '../mapper.js';
-import type { DmaPath } from '../path.js';
 import type { StrategyEnvironment } from './environment.js';
 import { HeldByCpu, type HeldRanges } from './held.js';
-import { StrategyStatistics } from './statistics.js';
+import { StrategyPath } from './strategy-path.js';
 import { freeIova, pageBytes, removeRange } from './steps.js';
 
-export class RangedPath implements DmaPath {
-  readonly statistics: StrategyStatistics = new StrategyStatistics();
+export class RangedPath extends StrategyPath {
   private readonly linux: LinuxPath;
   private readonly held: HeldByCpu;
 
@@ -25,6 +23,7 @@ export class RangedPath implements DmaPath {
     private readonly mapper: Mapper,
     { spec }: StrategyEnvironment,
   ) {
+    super();
     this.linux = new LinuxPath(mapper);
     this.held = new HeldByCpu(spec.batch, this.statistics);
   }

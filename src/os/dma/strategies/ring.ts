@@ -10,10 +10,9 @@ import type { Domain } from '../../domain.js';
 import { Step } from '../../step.js';
 import type { Call, Thread } from '../../thread.js';
 import type { Mapper } from '../mapper.js';
-import type { DmaPath } from '../path.js';
 import type { StrategyEnvironment } from './environment.js';
 import { HeldByCpu } from './held.js';
-import { StrategyStatistics } from './statistics.js';
+import { StrategyPath } from './strategy-path.js';
 import { allocateIova, pageBytes, removeRange } from './steps.js';
 
 /** Slots of one size. */
@@ -26,8 +25,7 @@ interface Ring {
   readonly busy: Uint8Array;
 }
 
-export class RingPath implements DmaPath {
-  readonly statistics: StrategyStatistics = new StrategyStatistics();
+export class RingPath extends StrategyPath {
   private readonly held: HeldByCpu;
   /** By CPU: rings in the order of their first use; drivers post buffers of few sizes. */
   private readonly rings: (Ring[] | undefined)[] = [];
@@ -36,6 +34,7 @@ export class RingPath implements DmaPath {
     private readonly mapper: Mapper,
     private readonly environment: StrategyEnvironment,
   ) {
+    super();
     this.held = new HeldByCpu(environment.spec.batch, this.statistics);
   }
 

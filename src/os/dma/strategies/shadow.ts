@@ -10,9 +10,8 @@ import type { DmaSpace } from '../../domain-state.js';
 import { Step } from '../../step.js';
 import type { Call, Thread } from '../../thread.js';
 import type { Mapper } from '../mapper.js';
-import type { DmaPath } from '../path.js';
 import type { StrategyEnvironment } from './environment.js';
-import { StrategyStatistics } from './statistics.js';
+import { StrategyPath } from './strategy-path.js';
 import { allocateIova } from './steps.js';
 
 const LINE = 64;
@@ -28,8 +27,7 @@ interface Shadow {
   original: number;
 }
 
-export class ShadowPath implements DmaPath {
-  readonly statistics: StrategyStatistics = new StrategyStatistics();
+export class ShadowPath extends StrategyPath {
   /** By CPU, then by size class (log2 of its pages) and access. */
   private readonly free: (Shadow[] | undefined)[][] = [];
   private readonly byIova = new Map<number, Shadow>();
@@ -37,7 +35,9 @@ export class ShadowPath implements DmaPath {
   constructor(
     private readonly mapper: Mapper,
     private readonly environment: StrategyEnvironment,
-  ) {}
+  ) {
+    super();
+  }
 
   *map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): Call<number> {
     const { space } = domain;
@@ -53,13 +53,13 @@ export class ShadowPath implements DmaPath {
     return shadow.iova;
   }
 
-  // oxlint-disable-next-line require-yield
-  *unmap(thread: Thread, domain: Domain, address: number, bytes: number, access: Access): Call<void> {
-    if (domain.space === null) return;
+  unmap(thread: Thread, domain: Domain, address: number, bytes: number, access: Access): Call<void> {
+    if (domain.space === null) return nothing();
     const shadow = this.byIova.get(address)!;
     if ((access & Access.Write) !== 0) this.copy(thread, shadow.original, bytes);
     thread.charge(Step.IovaFree, this.mapper.costs.iovaCache);
     shadow.home.push(shadow);
+    return nothing();
   }
 
   /** A shadow more; null when no address space is left. */
@@ -94,3 +94,5 @@ export class ShadowPath implements DmaPath {
     return (lists[index] ??= []);
   }
 }
+
+function* nothing(): Call<void> {}
