@@ -2,7 +2,7 @@
  * Contiguous I/O addresses, as in Fast & Safe IO Memory Protection (SOSP 2024): a CPU takes I/O addresses from a chunk that it uses up
  * from its first page to its last, so that buffers posted together lie in one stretch and in few tables. What a burst has finished
  * with of a chunk is unmapped and invalidated as one range. Chunks are smaller than what a table page translates, so table pages stay and
- * every invalidation leaves the paging-structure caches alone. Emptied chunks stay with their CPU. Not modelled: descriptors of a NIC
+ * every invalidation leaves the paging-structure caches alone. Emptied chunks return to the CPU that took them. Not modelled: descriptors of a NIC
  * that take a whole chunk, which that work maps in one call.
  */
 import type { Access } from '../../../protocol/access.js';
@@ -18,6 +18,7 @@ import { StrategyPath } from './strategy-path.js';
 import { allocateIova, freeIova, pageBytes } from './steps.js';
 
 interface Chunk {
+  readonly home: CpuChunks;
   readonly iova: number;
   readonly bytes: number;
   /** Bytes handed out, and those of them that are not given back. */
@@ -98,7 +99,7 @@ export class ContiguousPath extends StrategyPath {
     const bytes = Math.max(length, block);
     const iova = yield* allocateIova(thread, space, bytes);
     if (iova === 0) return null;
-    const chunk = { iova, bytes, used: 0, live: 0 };
+    const chunk = { home: own, iova, bytes, used: 0, live: 0 };
     this.chunks.set(iova / block, chunk);
     if (bytes === block) own.current = chunk;
     return chunk;
@@ -106,16 +107,15 @@ export class ContiguousPath extends StrategyPath {
 
   /** Chunks that are used up and empty again wait for their next use. */
   private *giveBack(thread: Thread, space: DmaSpace, held: HeldRanges): Call<void> {
-    const own = this.chunksOf(thread);
     const block = this.chunkBytes(space);
     for (let i = 0; i < held.count; i++) {
       const number = Math.floor(held.iova(i) / block);
       const chunk = this.chunks.get(number)!;
       chunk.live -= held.bytes(i);
-      if (chunk.live > 0 || chunk === own.current) continue;
+      if (chunk.live > 0 || chunk === chunk.home.current) continue;
       if (chunk.bytes === block) {
         thread.charge(Step.IovaFree, this.mapper.costs.iovaCache);
-        own.spare.push(chunk);
+        chunk.home.spare.push(chunk);
       } else {
         this.chunks.delete(number);
         yield* freeIova(thread, space, chunk.iova, chunk.bytes);

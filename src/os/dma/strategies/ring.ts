@@ -29,6 +29,7 @@ export class RingPath extends StrategyPath {
   private readonly held: HeldByCpu;
   /** By CPU: rings in the order of their first use; drivers post buffers of few sizes. */
   private readonly rings: (Ring[] | undefined)[] = [];
+  private readonly all: Ring[] = [];
 
   constructor(
     private readonly mapper: Mapper,
@@ -82,7 +83,7 @@ export class RingPath extends StrategyPath {
     const now = mapper.scheduler.now();
     for (let i = 0; i < held.count; i++) {
       mapper.observer?.unmapped(domain.id, held.iova(i), held.bytes(i), true, now);
-      this.free(thread, held.iova(i));
+      this.free(held.iova(i));
     }
     held.clear(now);
   }
@@ -95,13 +96,16 @@ export class RingPath extends StrategyPath {
     if (ring === undefined) {
       ring = { iova: 0, slotBytes: length, next: 0, busy: new Uint8Array(this.environment.spec.slots) };
       rings.push(ring);
+      this.all.push(ring);
     }
     return ring;
   }
 
-  private free(thread: Thread, iova: number): void {
-    const bytesOf = (ring: Ring): number => ring.slotBytes * ring.busy.length;
-    const ring = this.rings[thread.cpu.id]!.find((each) => iova >= each.iova && iova < each.iova + bytesOf(each))!;
+  /** The CPU that unmaps need not be the ring's. */
+  private free(iova: number): void {
+    const holds = ({ iova: first, slotBytes, busy }: Ring): boolean =>
+      iova >= first && iova < first + slotBytes * busy.length;
+    const ring = this.all.find(holds)!;
     ring.busy[(iova - ring.iova) / ring.slotBytes] = 0;
   }
 }
