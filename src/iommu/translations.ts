@@ -11,6 +11,8 @@ import { type AddressSpace, Stage } from './address-space.js';
 import { SetAssociativeCache } from './cache.js';
 import type { Miss } from './miss.js';
 import type { IommuSpec } from './spec.js';
+import { LeafTags, TableTags } from './tag.js';
+import { TagIndex } from './tag-index.js';
 
 /** Most page sizes a unit can tell apart. */
 const SIZES = 16;
@@ -51,6 +53,10 @@ export class Translations {
   readonly tablePermission: readonly Int32Array[];
   /** log2 of the input bytes that an entry covers. */
   readonly tableSpan: readonly Uint8Array[];
+  /** How invalidations find entries: of the IOTLB, the second-stage TLB, the paging-structure caches. */
+  readonly leafIndex: TagIndex;
+  readonly secondIndex: TagIndex;
+  readonly tableIndex: readonly TagIndex[];
 
   // Results of `lookup`, `lookupSecond` and `resume`.
   outHi = 0;
@@ -90,6 +96,14 @@ export class Translations {
     this.tableLevel = specs.map((s) => new Uint8Array(s.entries));
     this.tablePermission = specs.map((s) => new Int32Array(s.entries));
     this.tableSpan = specs.map((s) => new Uint8Array(s.entries));
+    const leaves = new LeafTags(this.iotlb, pageSizes, this.global);
+    this.leafIndex = new TagIndex(this.iotlb, leaves, (entry) => this.drop(entry));
+    const seconds = new LeafTags(this.second, pageSizes, null);
+    this.secondIndex = new TagIndex(this.second, seconds, (entry) => this.dropSecond(entry));
+    this.tableIndex = this.structure.map((cache, i) => {
+      const tags = new TableTags(cache, i + 2, this.tableSpan[i]!);
+      return new TagIndex(cache, tags, (entry) => cache.invalidate(entry));
+    });
   }
 
   /**

@@ -33,7 +33,7 @@ import { type AddressSpace, Stage } from './address-space.js';
 import { type Architecture, Found } from './architecture.js';
 import { Miss, Phase } from './miss.js';
 import type { IommuSpec } from './spec.js';
-import { containsPage, type PageRange } from './sweep.js';
+import { containsPage, type PageRange } from './page-range.js';
 import type { Translations } from './translations.js';
 import type { IommuUnit, UnitCounters } from './unit.js';
 import type { WalkTrace } from './walk-trace.js';

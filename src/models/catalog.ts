@@ -7,6 +7,7 @@ import { riscvServer } from './iommus/riscv-server.js';
 import { riscvZeroDay } from './iommus/riscv-zero-day.js';
 import { gem5Smmuv3 } from './iommus/gem5-smmuv3.js';
 import { grace } from './iommus/grace.js';
+import { graceNested } from './iommus/grace-nested.js';
 import { amdviGenoa } from './iommus/amdvi-genoa.js';
 import { amdviMilan } from './iommus/amdvi-milan.js';
 import { amdviNaples } from './iommus/amdvi-naples.js';
@@ -29,6 +30,7 @@ import { vtdSpr } from './iommus/vtd-spr.js';
 import { vtdSprNested } from './iommus/vtd-spr-nested.js';
 import { bdwE52630v4 } from './machines/bdw-e5-2630v4.js';
 import { clx6234 } from './machines/clx-6234.js';
+import { grace72 } from './machines/grace-72.js';
 import { hswE52620v3 } from './machines/hsw-e5-2620v3.js';
 import { hswE52637v3 } from './machines/hsw-e5-2637v3.js';
 import { icx8362 } from './machines/icx-8362.js';
@@ -39,6 +41,7 @@ import { snbE52630 } from './machines/snb-e5-2630.js';
 import { spr8480 } from './machines/spr-8480.js';
 import { linux319 } from './os/linux-3.19.js';
 import { linux72 } from './os/linux-7.2.js';
+import { linux72Arm64 } from './os/linux-7.2-arm64.js';
 import type { Sheet, SheetKind } from './sheet.js';
 
 export const SHEETS: readonly Sheet[] = [
@@ -52,6 +55,7 @@ export const SHEETS: readonly Sheet[] = [
   clx6234,
   icx8362,
   spr8480,
+  grace72,
   vtdSnbEp,
   vtdIvbEp,
   vtdHswEp,
@@ -68,6 +72,7 @@ export const SHEETS: readonly Sheet[] = [
   mmu700,
   kunpeng920,
   grace,
+  graceNested,
   gem5Smmuv3,
   amdviNaples,
   amdviRome,
@@ -81,6 +86,7 @@ export const SHEETS: readonly Sheet[] = [
   nic100g,
   nvmeGen4,
   linux72,
+  linux72Arm64,
   linux319,
 ];
 

@@ -12,6 +12,9 @@ export class InvalidationStatistics {
   /** ps, from doorbell to the poll that sees the status. */
   readonly completion: Histogram = new Histogram();
 
+  /** ps, one submission to a queue (qi_submit_sync): from asking for its lock until it has been given back after the wait. */
+  readonly submission: Histogram = new Histogram();
+
   reset(): void {
     this.flushes = 0;
     this.pages = 0;
@@ -20,5 +23,6 @@ export class InvalidationStatistics {
     this.slotWaits = 0;
     this.latency.reset();
     this.completion.reset();
+    this.submission.reset();
   }
 }

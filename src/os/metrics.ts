@@ -3,6 +3,7 @@ import type { MetricDef, Registry } from '../stats/registry.js';
 import type { DmaApi } from './dma/api.js';
 import type { StrategyStatistics } from './dma/strategies/statistics.js';
 import type { Driver } from './drivers/driver.js';
+import { GUEST_METRICS } from './guest/metrics.js';
 import { MapBenchmark } from './drivers/map-benchmark.js';
 import { Stream } from './drivers/stream.js';
 import type { Scheduler } from './scheduler.js';
@@ -126,6 +127,12 @@ const SHARED_METRICS: Metrics = [
     'histogram',
   ],
   ['invalidation.completion', 'ns', 'From the doorbell write to the poll that sees the status write.', 'histogram'],
+  [
+    'invalidation.submission',
+    'ns',
+    'One submission to an invalidation queue (qi_submit_sync, arm_smmu_cmdq_issue_cmdlist): locks, doorbell and wait included.',
+    'histogram',
+  ],
   ['interrupt.time', 'ns', 'CPU time in timer callbacks, all CPUs.', 'sum'],
   ...LOCKS.flatMap(
     ([name, , words]) =>
@@ -138,7 +145,7 @@ const SHARED_METRICS: Metrics = [
 ];
 
 /** Every metric of the operating system. Components: `os`, and one per job, called as the job. */
-export const OS_METRICS: readonly MetricDef[] = define([...JOB_METRICS, ...SHARED_METRICS]);
+export const OS_METRICS: readonly MetricDef[] = [...define([...JOB_METRICS, ...SHARED_METRICS]), ...GUEST_METRICS];
 
 function registerCalls(registry: Registry, job: string, dma: DmaApi, hertz: number, operations: () => number): void {
   const { maps, unmaps, settles } = dma;
@@ -238,6 +245,7 @@ export function registerShared(registry: Registry, scheduler: Scheduler, statist
   gauge('invalidation.slot_waits', () => invalidation.slotWaits);
   registry.histogram('os', 'invalidation.latency', invalidation.latency);
   registry.histogram('os', 'invalidation.completion', invalidation.completion);
+  registry.histogram('os', 'invalidation.submission', invalidation.submission);
   gauge('interrupt.time', () => scheduler.cpus.reduce((sum, cpu) => sum + scheduler.softTime(cpu), 0) / PS_PER_NS);
   for (const [name, kind] of LOCKS) {
     const lock = statistics[kind];

@@ -26,6 +26,8 @@ import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.
 import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
 import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
 import { OutOfCpus } from './errors.js';
+import { registerGuest } from './guest/metrics.js';
+import { Monitor } from './guest/monitor.js';
 import { Group } from './group.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
@@ -91,6 +93,8 @@ export class Os implements StoreWatch, DeviceClient {
   private readonly factory: DomainFactory;
   private readonly statistics = new OsStatistics();
   private readonly bouncing: Bouncing | null;
+  /** Null unless the operating system runs in a virtual machine with an emulated IOMMU. */
+  private readonly monitor: Monitor | null;
   private readonly jobs: Driver[] = [];
   /** Job that owns each tag. */
   private readonly tagOwners: Driver[] = [];
@@ -108,6 +112,7 @@ export class Os implements StoreWatch, DeviceClient {
     this.timers = new Timers(machine.kernel, this.scheduler, spec.tick);
     this.factory = new DomainFactory(spec, this.scheduler, this.timers, this.statistics, machine.observer);
     this.bouncing = this.makeBouncing();
+    this.monitor = spec.guest.mode === 'none' ? null : new Monitor(spec.guest, this.scheduler);
     this.drivers = this.bootUnits(make);
     this.devices = machine.devices.map(({ name, unit, requester }, id) => {
       const translated = unit >= 0 && machine.units[unit]!.spec.architecture !== 'none';
@@ -217,6 +222,7 @@ export class Os implements StoreWatch, DeviceClient {
     registry.define(OS_METRICS);
     for (const job of this.jobs) registerJob(registry, job, job.threads[0]?.cpu.frequency ?? 0);
     registerShared(registry, this.scheduler, this.statistics);
+    registerGuest(registry, this.monitor);
   }
 
   /** Output lines of dma_map_benchmark for a job over a window; null when the job is another kind. */
@@ -243,6 +249,7 @@ export class Os implements StoreWatch, DeviceClient {
         statistics: statistics.invalidation,
         queueLocks: statistics.queueLocks,
         invalidationHint: spec.invalidationHint,
+        monitor: this.monitor,
         ranges: machine.sockets.map(({ frames: { base, size } }) => ({ base, size })),
         units: machine.units.map(({ spec: unit, socket }) =>
           unit.architecture === architecture ? { spec: unit, frames: machine.sockets[socket]!.frames } : null,

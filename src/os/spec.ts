@@ -1,4 +1,5 @@
 /** Read-only description of the operating system's I/O address-space software. Times in integer picoseconds unless said otherwise. */
+import type { GuestSpec } from './guest/spec.js';
 import type { TableCode, TableCosts, TableFormat } from './table-costs.js';
 
 export const DMA_MODES = ['strict', 'lazy', 'passthrough', 'bounce'] as const;
@@ -101,6 +102,8 @@ export interface CostSpec {
   readonly mmioFlight: number;
   /** One turn of the completion polling loop (uncached status-register read included). */
   readonly poll: number;
+  /** One uncached read of a register. */
+  readonly mmioRead: number;
   /** Adding an entry to a flush queue. */
   readonly queueIova: number;
   /** Bounce pool: one slot looked at, taken or given back; one 64-byte line copied, and if one side is another socket's memory. */
@@ -139,6 +142,7 @@ export interface OsSpec {
   readonly jitter: number;
   /** Generation of the page-table code that maintains tables of each format. */
   readonly tableCode: Readonly<Record<TableFormat, TableCode>>;
+  readonly guest: GuestSpec;
   readonly costs: CostSpec;
 }
 

@@ -35,6 +35,18 @@ export const enum Step {
   Copy,
   /** Timer work that ran on this CPU meanwhile. */
   Interrupt,
+  /** Leaving a virtual machine for its monitor, and coming back. */
+  Exit,
+  /** Sleeping for the monitor's lock, hand-over included. */
+  HostLock,
+  /** The monitor's own code. */
+  Emulation,
+  /** In the host's kernel on behalf of the guest: mapping, unmapping, invalidating, the wait for hardware included. */
+  HostCall,
+  /** Entering and leaving a system call that maps or unmaps memory for a user or a monitor, with its bookkeeping. */
+  Syscall,
+  /** Pinning and unpinning pages. */
+  Pin,
 }
 
 export const STEP_NAMES: readonly string[] = [
@@ -53,6 +65,12 @@ export const STEP_NAMES: readonly string[] = [
   'slot',
   'copy',
   'interrupt',
+  'exit',
+  'host_lock',
+  'emulation',
+  'host_call',
+  'syscall',
+  'pin',
 ];
 
 /** Parts of one turn of a driver's loop. The first values are shared by every driver so that all turns use one ledger layout. */

@@ -7,6 +7,7 @@ import type { RegisterBus } from '../protocol/registers.js';
 import type { InvalidationStatistics } from './invalidation-statistics.js';
 import type { LockStatistics } from './lock.js';
 import type { Scheduler } from './scheduler.js';
+import type { Monitor } from './guest/monitor.js';
 import type { MemoryRange } from './identity-table.js';
 import type { CostSpec, UnitSpec } from './spec.js';
 
@@ -20,6 +21,8 @@ export interface UnitDriverEnvironment {
   readonly statistics: InvalidationStatistics;
   readonly queueLocks: LockStatistics;
   readonly invalidationHint: boolean;
+  /** The virtual machine that the units are emulated for; null where software drives the hardware itself. */
+  readonly monitor: Monitor | null;
   /** All memory of the machine. */
   readonly ranges: readonly MemoryRange[];
   /** By unit number; null where a unit is of another architecture. */

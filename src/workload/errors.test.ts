@@ -293,7 +293,7 @@ describe('errors of settings and sweeps', () => {
     ],
     [
       '  cross:\n    os.dma.mode: [lazy, loose]',
-      'w.yaml:37:25: error E104: os.dma.mode: "loose" is not one of strict, lazy, passthrough',
+      'w.yaml:37:25: error E104: os.dma.mode: "loose" is not one of strict, lazy, passthrough, bounce',
     ],
     ['  cross:\n    os.dma.mode: []', 'w.yaml:37:18: error E404: sweep.cross.os.dma.mode: the list of values is empty'],
     ['  cross:\n    os.dma.mode: lazy', 'w.yaml:37:18: error E103: sweep.cross.os.dma.mode: expected a list of values'],

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { BOUNCE_RULES, DMA_MODES, FLUSH_QUEUE_KINDS, STRATEGY_KINDS } from '../os/spec.js';
 import { LARGEST_BOUNCE } from '../os/swiotlb/pool.js';
+import { GUEST_MODES } from '../os/guest/spec.js';
 import { TABLE_CODES, TABLE_FORMATS, type TableFormat } from '../os/table-costs.js';
 import { choice, count, flag, millionths, powerOfTwo, size, time } from './fields.js';
 
@@ -47,6 +48,7 @@ const costs = z.strictObject({
   mmioWrite: time('CPU time of a posted register write.'),
   mmioFlight: time('From the register write until it reaches the unit.'),
   poll: time('One turn of the completion polling loop.', { min: 1 }),
+  mmioRead: time('One uncached read of a register.', { min: 1 }),
   queueIova: time('Adding an entry to a flush queue.'),
   slot: time('One slot of the bounce pool looked at, taken or given back.'),
   copyLine: time('One 64-byte line copied.'),
@@ -68,6 +70,21 @@ const strategy = z.strictObject({
   batch: count(1, 4096, 'Unmapped buffers of a CPU held back at most (batched, ranged, contiguous, ring).'),
   chunk: powerOfTwo(1, 256, 'contiguous: pages of a chunk of I/O addresses.'),
   slots: count(1, 65536, 'ring: slots of a ring.'),
+});
+
+const guest = z.strictObject({
+  mode: choice(
+    GUEST_MODES,
+    "Whether this is a guest's operating system, and how its IOMMU is made: caching (emulated, the host shadows the guest's tables), nested-trapped (own first stage, emulated queue), nested-queue (own first stage, a queue that hardware executes). A paravirtual IOMMU is an architecture of its own, with mode none.",
+  ),
+  exit: time("From a trapped register access to the monitor's code and back to the guest, both ways together."),
+  lock: time("The monitor's lock, free."),
+  lockHandOver: time("The monitor's lock from its release to the vCPU that sleeps on it."),
+  emulation: time("The monitor's code for one command of an emulated queue, or one read of an emulated register."),
+  batch: count(1, 65536, "Most invalidation commands that the monitor hands to the host's kernel at once."),
+  call: time("A system call of the monitor into the host's IOMMU code, without its work on tables and queues."),
+  pin: time('Pinning one page of guest memory for a shadow mapping.'),
+  unpin: time('Unpinning it.'),
 });
 
 export const osSchema = z.strictObject({
@@ -110,5 +127,6 @@ export const osSchema = z.strictObject({
       choice(TABLE_CODES, `Page-table code of ${format} tables: Linux's generic_pt, or what the driver had before it.`),
     ),
   ),
+  guest,
   costs,
 });

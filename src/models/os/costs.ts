@@ -23,6 +23,7 @@ export const commonCosts: Parameters = {
   mmioWrite: assumed(100, 'ns', SUBMIT),
   mmioFlight: assumed(150, 'ns', SUBMIT),
   poll: assumed(560, 'ns', `${SUBMIT}; each turn reads the fault status register uncached`),
+  mmioRead: assumed(500, 'ns', 'uncached read of an IOMMU register; poll without the rest of its loop'),
   queueIova: assumed(30, 'ns', ESTIMATE),
   slot: assumed(2, 'ns', `${ESTIMATE}: a few fields of one slot`),
   copyLine: assumed(8, 'ns', 'about 8 GB/s of memcpy on one core'),

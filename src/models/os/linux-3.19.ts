@@ -5,6 +5,7 @@
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
 import { commonCosts, iova, strategy, swiotlb } from './costs.js';
+import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
 
 const OLD = spec('legacy', '', 'Linux before 6.19 has no generic_pt');
@@ -36,6 +37,7 @@ export const linux319: Sheet = defineSheet({
     tick: assumed(4, 'ms', 'CONFIG_HZ=250'),
     jitter: assumed(10, '%', 'not published; keeps threads from running in lockstep'),
     tableCode: tableCode(OLD, OLD, OLD, OLD, assumed('legacy', '', 'this kernel has no driver for RISC-V IOMMUs')),
+    guest: guestX86,
     costs: {
       ...commonCosts,
       table: tableCosts,

@@ -2,6 +2,7 @@
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
 import { commonCosts, iova, strategy, swiotlb } from './costs.js';
+import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
 
 export const linux72: Sheet = defineSheet({
@@ -38,6 +39,7 @@ export const linux72: Sheet = defineSheet({
       spec('legacy', '', 'Linux 7.2 drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c: alloc_io_pgtable_ops'),
       spec('generic', '', 'Linux 7.2 drivers/iommu/riscv/iommu.c: pt_iommu_riscv_64_init'),
     ),
+    guest: guestX86,
     costs: {
       ...commonCosts,
       table: tableCosts,

@@ -84,7 +84,7 @@ export class Smmuv3Driver implements IommuDriver {
     const batch = this.take();
     encodeStreamInvalidation(batch.words, batch.next(), requester, true);
     encodeContextInvalidation(batch.words, batch.next(), requester, Math.max(pasid, 0), true);
-    unit.queue.post(batch);
+    unit.host.post(batch);
     this.batches.push(batch);
     this.environment.observer?.attached(domain.id, device.unit, requester, pasid, domain.type === 'identity');
   }
@@ -92,7 +92,7 @@ export class Smmuv3Driver implements IommuDriver {
   /** Entry, then its cache, and with the last attachment of the domain its translations, each waited for. */
   *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     const unit = this.units[device.unit]!;
-    const { tables, queue, spec } = unit;
+    const { tables, queue, configuration, spec } = unit;
     const { requester } = device;
     const tag = domain.tags.find((other) => other.unit === device.unit);
     const translates = domain.type === 'dma';
@@ -104,7 +104,7 @@ export class Smmuv3Driver implements IommuDriver {
     else tables.setOwn(requester, 'abort');
     encodeStreamInvalidation(batch.words, batch.next(), requester, true);
     encodeContextInvalidation(batch.words, batch.next(), requester, Math.max(pasid, 0), true);
-    yield* queue.submit(thread, batch, true);
+    yield* configuration.submit(thread, batch, true);
     if (tag !== undefined && domain.dropTag(device.unit, -1)) {
       encodeAll(batch, spec, tag.id);
       yield* queue.submit(thread, batch, true);
@@ -126,7 +126,11 @@ export class Smmuv3Driver implements IommuDriver {
   }
 
   stored(hi: number, lo: number): void {
-    for (const unit of this.units) if (unit?.queue.stored(hi, lo) === true) return;
+    for (const unit of this.units) if (unit?.stored(hi, lo) === true) return;
+  }
+
+  changed(unit: number, offset: number, _hi: number, lo: number): void {
+    this.units[unit]?.changed(offset, lo);
   }
 
   /** arm_smmu_domain_inv_range: the commands of each unit, one unit after the other. */

@@ -5,10 +5,11 @@
  * interrupts off. Not modelled: retries of the compare-and-exchange, polling of CMDQ_CONS, command errors and time-outs. Where a batch
  * without CMD_SYNC would fill the ring it gets one, instead of a wait on CMDQ_CONS.
  */
-import { COMMAND_LG2, COMMAND_WORDS, encodeSync, Register } from '../../iommu/arch/smmuv3/format.js';
+import { COMMAND_LG2, COMMAND_WORDS, encodePlainSync, encodeSync, Register } from '../../iommu/arch/smmuv3/format.js';
 import { Step } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
+import type { QueuePort } from './port.js';
 
 /** Most commands of a batch (CMDQ_BATCH_ENTRIES); a CMD_SYNC comes on top. */
 export const BATCH = 64;
@@ -48,6 +49,8 @@ export class CommandQueue {
   private readonly pollers: (Thread | null)[];
   private readonly waiters: Thread[] = [];
   private readonly sync = new Int32Array(COMMAND_WORDS);
+  /** Registers of a queue in a virtual machine; null: the machine's own queue, with messages. */
+  port: QueuePort | null = null;
 
   constructor(
     private readonly unit: number,
@@ -69,6 +72,7 @@ export class CommandQueue {
     const { scheduler, costs, statistics } = this.environment;
     const { count } = batch;
     if (thread.debt !== 0) yield Wait.Run;
+    const begun = scheduler.now();
     thread.irqOff++;
     const most = BATCH + 1;
     if (this.free < most) {
@@ -96,6 +100,7 @@ export class CommandQueue {
     if (owns) yield* this.publish(thread, first);
     if (waits) yield* this.complete(thread, first + count);
     thread.irqOff--;
+    statistics.submission.add(scheduler.now() - begun);
   }
 
   /** Inserts commands at this instant, without anybody's time and without waiting: boot and attachment. Throws RangeError if they do not fit. */
@@ -145,11 +150,14 @@ export class CommandQueue {
       scheduler.block(thread, Step.LockWait);
       yield Wait.Block;
     }
-    thread.charge(Step.Doorbell, costs.mmioWrite);
-    yield Wait.Run;
+    if (this.port !== null) yield* this.port.publish(thread, publication.until);
+    else {
+      thread.charge(Step.Doorbell, costs.mmioWrite);
+      yield Wait.Run;
+    }
     this.publication = null;
     this.published = publication.until;
-    this.doorbell(costs.mmioFlight);
+    if (this.port === null) this.doorbell(costs.mmioFlight);
     const next = this.nextOwner;
     this.nextOwner = null;
     if (next !== null) scheduler.wake(next, costs.lockHandOver);
@@ -158,9 +166,12 @@ export class CommandQueue {
   private *complete(thread: Thread, position: number): Call<void> {
     const { scheduler, statistics } = this.environment;
     const asked = scheduler.now();
-    this.pollers[position % this.slots] = thread;
-    scheduler.block(thread, Step.Completion);
-    yield Wait.Block;
+    if (this.port !== null) yield* this.port.consumed(thread, position);
+    else {
+      this.pollers[position % this.slots] = thread;
+      scheduler.block(thread, Step.Completion);
+      yield Wait.Block;
+    }
     statistics.completion.add(scheduler.now() - asked);
     // Commands are consumed in order: this one stands for all before it.
     this.consumed = Math.max(this.consumed, position + 1);
@@ -187,10 +198,11 @@ export class CommandQueue {
     for (let i = 0; i < count; i++) this.store(first + i, words, i * COMMAND_WORDS);
   }
 
-  /** A CMD_SYNC that writes zero over its own first word. */
+  /** A CMD_SYNC that writes zero over its own first word, where there are messages. */
   private writeSync(position: number): void {
     const address = this.ring + ((position % this.slots) << COMMAND_LG2);
-    encodeSync(this.sync, 0, address, 0);
+    if (this.port === null) encodeSync(this.sync, 0, address, 0);
+    else encodePlainSync(this.sync, 0);
     this.store(position, this.sync, 0);
   }
 

@@ -21,6 +21,8 @@ import { identityTable } from '../identity-table.js';
 import type { UnitSpec } from '../spec.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { tableFormat, tableOptions } from './formats.js';
+import { EmulatedQueue } from './emulated-queue.js';
+import { HardwareQueue } from './hardware-queue.js';
 import { Batch, CommandQueue } from './queue.js';
 import { SmmuTables, STREAM_SPLIT, STREAMS_LG2 } from './tables.js';
 
@@ -35,7 +37,13 @@ const PAGE = 4096;
 
 export class Smmuv3Unit {
   readonly tables: SmmuTables;
+  /** Where the driver submits invalidations of translations, and where those of configuration: the same but for a virtual hardware queue. */
   readonly queue: CommandQueue;
+  readonly configuration: CommandQueue;
+  /** The hardware's queue, which in a virtual machine is the host's. */
+  readonly host: CommandQueue;
+  /** Set where CMDQ_CONS of the hardware's queue is polled. */
+  private readonly polled: HardwareQueue | null;
   private readonly freeIds: number[] = [];
   private nextId = FIRST_ID;
 
@@ -46,7 +54,7 @@ export class Smmuv3Unit {
     frames: FrameAllocator,
     environment: UnitDriverEnvironment,
   ) {
-    const { memory, ranges, registers } = environment;
+    const { memory, ranges, registers, monitor } = environment;
     const { sizeLg2 } = spec.invalidation;
     if (sizeLg2 < LEAST_LG2 || sizeLg2 > MOST_LG2) {
       throw new RangeError(`a command queue has 2^${LEAST_LG2} to 2^${MOST_LG2} entries, got 2^${sizeLg2}`);
@@ -69,7 +77,21 @@ export class Smmuv3Unit {
     this.tables = new SmmuTables(spec, memory, frames, host);
     const ringBytes = Math.max(2 ** (sizeLg2 + COMMAND_LG2), PAGE);
     const ring = frames.allocateContiguous(ringBytes, ringBytes);
-    this.queue = new CommandQueue(id, ring, 2 ** sizeLg2, environment);
+    const slots = 2 ** sizeLg2;
+    const direct = monitor === null || monitor.spec.mode === 'nested-queue';
+    const counted = direct
+      ? environment
+      : { ...environment, statistics: monitor.host.statistics, queueLocks: monitor.host.locks };
+    this.host = new CommandQueue(id, ring, slots, counted);
+    this.polled = monitor !== null && direct ? new HardwareQueue(id, slots, environment) : null;
+    this.host.port = this.polled;
+    if (monitor === null) this.configuration = this.host;
+    else {
+      const own = frames.allocateContiguous(ringBytes, ringBytes);
+      this.configuration = new CommandQueue(id, own, slots, environment);
+      this.configuration.port = new EmulatedQueue(own, slots, this.host, monitor, memory);
+    }
+    this.queue = direct ? this.host : this.configuration;
     // The event queue gets as much memory as the command queue.
     const events = frames.allocateContiguous(ringBytes, ringBytes);
     const eventsLg2 = sizeLg2 + COMMAND_LG2 - EVENT_LG2;
@@ -87,7 +109,7 @@ export class Smmuv3Unit {
     encodeStreamRangeInvalidation(batch.words, batch.next(), 0, RANGE_ALL);
     encodeTlbi(batch.words, batch.next(), Opcode.TLBI_EL2_ALL, 0, 0);
     encodeTlbi(batch.words, batch.next(), Opcode.TLBI_NSNH_ALL, 0, 0);
-    this.queue.post(batch);
+    this.host.post(batch);
     write(Register.EventQueueBase, encodeQueueBase(events, eventsLg2), upper(events));
     write(PAGE_1 + Register.EventQueueProducer, 0);
     write(PAGE_1 + Register.EventQueueConsumer, 0);
@@ -104,6 +126,16 @@ export class Smmuv3Unit {
 
   freeId(id: number): void {
     this.freeIds.push(id);
+  }
+
+  /** Hardware has stored to memory: true if it was to a queue of the unit. */
+  stored(hi: number, lo: number): boolean {
+    return this.host.stored(hi, lo);
+  }
+
+  /** A register of the unit has changed. */
+  changed(offset: number, value: number): void {
+    if (offset === Register.CommandQueueConsumer) this.polled?.moved(value);
   }
 }
 

@@ -33,6 +33,7 @@ const FREE: CostSpec = {
   mmioWrite: 0,
   mmioFlight: 0,
   poll: 0,
+  mmioRead: 0,
   queueIova: 0,
   slot: 0,
   copyLine: 0,

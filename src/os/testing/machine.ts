@@ -44,6 +44,7 @@ export interface PostedDma {
 export interface MachineOptions {
   readonly mode?: DmaMode;
   readonly costs?: Partial<CostSpec>;
+  readonly guest?: Partial<OsSpec['guest']>;
   readonly unit?: Partial<UnitSpec>;
   readonly units?: number;
   readonly devices?: readonly OsDevice[];
@@ -89,6 +90,19 @@ export const LINUX: StrategySpec = {
   batch: 64,
   chunk: 64,
   slots: 512,
+};
+
+/** Nothing costs anything. */
+export const NO_GUEST: OsSpec['guest'] = {
+  mode: 'none',
+  exit: 0,
+  lock: 0,
+  lockHandOver: 0,
+  emulation: 0,
+  batch: 1,
+  call: 0,
+  pin: 0,
+  unpin: 0,
 };
 
 /** A kernel from before generic_pt. */
@@ -149,6 +163,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       tick: MS,
       jitter: 0,
       tableCode: { ...LEGACY, ...options.tableCode },
+      guest: { ...NO_GUEST, ...options.guest },
       costs: testCosts(options.costs ?? {}),
     };
     this.os = new Os(

@@ -9,6 +9,7 @@ import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
+import type { Doorbell } from './doorbell.js';
 
 /** State of a slot; `InUse` and `Done` are also what its status word in memory holds (QI_IN_USE, QI_DONE). */
 const enum Slot {
@@ -41,6 +42,8 @@ export class InvalidationQueue {
   private freeTail = 0;
   private freeSlots: number;
   private readonly wait = new Int32Array(DESCRIPTOR_WORDS);
+  /** Where the tail register of an emulated unit leads; null: to the hardware. */
+  doorbell: Doorbell | null = null;
 
   constructor(
     private readonly unit: number,
@@ -63,6 +66,7 @@ export class InvalidationQueue {
     const { slots, descriptorLg2 } = this.layout;
     if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
     if (thread.debt !== 0) yield Wait.Run;
+    const begun = scheduler.now();
     if (!this.lock.take(thread)) yield Wait.Block;
     if (this.freeSlots < count + 2) {
       statistics.slotWaits++;
@@ -74,7 +78,7 @@ export class InvalidationQueue {
       }
     }
     thread.charge(Step.Descriptor, (count + 1) * costs.descriptor);
-    thread.charge(Step.Doorbell, costs.mmioWrite);
+    if (this.doorbell === null) thread.charge(Step.Doorbell, costs.mmioWrite);
     const first = this.freeHead;
     const last = (first + count) % slots;
     this.freeHead = (last + 1) % slots;
@@ -88,18 +92,24 @@ export class InvalidationQueue {
     encodeWait(this.wait, 0, WaitFlag.StatusWrite, Math.floor(status / 2 ** 32), (status % 2 ** 32) | 0, Slot.Done);
     this.store(last, this.wait, 0);
     statistics.descriptors += count + 1;
-    registers.write(this.unit, Register.InvalidationQueueTail, 0, this.freeHead << descriptorLg2, costs.mmioFlight);
+    const tail = this.freeHead;
+    if (this.doorbell !== null) yield* this.doorbell.ring(thread, tail);
+    else registers.write(this.unit, Register.InvalidationQueueTail, 0, tail << descriptorLg2, costs.mmioFlight);
     const rung = scheduler.now();
     this.lock.release(thread);
 
-    this.pollers[last] = thread;
-    scheduler.block(thread, Step.Completion);
-    yield Wait.Block;
+    // An emulated unit has completed everything before the write of its tail returns.
+    if (this.doorbell === null || this.statusWord(last) !== Slot.Done) {
+      this.pollers[last] = thread;
+      scheduler.block(thread, Step.Completion);
+      yield Wait.Block;
+    }
     statistics.completion.add(scheduler.now() - rung);
     if (!this.lock.take(thread, false)) yield Wait.Block;
     for (let i = 0; i <= count; i++) this.setState((first + i) % slots, Slot.Free);
     this.reclaim();
     this.lock.release(thread);
+    statistics.submission.add(scheduler.now() - begun);
   }
 
   /** Hardware has stored to memory: true if it was this queue's status page. */

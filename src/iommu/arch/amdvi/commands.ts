@@ -9,7 +9,7 @@ import type { CommandCounters } from '../../command-counters.js';
 import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { ContextCaches } from '../../contexts.js';
 import type { InvalidationSpec } from '../../spec.js';
-import type { PageRange } from '../../sweep.js';
+import type { PageRange } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
 import type { EventLog } from './event-log.js';
 import { Command, decodeCommand, ENTRY_LG2, EventCode, EVERYTHING, Opcode } from './format.js';

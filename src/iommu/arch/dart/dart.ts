@@ -11,6 +11,7 @@ import { CommandCounters } from '../../command-counters.js';
 import type { FaultCounters } from '../../fault-counters.js';
 import type { InvalidationSpec } from '../../spec.js';
 import { dropLeaves, dropStructures } from '../../sweep.js';
+import { inDomain } from '../../tag-index.js';
 import type { IommuUnit } from '../../unit.js';
 import type { Directory } from './directory.js';
 import { StreamCommand, TlbCommand, Variant } from './format.js';
@@ -66,7 +67,7 @@ export class Dart implements Hardware {
   write(offset: number, value: number): void {
     const { directory, unit, streams } = this;
     if (streams.write(offset, value)) {
-      directory.contexts.dropDevices(() => true);
+      directory.contexts.dropDevices();
       unit.walkers.overtake(-1, null);
     } else if (offset === streams.layout.error) {
       // Written with what was read: the error is taken.
@@ -106,8 +107,7 @@ export class Dart implements Hardware {
       t.dropAll();
     } else {
       commands.iotlbDomain++;
-      dropLeaves(t, (tag) => this.flushes(tag.did));
-      dropStructures(t, (tag) => this.flushes(tag.did));
+      this.flush();
     }
     unit.walkers.overtake(this.old || this.target === ALL ? -1 : this.target, null);
     if (this.spec.drain && unit.beginDrain() > 0) {
@@ -116,8 +116,16 @@ export class Dart implements Hardware {
     } else this.done();
   }
 
-  private flushes(stream: number): boolean {
-    return this.old ? (this.target & (1 << stream)) !== 0 : this.target === stream;
+  private flush(): void {
+    if (!this.old) this.flushStream(this.target);
+    else for (let stream = 0; stream < 32; stream++) if ((this.target & (1 << stream)) !== 0) this.flushStream(stream);
+  }
+
+  private flushStream(stream: number): void {
+    const t = this.unit.translations;
+    const scope = inDomain(stream);
+    dropLeaves(t, scope, (tag) => tag.did === stream);
+    dropStructures(t, scope, (tag) => tag.did === stream);
   }
 
   private drained(): void {

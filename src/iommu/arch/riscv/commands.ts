@@ -8,7 +8,7 @@ import type { StoreWatch } from '../../../protocol/watch.js';
 import type { CommandCounters } from '../../command-counters.js';
 import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
-import type { PageRange } from '../../sweep.js';
+import type { PageRange } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
 import type { Directory } from './directory.js';
 import { Capability, COMMAND_LG2, Command, DecodedCommand, decodeCommand } from './format.js';

@@ -5,13 +5,23 @@
  * are consumed without effect; completion by wired interrupt or event; aborted fetches (CERROR_ABT).
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
+import type { StoreWatch } from '../../../protocol/watch.js';
 import type { CommandCounters } from '../../command-counters.js';
-import { After, type CommandSet } from '../../command-queue.js';
+import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
-import type { PageRange } from '../../sweep.js';
+import type { PageRange, Pages } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
 import { type Directory, NO_SUBSTREAM } from './directory.js';
-import { Command, CommandError, Completion, decodeCommand, GlobalErrorBit, Opcode, RANGE_ALL } from './format.js';
+import {
+  Command,
+  CommandError,
+  Completion,
+  decodeCommand,
+  GlobalErrorBit,
+  Opcode,
+  RANGE_ALL,
+  Register,
+} from './format.js';
 import {
   invalidateAsid,
   invalidateGuestPages,
@@ -19,7 +29,6 @@ import {
   invalidateNonSecure,
   invalidatePages,
   invalidateStage1,
-  type Pages,
 } from './invalidation.js';
 import type { Registers } from './registers.js';
 
@@ -28,6 +37,9 @@ export class Commands implements CommandSet {
   private readonly command = new Command();
   /** Something has been removed since the last CMD_SYNC. */
   private pending = false;
+  /** Where CMDQ_CONS is told to who polls it. */
+  private ring: Ring | null = null;
+  private watch: StoreWatch | null = null;
 
   constructor(
     private readonly unit: IommuUnit,
@@ -37,6 +49,12 @@ export class Commands implements CommandSet {
     private readonly physical: PhysicalMemory,
     private readonly counters: CommandCounters,
   ) {}
+
+  /** Software that polls CMDQ_CONS is told when it passes a CMD_SYNC without message. */
+  connect(ring: Ring, watch: StoreWatch): void {
+    this.ring = ring;
+    this.watch = watch;
+  }
 
   get statusHi(): number {
     return this.command.addressHi;
@@ -161,16 +179,21 @@ export class Commands implements CommandSet {
     const { contexts } = this.directory;
     const rangeLg2 = opcode === Opcode.CFGI_STE ? 0 : range + 1;
     const all = opcode === Opcode.CFGI_STE_RANGE && range === RANGE_ALL;
-    const mine = (requester: number): boolean => all || (requester ^ sid) >>> rangeLg2 === 0;
-    contexts.dropDevices((entry) => mine(contexts.requesterOfDevice(entry)));
-    contexts.dropProcesses((entry) => mine(contexts.requesterOfProcess(entry)));
+    if (all) contexts.dropAll();
+    else if (rangeLg2 === 0) {
+      contexts.dropDevice(sid);
+      contexts.dropProcessesOf(sid, () => true);
+    } else {
+      const mine = (requester: number): boolean => (requester ^ sid) >>> rangeLg2 === 0;
+      contexts.dropDevices((entry) => mine(contexts.requesterOfDevice(entry)));
+      contexts.dropProcesses((entry) => mine(contexts.requesterOfProcess(entry)));
+    }
     this.overtake(-1);
   }
 
   private invalidateContexts({ opcode, sid, ssid }: Command): void {
     const { contexts } = this.directory;
-    contexts.dropProcesses((entry) => {
-      if (contexts.requesterOfProcess(entry) !== sid) return false;
+    contexts.dropProcessesOf(sid, (entry) => {
       const cached = contexts.pasidOfProcess(entry);
       return opcode === Opcode.CFGI_CD_ALL || (cached === NO_SUBSTREAM ? 0 : cached) === ssid;
     });
@@ -195,7 +218,11 @@ export class Commands implements CommandSet {
     else physical.write(addressHi, aligned, data, physical.wordLo);
   }
 
-  completed(): void {}
+  completed(): void {
+    const { command, ring, watch } = this;
+    if (command.opcode !== Opcode.CMD_SYNC || command.completion !== Completion.None || ring === null) return;
+    watch?.changed?.(this.unit.index, Register.CommandQueueConsumer, 0, ring.distance(0, ring.head + 1));
+  }
 }
 
 /** EL2 entries have no VMID. */

@@ -536,6 +536,11 @@ export function encodeSync(out: Dwords, at: number, address: number, data: numbe
   out[at + 3] = high(address);
 }
 
+/** CMD_SYNC that tells nobody (CS_NONE): its end is seen in CMDQ_CONS. */
+export function encodePlainSync(out: Dwords, at: number): void {
+  encodeOpcode(out, at, Opcode.CMD_SYNC);
+}
+
 /** False for a command that is not legal (CERROR_ILL). `ranges`: IDR3.RIL; without it the range fields are ignored. */
 export function decodeCommand(words: Dwords, ranges: boolean, out: Command): boolean {
   const [d0, d1, d2, d3] = [words[0]!, words[1]!, words[2]!, words[3]!];

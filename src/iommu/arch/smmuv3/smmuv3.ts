@@ -9,6 +9,7 @@ import type { Hardware } from '../../architecture.js';
 import type { CommandCounters } from '../../command-counters.js';
 import type { CommandQueue } from '../../command-queue.js';
 import type { FaultCounters } from '../../fault-counters.js';
+import type { Commands } from './commands.js';
 import type { Directory } from './directory.js';
 import * as format from './format.js';
 import { CommandError, Control0Bit, Control2Bit, GlobalBypassBit, GlobalErrorBit, PAGE_1, Register } from './format.js';
@@ -24,6 +25,7 @@ export class Smmuv3 implements Hardware {
     readonly directory: Directory,
     readonly queue: CommandQueue,
     readonly commands: CommandCounters,
+    private readonly set: Commands,
     private readonly recycle: (event: Event) => void,
   ) {
     this.faults = directory.events.counters;
@@ -33,6 +35,7 @@ export class Smmuv3 implements Hardware {
 
   connect(watch: StoreWatch): void {
     this.queue.connect(watch);
+    this.set.connect(this.queue.ring, watch);
   }
 
   step(): void {

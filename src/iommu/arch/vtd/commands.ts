@@ -6,7 +6,7 @@ import type { PhysicalMemory } from '../../../memory/physical.js';
 import type { CommandCounters } from '../../command-counters.js';
 import { After, type CommandSet } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
-import type { PageRange } from '../../sweep.js';
+import type { PageRange } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
 import type { Directory } from './directory.js';
 import { decodeDescriptor, Descriptor, DescriptorType, Granularity, WaitFlag } from './format.js';
