@@ -56,18 +56,22 @@ export class PerPageMapper extends Mapper {
     }
   }
 
-  override clear(thread: Thread, domain: Domain, space: DmaSpace, iova: number, bytes: number, freed: number[]): void {
-    if (!this.before.walkPerLeaf) {
-      super.clear(thread, domain, space, iova, bytes, freed);
-      return;
-    }
-    for (let done = 0; done < bytes; ) {
-      const size = space.table.leafBytes(iova + done);
+  protected override clearEntries(
+    thread: Thread,
+    space: DmaSpace,
+    iova: number,
+    bytes: number,
+    freed: number[],
+  ): number {
+    if (!this.before.walkPerLeaf) return super.clearEntries(thread, space, iova, bytes, freed);
+    let done = 0;
+    for (let size = 1; done < bytes && size > 0; done += size) {
+      size = space.table.leafBytes(iova + done);
       // The caller has paid for the first call.
       if (done > 0) thread.charge(Step.Table, space.code.unmap.call);
-      super.clear(thread, domain, space, iova + done, size, freed);
-      done += size;
+      if (size > 0) super.clearEntries(thread, space, iova + done, size, freed);
     }
+    return done;
   }
 
   override *flush(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
