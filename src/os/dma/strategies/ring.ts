@@ -90,7 +90,8 @@ export class RingPath extends StrategyPath {
 
   private ringFor(thread: Thread, length: number): Ring {
     const { id } = thread.cpu;
-    const rings = (this.rings[id] ??= []);
+    this.rings[id] ??= [];
+    const rings = this.rings[id];
     thread.charge(Step.Iova, this.mapper.costs.poolLookup);
     let ring = rings.find(({ slotBytes }) => slotBytes === length);
     if (ring === undefined) {

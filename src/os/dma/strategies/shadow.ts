@@ -90,8 +90,10 @@ export class ShadowPath extends StrategyPath {
 
   private listOf(thread: Thread, index: number): Shadow[] {
     const { id } = thread.cpu;
-    const lists = (this.free[id] ??= []);
-    return (lists[index] ??= []);
+    this.free[id] ??= [];
+    const lists = this.free[id];
+    lists[index] ??= [];
+    return lists[index];
   }
 }
 
