@@ -39,7 +39,7 @@ export class BatchedPath extends StrategyPath {
     const iova = address - (address % space.page);
     const length = pageBytes(space, address, bytes);
     yield* removeRange(mapper, thread, domain, space, iova, length, held.tables);
-    held.add(iova, length, mapper.scheduler.now() + thread.debt);
+    held.add(iova, length, mapper.scheduler.now(), thread.debt);
   }
 
   *settle(thread: Thread, domain: Domain): Call<void> {

@@ -65,8 +65,8 @@ export class ContiguousPath extends StrategyPath {
     const held = this.held.of(thread);
     if (held.full) yield* this.settle(thread, domain);
     thread.charge(Step.Queue, this.mapper.costs.queueIova);
-    const now = this.mapper.scheduler.now() + thread.debt;
-    held.add(address - (address % space.page), pageBytes(space, address, bytes), now);
+    const now = this.mapper.scheduler.now();
+    held.add(address - (address % space.page), pageBytes(space, address, bytes), now, thread.debt);
   }
 
   *settle(thread: Thread, domain: Domain): Call<void> {

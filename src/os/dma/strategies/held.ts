@@ -29,12 +29,12 @@ export class HeldRanges {
     return this.count === this.capacity;
   }
 
-  /** `now`: when the unmap ends. */
-  add(iova: number, bytes: number, now: number): void {
+  /** The unmap ends `debt` ps after `now`. */
+  add(iova: number, bytes: number, now: number, debt: number): void {
     const at = this.count++;
     this.iovas[at] = iova;
     this.lengths[at] = bytes;
-    this.since[at] = now;
+    this.since[at] = now + debt;
     this.order[at] = at;
     this.statistics.held.add(now, 1);
   }

@@ -65,7 +65,7 @@ export class RingPath extends StrategyPath {
     const iova = address - (address % space.page);
     const length = pageBytes(space, address, bytes);
     yield* removeRange(mapper, thread, domain, space, iova, length, held.tables);
-    held.add(iova, length, mapper.scheduler.now() + thread.debt);
+    held.add(iova, length, mapper.scheduler.now(), thread.debt);
   }
 
   *settle(thread: Thread, domain: Domain): Call<void> {
