@@ -361,11 +361,14 @@ export class Os implements StoreWatch, DeviceClient {
     const { scheduler } = this;
     const slots = 2 * scheduler.cpus.length;
     const target = this.devices[device]!;
+    const { strategy } = this.spec.dma;
+    const buffer = (bytes: number): number =>
+      sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, alignmentOf(bytes));
     return {
       kernel,
       scheduler,
       costs: this.spec.costs,
-      dma: new DmaApi(scheduler, this.spec.costs, observer, slots, this.bouncing),
+      dma: new DmaApi(scheduler, this.spec.costs, observer, slots, this.bouncing, { spec: strategy, timing, buffer }),
       device: target,
       domain: target.domainOf(-1)!,
       queue,
@@ -374,7 +377,7 @@ export class Os implements StoreWatch, DeviceClient {
       job: this.jobs.length,
       slots,
       tick: this.spec.tick,
-      buffer: (bytes) => sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, alignmentOf(bytes)),
+      buffer,
     };
   }
 }
