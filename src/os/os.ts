@@ -118,7 +118,14 @@ export class Os implements StoreWatch, DeviceClient {
     );
     this.scheduler = new Scheduler(machine.kernel, cpus, machine.seed, spec.jitter);
     this.timers = new Timers(machine.kernel, this.scheduler, spec.tick);
-    this.factory = new DomainFactory(spec, this.scheduler, this.timers, this.statistics, machine.observer);
+    this.factory = new DomainFactory(
+      spec,
+      this.scheduler,
+      this.timers,
+      this.statistics,
+      machine.observer,
+      machine.seed,
+    );
     this.bouncing = this.makeBouncing();
     this.monitor = spec.guest.mode === 'none' ? null : new Monitor(spec.guest, this.scheduler);
     this.drivers = this.bootUnits(make);

@@ -36,6 +36,8 @@ export interface IovaSpec {
   readonly trim: number;
   /** Device DMA mask in bits. */
   readonly addressBits: number;
+  /** Ranges that long-lived mappings of random sizes hold when the run begins, with holes between them. */
+  readonly aged: number;
 }
 
 /** What the driver does with the hardware it has; one file each in `dma/strategies/`. */

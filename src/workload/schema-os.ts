@@ -116,6 +116,11 @@ export const osSchema = z.strictObject({
       cachedOrders: count(0, 16, 'Size classes with magazines; 0 takes every address from the tree.'),
       trim: time('Depot trim period.', { min: 1 }),
       addressBits: count(20, 64, "Bits of the device's DMA mask."),
+      aged: count(
+        0,
+        2 ** 20,
+        'Ranges of 1 to 32 pages that long-lived mappings hold when the run begins, with a hole of as many pages beside each.',
+      ),
     }),
     strategy,
     bounce: choice(

@@ -57,6 +57,7 @@ export function iova(magazine: number, orders: number, source: string): Paramete
     cachedOrders: spec(orders, 'size classes', source),
     trim: spec(100, 'ms', 'Linux drivers/iommu/iova.c: IOVA_DEPOT_DELAY'),
     addressBits: assumed(48, 'bits', 'DMA mask of the device, limited by the aperture'),
+    aged: assumed(0, 'ranges', 'a machine that has just booted'),
   };
 }
 

@@ -155,7 +155,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       dma: {
         mode: options.mode ?? 'strict',
         flushQueue: { kind: 'per-cpu', entries: 256, timeout: 10 * MS, ...options.flushQueue },
-        iova: { magazine: 127, cachedOrders: 6, trim: 100 * MS, addressBits: 48, ...options.iova },
+        iova: { magazine: 127, cachedOrders: 6, trim: 100 * MS, addressBits: 48, aged: 0, ...options.iova },
         strategy: { ...LINUX, ...options.strategy },
         bounce: options.bounce ?? 'never',
         swiotlb: { size: 2 ** 26, areas: 0, ...options.swiotlb },
