@@ -2,7 +2,8 @@
  * Hardware side of a command queue in memory (VT-d queued invalidation, AMD command buffer, SMMUv3 and RISC-V command queues): fetches
  * commands from a ring, a cache line at a time, executes them in order, each with its own time, waits for requests that still use
  * old translations where a command asks for it, and performs the store of a completion command. What a command means is the
- * architecture's `CommandSet`. A malformed command stops the queue until software repairs it.
+ * architecture's `CommandSet`. A malformed command stops the queue until software repairs it. A unit with several rings (SMMUv3: ECMDQ, virtual
+ * command queues) serves them in turn, one command each; one that waits for a drain or a store makes the others wait.
  */
 import { Event } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
@@ -12,6 +13,8 @@ import { Op } from '../protocol/op.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { CommandCounters } from './command-counters.js';
 import type { IommuUnit } from './unit.js';
+
+const LINE = 64;
 
 /** Where the ring is and how far it has got; registers change it. */
 export class Ring {
@@ -27,6 +30,20 @@ export class Ring {
   enabled = false;
   /** Stopped by an error. */
   stopped = false;
+  /** Line read last, and the commands that it holds: slots [bufferFirst, bufferEnd). */
+  readonly line: Int32Array = new Int32Array(LINE / 4);
+  bufferFirst = 0;
+  bufferEnd = 0;
+
+  constructor(
+    /** Number of the ring among those of its unit. */
+    readonly index = 0,
+  ) {}
+
+  /** A command could be executed. */
+  get ready(): boolean {
+    return this.enabled && !this.stopped && this.head !== this.tail;
+  }
 
   /** Slot of a head or tail. */
   slotOf(position: number): number {
@@ -64,7 +81,7 @@ export interface CommandSet {
   /** Memory has taken the store: writes the status words. */
   store(): void;
   /** The command at the head is complete; called before the head moves. */
-  completed(): void;
+  completed(ring: Ring): void;
 }
 
 const enum State {
@@ -77,16 +94,12 @@ const enum State {
   Store,
 }
 
-const LINE = 64;
-
 export class CommandQueue {
-  readonly ring = new Ring();
+  readonly rings: Ring[] = [new Ring()];
+  /** The ring whose command is executed. */
+  private current: Ring = this.rings[0]!;
   private state: State = State.Idle;
   private readonly event = new Event();
-  private readonly line = new Int32Array(LINE / 4);
-  /** Commands of the ring that `line` holds: [bufferFirst, bufferEnd). */
-  private bufferFirst = 0;
-  private bufferEnd = 0;
   private readonly words = new Int32Array(LINE / 4);
   private watch: StoreWatch | null = null;
   /** The drain under way is followed by a store. */
@@ -107,6 +120,18 @@ export class CommandQueue {
     unit.onDrained = () => this.drained();
   }
 
+  /** The first ring; the only one of most units. */
+  get ring(): Ring {
+    return this.rings[0]!;
+  }
+
+  /** One more ring, with its own registers. */
+  addRing(): Ring {
+    const ring = new Ring(this.rings.length);
+    this.rings.push(ring);
+    return ring;
+  }
+
   /** Who polls for status words. */
   connect(watch: StoreWatch): void {
     this.watch = watch;
@@ -114,8 +139,7 @@ export class CommandQueue {
 
   /** The tail has moved, or the queue has been enabled. */
   doorbell(): void {
-    const { ring } = this;
-    if (this.state !== State.Idle || !ring.enabled || ring.stopped || ring.head === ring.tail) return;
+    if (this.state !== State.Idle || !this.rings.some((ring) => ring.ready)) return;
     this.counters.busy(this.kernel.clock[0]!);
     this.state = State.Start;
     this.kernel.after(this.startPs, this.event, Op.InvalidationStep);
@@ -145,14 +169,14 @@ export class CommandQueue {
   }
 
   private fetch(): void {
-    const { ring } = this;
-    const { head, tail, hi, lo, bytesLg2 } = ring;
-    if (head === tail) {
+    if (!this.choose()) {
       this.idle();
       return;
     }
+    const ring = this.current;
+    const { head, hi, lo, bytesLg2 } = ring;
     const slot = ring.slotOf(head);
-    if (slot >= this.bufferFirst && slot < this.bufferEnd) {
+    if (slot >= ring.bufferFirst && slot < ring.bufferEnd) {
       this.decode();
       return;
     }
@@ -161,34 +185,48 @@ export class CommandQueue {
     this.kernel.after(delay, this.event, Op.InvalidationStep);
   }
 
+  /** The next ring that has a command, the current one last. */
+  private choose(): boolean {
+    const { rings } = this;
+    for (let i = 1; i <= rings.length; i++) {
+      const next = rings[(this.current.index + i) % rings.length]!;
+      if (!next.ready) continue;
+      this.current = next;
+      return true;
+    }
+    return false;
+  }
+
   private idle(): void {
     this.state = State.Idle;
     this.counters.idle(this.kernel.clock[0]!);
-    this.bufferFirst = 0;
-    this.bufferEnd = 0;
+    for (const ring of this.rings) {
+      ring.bufferFirst = 0;
+      ring.bufferEnd = 0;
+    }
   }
 
   /** The line with the command at the head has arrived; it is good for what software had queued by now. */
   private loadLine(): void {
-    const { ring } = this;
+    const ring = this.current;
     const { head, tail, hi, entriesLg2, bytesLg2 } = ring;
     const perLine = LINE >> bytesLg2;
     const slot = ring.slotOf(head);
-    this.bufferFirst = slot - (slot % perLine);
-    this.bufferEnd = Math.min(slot + ring.distance(head, tail), this.bufferFirst + perLine, 2 ** entriesLg2);
-    const lo = this.ring.lo + (this.bufferFirst << bytesLg2);
+    ring.bufferFirst = slot - (slot % perLine);
+    ring.bufferEnd = Math.min(slot + ring.distance(head, tail), ring.bufferFirst + perLine, 2 ** entriesLg2);
+    const lo = ring.lo + (ring.bufferFirst << bytesLg2);
     for (let i = 0; i < LINE; i += 8) {
       this.physical.read(hi, (lo + i) | 0);
-      this.line[i / 4] = this.physical.wordLo;
-      this.line[i / 4 + 1] = this.physical.wordHi;
+      ring.line[i / 4] = this.physical.wordLo;
+      ring.line[i / 4 + 1] = this.physical.wordHi;
     }
   }
 
   private decode(): void {
-    const { ring } = this;
+    const ring = this.current;
     const size = 1 << (ring.bytesLg2 - 2);
-    const at = (ring.slotOf(ring.head) - this.bufferFirst) * size;
-    for (let i = 0; i < size; i++) this.words[i] = this.line[at + i]!;
+    const at = (ring.slotOf(ring.head) - ring.bufferFirst) * size;
+    for (let i = 0; i < size; i++) this.words[i] = ring.line[at + i]!;
     const time = this.commands.decode(this.words);
     if (time < 0) {
       this.stop();
@@ -198,9 +236,10 @@ export class CommandQueue {
     this.kernel.after(time, this.event, Op.InvalidationStep);
   }
 
+  /** The ring stops; others go on. */
   private stop(): void {
-    this.ring.stopped = true;
-    this.idle();
+    this.current.stopped = true;
+    this.fetch();
   }
 
   private execute(): void {
@@ -245,10 +284,10 @@ export class CommandQueue {
 
   /** The command at the head is complete. */
   private advance(): void {
-    const { ring } = this;
-    this.commands.completed();
+    const ring = this.current;
+    this.commands.completed(ring);
     ring.head = ring.distance(0, ring.head + 1);
-    if (ring.slotOf(ring.head) === 0) this.bufferEnd = 0;
+    if (ring.slotOf(ring.head) === 0) ring.bufferEnd = 0;
     this.fetch();
   }
 }

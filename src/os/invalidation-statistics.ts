@@ -9,6 +9,8 @@ export class InvalidationStatistics {
   slotWaits = 0;
   /** ps, locks included. */
   readonly latency: Histogram = new Histogram();
+  /** ps, in the function that puts commands into a queue and, where it is asked to, waits for them. */
+  readonly submission: Histogram = new Histogram();
   /** ps, from doorbell to the poll that sees the status. */
   readonly completion: Histogram = new Histogram();
 
@@ -19,6 +21,7 @@ export class InvalidationStatistics {
     this.descriptors = 0;
     this.slotWaits = 0;
     this.latency.reset();
+    this.submission.reset();
     this.completion.reset();
   }
 }

@@ -104,8 +104,24 @@ const SHARED_METRICS: Metrics = [
     'From asking for an invalidation to its end, locks included: what one invalidation costs.',
     'histogram',
   ],
-  ['invalidation.completion', 'ns', 'From the doorbell write to the poll that sees the status write.', 'histogram'],
+  [
+    'invalidation.submission',
+    'ns',
+    'Time in the function that puts commands into the queue: qi_submit_sync (VT-d), arm_smmu_cmdq_issue_cmdlist (SMMUv3).',
+    'histogram',
+  ],
+  [
+    'invalidation.completion',
+    'ns',
+    'From the doorbell write (SMMUv3: from the end of its insertion) to the poll that sees the completion.',
+    'histogram',
+  ],
   ['interrupt.time', 'ns', 'CPU time in timer callbacks, all CPUs.', 'sum'],
+  ['line.accesses', 'accesses', "Loads, stores and atomics of the command queues' shared lines.", 'count'],
+  ['line.moves', 'accesses', "Of these, accesses that brought the line from another CPU's cache.", 'count'],
+  ['line.attempts', 'operations', 'Compare-and-exchange operations on shared lines.', 'count'],
+  ['line.failures', 'operations', 'Of these, operations that failed because another CPU had stored meanwhile.', 'count'],
+  ['line.wait', 'ns', "Time spent waiting for other CPUs' accesses of a shared line, retries included.", 'sum'],
   ...LOCKS.flatMap(
     ([name, , words]) =>
       [
@@ -169,7 +185,7 @@ export function registerJob(registry: Registry, driver: Driver, hertz: number): 
 }
 
 export function registerShared(registry: Registry, scheduler: Scheduler, statistics: OsStatistics): void {
-  const { iova, flushQueue, invalidation } = statistics;
+  const { iova, flushQueue, invalidation, lines } = statistics;
   registry.onReset((now) => {
     scheduler.resetStatistics();
     statistics.reset(now);
@@ -197,8 +213,14 @@ export function registerShared(registry: Registry, scheduler: Scheduler, statist
   gauge('invalidation.descriptors', () => invalidation.descriptors);
   gauge('invalidation.slot_waits', () => invalidation.slotWaits);
   registry.histogram('os', 'invalidation.latency', invalidation.latency);
+  registry.histogram('os', 'invalidation.submission', invalidation.submission);
   registry.histogram('os', 'invalidation.completion', invalidation.completion);
   gauge('interrupt.time', () => scheduler.cpus.reduce((sum, cpu) => sum + scheduler.softTime(cpu), 0) / PS_PER_NS);
+  gauge('line.accesses', () => lines.accesses);
+  gauge('line.moves', () => lines.moves);
+  gauge('line.attempts', () => lines.attempts);
+  gauge('line.failures', () => lines.failures);
+  gauge('line.wait', () => lines.wait[0]! / PS_PER_NS);
   for (const [name, kind] of LOCKS) {
     const lock = statistics[kind];
     gauge(`lock.${name}.acquisitions`, () => lock.acquisitions);

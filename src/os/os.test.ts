@@ -137,7 +137,7 @@ describe('boot', () => {
   });
 
   it('rejects queue sizes that the hardware cannot have', () => {
-    expect(() => new TestMachine({ unit: { invalidation: { sizeLg2: 7, maxAddressMask: 18 } } })).toThrow(
+    expect(() => new TestMachine({ unit: { invalidation: { sizeLg2: 7, maxAddressMask: 18, queues: 1 } } })).toThrow(
       '2^8 to 2^15',
     );
   });

@@ -236,11 +236,16 @@ export class Os implements StoreWatch, DeviceClient {
         observer: machine.observer,
         statistics: statistics.invalidation,
         queueLocks: statistics.queueLocks,
+        lines: statistics.lines,
         invalidationHint: spec.invalidationHint,
+        completion: spec.completion,
         ranges: machine.sockets.map(({ frames: { base, size } }) => ({ base, size })),
-        units: machine.units.map(({ spec: unit, socket }) =>
-          unit.architecture === architecture ? { spec: unit, frames: machine.sockets[socket]!.frames } : null,
-        ),
+        units: machine.units.map(({ spec: unit, socket }) => {
+          if (unit.architecture !== architecture) return null;
+          const queueSocket = spec.queueMemory === 'near' ? socket : 0;
+          const { frames } = machine.sockets[socket]!;
+          return { spec: unit, frames, queueFrames: machine.sockets[queueSocket]!.frames, queueSocket };
+        }),
       });
       drivers.set(architecture, driver);
       return driver;

@@ -3,6 +3,7 @@ import { FlushQueueStatistics } from './flush-queue.js';
 import { InvalidationStatistics } from './invalidation-statistics.js';
 import { IovaStatistics } from './iova/environment.js';
 import { LockStatistics } from './lock.js';
+import { LineStatistics } from './shared-line.js';
 
 export class OsStatistics {
   readonly iova: IovaStatistics = new IovaStatistics();
@@ -15,11 +16,14 @@ export class OsStatistics {
   readonly treeLocks: LockStatistics = new LockStatistics();
   readonly depotLocks: LockStatistics = new LockStatistics();
   readonly ringLocks: LockStatistics = new LockStatistics();
+  /** Shared lines of the command queues. */
+  readonly lines: LineStatistics = new LineStatistics();
 
   reset(now: number): void {
     this.iova.reset();
     this.flushQueue.reset(now);
     this.invalidation.reset();
+    this.lines.reset();
     for (const lock of [this.domainLocks, this.queueLocks, this.treeLocks, this.depotLocks, this.ringLocks])
       lock.reset();
   }

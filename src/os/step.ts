@@ -62,6 +62,8 @@ export const enum Turn {
   /** The polling driver's own code for one completion. */
   Completion,
   Interrupt,
+  /** Copying memory after the unmap. */
+  Copy,
 }
 
-export const TURN_NAMES: readonly string[] = ['map', 'unmap', 'dirty', 'transfer', 'idle', 'completion', 'interrupt'];
+export const TURN_NAMES: readonly string[] = ['map', 'unmap', 'dirty', 'transfer', 'idle', 'completion', 'interrupt', 'copy'];

@@ -4,12 +4,22 @@ import type { TableFormat, TableProfile } from './table-costs.js';
 import { usesFirstStage } from './vtd/formats.js';
 
 /** The code that maintains DMA tables of the unit. */
-export function tableProfile({ costs, tableCode }: Pick<OsSpec, 'costs' | 'tableCode'>, unit: UnitSpec): TableProfile {
+export function tableProfile(
+  { costs, tableCode, perPageCallbacks }: Pick<OsSpec, 'costs' | 'tableCode' | 'perPageCallbacks'>,
+  unit: UnitSpec,
+): TableProfile {
   const format = tableFormat(unit);
   const code = tableCode[format];
   // The VT-d driver had one function for both of its stages.
   const own = unit.architecture === 'vtd' && code === 'legacy' ? 'vtdss' : format;
-  return costs.table[own][code];
+  const profile = costs.table[own][code];
+  if (!perPageCallbacks) return profile;
+  const { map, unmap } = profile;
+  return {
+    rootPerLeaf: true,
+    map: { ...map, leaf: map.leaf + costs.mapCallback },
+    unmap: { ...unmap, leaf: unmap.leaf + costs.unmapCallback },
+  };
 }
 
 /**

@@ -6,9 +6,10 @@ import type { Observer } from '../protocol/observer.js';
 import type { RegisterBus } from '../protocol/registers.js';
 import type { InvalidationStatistics } from './invalidation-statistics.js';
 import type { LockStatistics } from './lock.js';
+import type { LineStatistics } from './shared-line.js';
 import type { Scheduler } from './scheduler.js';
 import type { MemoryRange } from './identity-table.js';
-import type { CostSpec, UnitSpec } from './spec.js';
+import type { CostSpec, OsSpec, UnitSpec } from './spec.js';
 
 export interface UnitDriverEnvironment {
   readonly scheduler: Scheduler;
@@ -19,9 +20,21 @@ export interface UnitDriverEnvironment {
   readonly observer: Observer | null;
   readonly statistics: InvalidationStatistics;
   readonly queueLocks: LockStatistics;
+  readonly lines: LineStatistics;
   readonly invalidationHint: boolean;
+  /** How CPUs learn of the end of a CMD_SYNC. */
+  readonly completion: OsSpec['completion'];
   /** All memory of the machine. */
   readonly ranges: readonly MemoryRange[];
   /** By unit number; null where a unit is of another architecture. */
-  readonly units: readonly ({ readonly spec: UnitSpec; readonly frames: FrameAllocator } | null)[];
+  readonly units: readonly (UnitMemory | null)[];
+}
+
+/** A unit, and the memory that its tables and its command queues are allocated from. */
+export interface UnitMemory {
+  readonly spec: UnitSpec;
+  readonly frames: FrameAllocator;
+  readonly queueFrames: FrameAllocator;
+  /** Socket of `queueFrames`. */
+  readonly queueSocket: number;
 }

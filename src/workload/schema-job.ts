@@ -40,6 +40,7 @@ const mapBenchmark = z.strictObject({
   granule: count(1, 1024, 'Pages of a mapping.'),
   direction: choice(['bidirectional', 'to-device', 'from-device'], 'Direction of the mappings.'),
   transfer: time('dma_trans_ns: pause between map and unmap.', { max: 1e10 }).default(0),
+  copy: size('Bytes that the thread copies after each unmap.', { max: LARGEST_DMA, min: 0 }).default(0),
   socket: reference('Socket of the threads.'),
 });
 

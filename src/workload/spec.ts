@@ -74,6 +74,8 @@ export interface MapBenchmarkJobSpec {
   readonly direction: 'bidirectional' | 'to-device' | 'from-device';
   /** dma_trans_ns: pause between map and unmap, ps. */
   readonly transfer: number;
+  /** Bytes copied after each unmap. */
+  readonly copy: number;
   readonly socket: string;
 }
 

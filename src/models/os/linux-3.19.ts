@@ -25,8 +25,11 @@ export const linux319: Sheet = defineSheet({
     },
     superpages: spec(true, '', 'default; intel_iommu=sp_off clears it'),
     invalidationHint: spec(false, '', 'Linux before late 2025 did not pass the hint'),
+    completion: spec('msi', '', 'Linux drivers/iommu/arm/arm-smmu-v3: ARM_SMMU_OPT_MSIPOLL where the unit is coherent'),
+    queueMemory: assumed('near', '', 'memory of the node the unit belongs to'),
     tick: assumed(4, 'ms', 'CONFIG_HZ=250'),
     jitter: assumed(10, '%', 'not published; keeps threads from running in lockstep'),
+    perPageCallbacks: spec(false, '', 'Linux 3.19 drivers/iommu/intel-iommu.c: the DMA API of x86 writes whole ranges'),
     tableCode: tableCode(OLD, OLD, OLD, OLD, assumed('legacy', '', 'this kernel has no driver for RISC-V IOMMUs')),
     costs: {
       ...commonCosts,

@@ -22,6 +22,8 @@ export interface MapBenchmarkSpec {
   readonly direction: 'bidirectional' | 'to-device' | 'from-device';
   /** Pause between map and unmap. */
   readonly transfer: number;
+  /** Bytes that the thread copies after each unmap. */
+  readonly copy: number;
 }
 
 const DIRECTIONS: Readonly<Record<MapBenchmarkSpec['direction'], string>> = {
@@ -79,7 +81,7 @@ export class MapBenchmark extends Driver {
 
   private *program(thread: Thread, buffer: number): Program {
     const { dma, domain, scheduler, costs, memory } = this.environment;
-    const { direction, transfer } = this.spec;
+    const { direction, transfer, copy } = this.spec;
     const bytes = this.spec.granule * PAGE;
     const access = accessOf(direction);
     for (;;) {
@@ -102,6 +104,10 @@ export class MapBenchmark extends Driver {
       }
       yield* dma.unmap(thread, domain, address, bytes, access);
       this.count(mapPs, thread.lastCallPs);
+      if (copy > 0) {
+        thread.charge(Turn.Copy, (copy / LINE) * costs.copyLine);
+        yield Wait.Run;
+      }
       this.endTurn(thread);
       const latency = scheduler.now() - start;
       if (latency === 0) throw new Error(`${this.name}: an operation takes no time; all its costs are 0`);

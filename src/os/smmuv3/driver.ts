@@ -11,6 +11,7 @@ import {
   encodeTlbiPage,
   encodeTlbiRange,
   Opcode,
+  queueRegister,
 } from '../../iommu/arch/smmuv3/format.js';
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
@@ -38,7 +39,7 @@ export class Smmuv3Driver implements IommuDriver {
   /** Sets up and enables every unit. */
   constructor(private readonly environment: UnitDriverEnvironment) {
     this.units = environment.units.map((unit, id) =>
-      unit === null ? null : new Smmuv3Unit(id, unit.spec, unit.frames, environment),
+      unit === null ? null : new Smmuv3Unit(id, unit.spec, unit, environment),
     );
     this.formats = environment.units.map((unit) => (unit === null ? null : tableFormat(unit.spec, stageOf(unit.spec))));
   }
@@ -84,7 +85,7 @@ export class Smmuv3Driver implements IommuDriver {
     const batch = this.take();
     encodeStreamInvalidation(batch.words, batch.next(), requester, true);
     encodeContextInvalidation(batch.words, batch.next(), requester, Math.max(pasid, 0), true);
-    unit.queue.post(batch);
+    unit.queues[0]!.post(batch);
     this.batches.push(batch);
     this.environment.observer?.attached(domain.id, device.unit, requester, pasid, domain.type === 'identity');
   }
@@ -92,7 +93,8 @@ export class Smmuv3Driver implements IommuDriver {
   /** Entry, then its cache, and with the last attachment of the domain its translations, each waited for. */
   *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     const unit = this.units[device.unit]!;
-    const { tables, queue, spec } = unit;
+    const { tables, spec } = unit;
+    const queue = unit.queueOf(thread.cpu);
     const { requester } = device;
     const tag = domain.tags.find((other) => other.unit === device.unit);
     const translates = domain.type === 'dma';
@@ -126,7 +128,13 @@ export class Smmuv3Driver implements IommuDriver {
   }
 
   stored(hi: number, lo: number): void {
-    for (const unit of this.units) if (unit?.queue.stored(hi, lo) === true) return;
+    for (const unit of this.units) if (unit?.queues.some((queue) => queue.stored(hi, lo)) === true) return;
+  }
+
+  changed(unit: number, offset: number, _hi: number, lo: number): void {
+    const { queues } = this.units[unit]!;
+    const index = queueRegister(offset)?.queue ?? 0;
+    queues[index]!.passed(lo);
   }
 
   /** arm_smmu_domain_inv_range: the commands of each unit, one unit after the other. */
@@ -142,7 +150,7 @@ export class Smmuv3Driver implements IommuDriver {
       for (; at < tags.length && tags[at]!.unit === unit.id; at++) {
         yield* this.gather(thread, unit, batch, tags[at]!, iova, bytes, leaf);
       }
-      yield* unit.queue.submit(thread, batch, true);
+      yield* unit.queueOf(thread.cpu).submit(thread, batch, true);
     }
     if (thread.debt !== 0) yield Wait.Run;
     this.batches.push(batch);
@@ -160,7 +168,8 @@ export class Smmuv3Driver implements IommuDriver {
     bytes: number,
     leaf: boolean,
   ): Call<void> {
-    const { spec, queue } = unit;
+    const { spec } = unit;
+    const queue = unit.queueOf(thread.cpu);
     const { statistics } = this.environment;
     const ranges = spec.invalidation.maxAddressMask > 0;
     if (bytes === Infinity || (!ranges && isTooLarge(bytes, spec.granule))) {

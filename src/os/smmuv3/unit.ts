@@ -3,6 +3,7 @@
  * the unit as Linux does at boot (arm_smmu_device_reset): tables, command queue, removal of everything cached, event queue, translation.
  */
 import {
+  baseRegister,
   Control0Bit,
   Control2Bit,
   encodeQueueBase,
@@ -13,13 +14,14 @@ import {
   COMMAND_LG2,
   Opcode,
   PAGE_1,
+  producerRegister,
   RANGE_ALL,
   Register,
 } from '../../iommu/arch/smmuv3/format.js';
-import type { FrameAllocator } from '../../memory/frames.js';
 import { identityTable } from '../identity-table.js';
 import type { UnitSpec } from '../spec.js';
-import type { UnitDriverEnvironment } from '../unit-environment.js';
+import type { Cpu } from '../thread.js';
+import type { UnitDriverEnvironment, UnitMemory } from '../unit-environment.js';
 import { tableFormat, tableOptions } from './formats.js';
 import { Batch, CommandQueue } from './queue.js';
 import { SmmuTables, STREAM_SPLIT, STREAMS_LG2 } from './tables.js';
@@ -35,7 +37,8 @@ const PAGE = 4096;
 
 export class Smmuv3Unit {
   readonly tables: SmmuTables;
-  readonly queue: CommandQueue;
+  /** The command queues; boot and attachment use the first. */
+  readonly queues: readonly CommandQueue[];
   private readonly freeIds: number[] = [];
   private nextId = FIRST_ID;
 
@@ -43,7 +46,7 @@ export class Smmuv3Unit {
   constructor(
     readonly id: number,
     readonly spec: UnitSpec,
-    frames: FrameAllocator,
+    { frames, queueFrames, queueSocket }: UnitMemory,
     environment: UnitDriverEnvironment,
   ) {
     const { memory, ranges, registers } = environment;
@@ -68,8 +71,12 @@ export class Smmuv3Unit {
         : null;
     this.tables = new SmmuTables(spec, memory, frames, host);
     const ringBytes = Math.max(2 ** (sizeLg2 + COMMAND_LG2), PAGE);
-    const ring = frames.allocateContiguous(ringBytes, ringBytes);
-    this.queue = new CommandQueue(id, ring, 2 ** sizeLg2, environment);
+    const { queues } = spec.invalidation;
+    const rings = Array.from({ length: queues }, () => queueFrames.allocateContiguous(ringBytes, ringBytes));
+    this.queues = rings.map((ring, i) => {
+      const layout = { ring, slots: 2 ** sizeLg2, socket: queueSocket, producer: producerRegister(i) };
+      return new CommandQueue(id, layout, environment);
+    });
     // The event queue gets as much memory as the command queue.
     const events = frames.allocateContiguous(ringBytes, ringBytes);
     const eventsLg2 = sizeLg2 + COMMAND_LG2 - EVENT_LG2;
@@ -79,7 +86,7 @@ export class Smmuv3Unit {
     write(Register.Control2, Control2Bit.PTM | Control2Bit.RECINVSID | Control2Bit.E2H);
     write(Register.StreamTableBase, streamTable | 0, upper(streamTable));
     write(Register.StreamTableConfig, encodeStreamTableConfig(STREAMS_LG2, twoLevelStreams ? STREAM_SPLIT : null));
-    write(Register.CommandQueueBase, encodeQueueBase(ring, sizeLg2), upper(ring));
+    for (const [i, ring] of rings.entries()) write(baseRegister(i), encodeQueueBase(ring, sizeLg2), upper(ring));
     write(Register.CommandQueueProducer, 0);
     write(Register.CommandQueueConsumer, 0);
     write(Register.Control0, Control0Bit.CMDQEN);
@@ -87,12 +94,17 @@ export class Smmuv3Unit {
     encodeStreamRangeInvalidation(batch.words, batch.next(), 0, RANGE_ALL);
     encodeTlbi(batch.words, batch.next(), Opcode.TLBI_EL2_ALL, 0, 0);
     encodeTlbi(batch.words, batch.next(), Opcode.TLBI_NSNH_ALL, 0, 0);
-    this.queue.post(batch);
+    this.queues[0]!.post(batch);
     write(Register.EventQueueBase, encodeQueueBase(events, eventsLg2), upper(events));
     write(PAGE_1 + Register.EventQueueProducer, 0);
     write(PAGE_1 + Register.EventQueueConsumer, 0);
     write(Register.Control0, Control0Bit.CMDQEN | Control0Bit.EVTQEN);
     write(Register.Control0, Control0Bit.CMDQEN | Control0Bit.EVTQEN | Control0Bit.SMMUEN);
+  }
+
+  /** The queue that the CPU uses: with several, one after the other by CPU number (tegra241_cmdqv_get_cmdq). */
+  queueOf(cpu: Cpu): CommandQueue {
+    return this.queues[cpu.id % this.queues.length]!;
   }
 
   /** An ASID, or the VMID of a second-stage domain. Throws RangeError when there is none left. */

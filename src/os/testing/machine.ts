@@ -53,6 +53,7 @@ export interface MachineOptions {
   readonly flushQueue?: Partial<OsSpec['dma']['flushQueue']>;
   readonly invalidationHint?: boolean;
   readonly superpages?: boolean;
+  readonly perPageCallbacks?: boolean;
   readonly tableCode?: Partial<OsSpec['tableCode']>;
   /** From a doorbell's arrival to its status write, ps. */
   readonly invalidation?: number;
@@ -75,7 +76,7 @@ export const UNIT: UnitSpec = {
   hostAddressWidth: 46,
   largestPage: 2 ** 30,
   coherent: true,
-  invalidation: { sizeLg2: 8, maxAddressMask: 18 },
+  invalidation: { sizeLg2: 8, maxAddressMask: 18, queues: 1 },
   faults: { records: 8 },
 };
 
@@ -131,8 +132,11 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       },
       superpages: options.superpages ?? true,
       invalidationHint: options.invalidationHint ?? true,
+      completion: 'msi',
+      queueMemory: 'near',
       tick: MS,
       jitter: 0,
+      perPageCallbacks: options.perPageCallbacks ?? false,
       tableCode: { ...LEGACY, ...options.tableCode },
       costs: testCosts(options.costs ?? {}),
     };

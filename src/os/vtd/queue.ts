@@ -1,8 +1,8 @@
 /**
  * Software side of a VT-d invalidation queue (qi_submit_sync and reclaim_free_desc in drivers/iommu/intel/dmar.c; VT-d specification
- * 6.5.2): a ring of descriptors and a status word per slot, both in simulated memory. Submitters share q_lock and drop it while
- * they poll. In the kernel a poller holds q_lock during most of each turn of its loop; here the lock is free meanwhile. Not
- * modelled: queue errors and time-outs; completion by interrupt, which Linux does not use.
+ * 6.5.2): a ring of descriptors and a status word per slot, both in simulated memory. Submitters share q_lock. One that waits looks at its
+ * status word and then reads the fault status register, both under q_lock, gives the lock up and takes it again: submitters and other
+ * pollers come in between, and wait for each look. Not modelled: queue errors and time-outs; completion by interrupt, which Linux does not use.
  */
 import { encodeWait, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
 import { SpinLock } from '../lock.js';
@@ -63,6 +63,7 @@ export class InvalidationQueue {
     const { slots, descriptorLg2 } = this.layout;
     if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
     if (thread.debt !== 0) yield Wait.Run;
+    const asked = scheduler.now();
     if (!this.lock.take(thread)) yield Wait.Block;
     if (this.freeSlots < count + 2) {
       statistics.slotWaits++;
@@ -90,13 +91,13 @@ export class InvalidationQueue {
     statistics.descriptors += count + 1;
     registers.write(this.unit, Register.InvalidationQueueTail, 0, this.freeHead << descriptorLg2, costs.mmioFlight);
     const rung = scheduler.now();
-    this.lock.release(thread);
-
     this.pollers[last] = thread;
-    scheduler.block(thread, Step.Completion);
-    yield Wait.Block;
+    while (this.pollers[last] !== null) {
+      this.lock.poll(thread, costs.poll, Step.Completion);
+      yield Wait.Block;
+    }
     statistics.completion.add(scheduler.now() - rung);
-    if (!this.lock.take(thread, false)) yield Wait.Block;
+    statistics.submission.add(scheduler.now() - asked);
     for (let i = 0; i <= count; i++) this.setState((first + i) % slots, Slot.Free);
     this.reclaim();
     this.lock.release(thread);
@@ -118,7 +119,7 @@ export class InvalidationQueue {
     const poller = this.pollers[slot];
     if (poller === null || poller === undefined || this.statusWord(slot) !== Slot.Done) return;
     this.pollers[slot] = null;
-    this.environment.scheduler.wakePoller(poller, this.environment.costs.poll);
+    this.lock.noticed(poller);
   }
 
   /** Gives the lock up and waits until slots are reclaimed. */

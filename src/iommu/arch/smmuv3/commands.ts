@@ -2,16 +2,17 @@
  * What the commands of the command queue do (Arm IHI 0070G chapter 4): caches they empty, time they take, the MSI write of a CMD_SYNC.
  * A command has taken effect when it has been consumed; a CMD_SYNC also waits until requests that used what was removed have been
  * served. Not modelled: prefetch commands, ATC_INV and PRI_RESP (there is no ATS yet), RESUME and STALL_TERM (nothing stalls): all
- * are consumed without effect; completion by wired interrupt or event; aborted fetches (CERROR_ABT).
+ * are consumed without effect; completion by wired interrupt; aborted fetches (CERROR_ABT).
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
+import type { StoreWatch } from '../../../protocol/watch.js';
 import type { CommandCounters } from '../../command-counters.js';
-import { After, type CommandSet } from '../../command-queue.js';
+import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
 import type { PageRange } from '../../sweep.js';
 import type { IommuUnit } from '../../unit.js';
 import { type Directory, NO_SUBSTREAM } from './directory.js';
-import { Command, CommandError, Completion, decodeCommand, GlobalErrorBit, Opcode, RANGE_ALL } from './format.js';
+import { Command, CommandError, Completion, consumerRegister, decodeCommand, GlobalErrorBit, Opcode, RANGE_ALL } from './format.js';
 import {
   invalidateAsid,
   invalidateGuestPages,
@@ -28,6 +29,7 @@ export class Commands implements CommandSet {
   private readonly command = new Command();
   /** Something has been removed since the last CMD_SYNC. */
   private pending = false;
+  private watch: StoreWatch | null = null;
 
   constructor(
     private readonly unit: IommuUnit,
@@ -37,6 +39,11 @@ export class Commands implements CommandSet {
     private readonly physical: PhysicalMemory,
     private readonly counters: CommandCounters,
   ) {}
+
+  /** Who reads CMDQ_CONS. */
+  connect(watch: StoreWatch): void {
+    this.watch = watch;
+  }
 
   get statusHi(): number {
     return this.command.addressHi;
@@ -195,7 +202,12 @@ export class Commands implements CommandSet {
     else physical.write(addressHi, aligned, data, physical.wordLo);
   }
 
-  completed(): void {}
+  /** CMDQ_CONS moves past a CMD_SYNC whose end its CPU learns from that register, woken by an event or not. */
+  completed({ index, head }: Ring): void {
+    const { opcode, completion } = this.command;
+    if (opcode !== Opcode.CMD_SYNC || completion === Completion.Interrupt) return;
+    this.watch?.changed?.(this.unit.index, consumerRegister(index), 0, head);
+  }
 }
 
 /** EL2 entries have no VMID. */
