@@ -1,14 +1,17 @@
 /**
- * `iommusim fit`: finds the parameters of the pcie-bench hosts and their device, or those of page-table code, from the sheets' starting
- * values, with a seed.
+ * `iommusim fit`: finds the parameters of the pcie-bench hosts and their device, those of page-table code, or costs of invalidations,
+ * from the sheets' starting values, with a seed.
  */
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { Evaluator, Interrupted } from '../check/evaluator.js';
 import { fitPcieBench } from '../check/fit/fit.js';
+import { fitInvalidation } from '../check/fit/invalidation.js';
 import { type Host, HOSTS, shippedValues, startValues } from '../check/fit/parameters.js';
-import { type FitTarget, fittedSource, PCIE_BENCH_TARGET, TABLE_CODE_TARGET } from '../check/fit/source.js';
+import { type FitTarget, fittedSource, INVALIDATION_TARGET, PCIE_BENCH_TARGET, TABLE_CODE_TARGET } from '../check/fit/source.js';
 import { fitTableCode } from '../check/fit/table-code.js';
+import { InvalidationBench } from '../check/invalidation/experiment.js';
+import { publishedInvalidation } from '../check/invalidation/published.js';
 import { PcieBench } from '../check/pcie-bench.js';
 import { publishedPcieBench } from '../check/published.js';
 import { publishedTableCode } from '../check/table-code/published.js';
@@ -30,10 +33,10 @@ interface Options {
 
 export function fitCommand(context: Context): Command {
   return new Command('fit')
-    .description('fit the pcie-bench hosts, or page-table code, to the published rows tagged CAL')
+    .description('fit the pcie-bench hosts, page-table code, or invalidation costs to the published rows tagged CAL')
     .option(
       '--stage <n>',
-      '5: page-table code, in a second (default: the pcie-bench hosts of stages 1 and 2, in minutes)',
+      '5: page-table code, in a second; 6: invalidation, in minutes (default: the pcie-bench hosts of stages 1 and 2, in minutes)',
     )
     .option('--host <name>', 'fit this machine only; the device and the other hosts keep their shipped values')
     .option('--seed <n>', 'order of the search and random numbers of the points', '1')
@@ -47,7 +50,7 @@ async function run(options: Options, context: Context): Promise<void> {
   const threads = readThreads(options.threads);
   const seed = readSeed(options.seed);
   if (options.stage !== undefined) {
-    await runTableCode(options, seed, context);
+    await runStage(options, seed, context);
     return;
   }
   const host = readHost(options.host);
@@ -79,12 +82,18 @@ async function run(options: Options, context: Context): Promise<void> {
   }
 }
 
-async function runTableCode({ stage, host, out }: Options, seed: number, context: Context): Promise<void> {
-  if (stage !== '5') throw inputError('E503', `--stage expects 5 (page-table code), got "${stage}"`);
-  if (host !== undefined) throw inputError('E503', '--host goes with the pcie-bench hosts, not with --stage 5');
-  const values = await fitTableCode(publishedTableCode(), seed, (line) => context.output.err(`${line}\n`));
-  const command = `iommusim fit --stage 5 --seed ${seed}`;
-  finish(fittedSource(values, command, TABLE_CODE_TARGET), TABLE_CODE_TARGET, out, context);
+async function runStage({ stage, host, out }: Options, seed: number, context: Context): Promise<void> {
+  if (stage !== '5' && stage !== '6') {
+    throw inputError('E503', `--stage expects 5 (page-table code) or 6 (invalidation), got "${stage}"`);
+  }
+  if (host !== undefined) throw inputError('E503', `--host goes with the pcie-bench hosts, not with --stage ${stage}`);
+  const log = (line: string): void => context.output.err(`${line}\n`);
+  const values =
+    stage === '5'
+      ? await fitTableCode(publishedTableCode(), seed, log)
+      : await fitInvalidation(publishedInvalidation(), new InvalidationBench(), seed, log);
+  const target = stage === '5' ? TABLE_CODE_TARGET : INVALIDATION_TARGET;
+  finish(fittedSource(values, `iommusim fit --stage ${stage} --seed ${seed}`, target), target, out, context);
 }
 
 function finish(source: string, target: FitTarget, out: string | undefined, { output }: Context): void {

@@ -2,9 +2,17 @@
 import { Command } from 'commander';
 import { Evaluator, Interrupted } from '../check/evaluator.js';
 import { formatSummary, formatValidation } from '../check/listing.js';
+import { InvalidationBench } from '../check/invalidation/experiment.js';
+import { formatInvalidation, formatInvalidationSummary } from '../check/invalidation/listing.js';
+import { type InvalidationPoint, publishedInvalidation } from '../check/invalidation/published.js';
+import {
+  type InvalidationValidation,
+  invalidationShare,
+  validateInvalidation,
+} from '../check/invalidation/validation.js';
 import { PcieBench } from '../check/pcie-bench.js';
 import { publishedPcieBench } from '../check/published.js';
-import { tableCodeRecords, validationRecords } from '../check/records.js';
+import { invalidationRecords, tableCodeRecords, validationRecords } from '../check/records.js';
 import { formatTableCode, formatTableCodeSummary } from '../check/table-code/listing.js';
 import { publishedTableCode } from '../check/table-code/published.js';
 import { codeShare, type ScoredCode, shippedTableCosts, validateTableCode } from '../check/table-code/validation.js';
@@ -41,7 +49,7 @@ interface Options {
 export function validateCommand(context: Context): Command {
   return new Command('validate')
     .description('repeat published measurements and compare; exit status 0: accepted, 1: not')
-    .option('--stage <n>', '1: IOMMU off, 2: IOMMU on (pcie-bench); 5: page-table code (default: all)')
+    .option('--stage <n>', '1: IOMMU off, 2: IOMMU on (pcie-bench); 5: page-table code; 6: invalidation (default: all)')
     .option('--row <pattern>', 'only rows whose name contains the text; * stands for anything')
     .option('--csv <file>', 'write the comparison as tidy CSV')
     .option('--figures <dir>', 'write a figure of the bandwidth curves of each host into an existing folder')
@@ -57,12 +65,14 @@ async function run(options: Options, context: Context): Promise<void> {
   const plan = planValidation(publishedPcieBench(), stages, matches);
   const code = stages.includes(5) ? publishedTableCode().filter(({ row }) => matches(row)) : [];
   const points = plan.measured.length + plan.predicted.length + plan.derived.length;
-  if (points + code.length === 0) {
+  const costs = stages.includes(6) ? publishedInvalidation().filter(({ row }) => matches(row)) : [];
+  if (points + code.length + costs.length === 0) {
     throw inputError('E503', `no published row of stage ${stages.join(', ')} matches "${options.row}"`);
   }
   try {
     const bench = points === 0 ? null : await runBench(plan, threads, options);
-    report(bench, validateTableCode(code, shippedTableCosts()), stages, options, context);
+    const invalidation = runInvalidation(costs, options);
+    report(bench, validateTableCode(code, shippedTableCosts()), invalidation, stages, options, context);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     context.output.err('interrupted\n');
@@ -85,9 +95,23 @@ async function runBench(plan: ValidationPlan, threads: number, { quiet }: Option
   }
 }
 
+/** Simulates the points of stage 6, which are few and short, in this thread. */
+function runInvalidation(published: readonly InvalidationPoint[], { quiet }: Options): InvalidationValidation {
+  if (published.length === 0) return { points: [], slopes: [] };
+  const bench = new InvalidationBench();
+  const total = new Set(published.map((point) => bench.spec(point))).size;
+  const progress = new Progress(quiet ? null : process.stderr, total, 0);
+  try {
+    return validateInvalidation(published, bench, () => progress.advance());
+  } finally {
+    progress.finish();
+  }
+}
+
 function report(
   bench: Validation | null,
   code: readonly ScoredCode[],
+  invalidation: InvalidationValidation,
   stages: readonly Stage[],
   { csv, figures, quiet }: Options,
   context: Context,
@@ -95,7 +119,10 @@ function report(
   const { output } = context;
   if (csv !== undefined) {
     const records = validationRecords(bench ?? { series: [], predicted: [], derived: [] }, formatNumber);
-    writeAtomically(csv, csvText([...records, ...tableCodeRecords(code, formatNumber)]));
+    writeAtomically(
+      csv,
+      csvText([...records, ...tableCodeRecords(code, formatNumber), ...invalidationRecords(invalidation, formatNumber)]),
+    );
   }
   let accepted = true;
   if (bench !== null) {
@@ -109,6 +136,12 @@ function report(
     if (!quiet) output.out(`${formatTableCode(code)}\n`);
     output.out(formatTableCodeSummary(code));
     const { ok, total } = codeShare(code);
+    accepted &&= ok === total;
+  }
+  if (invalidation.points.length > 0) {
+    if (!quiet) output.out(`${formatInvalidation(invalidation)}\n`);
+    output.out(formatInvalidationSummary(invalidation));
+    const { ok, total } = invalidationShare(invalidation);
     accepted &&= ok === total;
   }
   context.exitCode = accepted ? ExitCode.Ok : ExitCode.Internal;

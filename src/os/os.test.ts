@@ -222,11 +222,11 @@ describe('jobs', () => {
     );
     machine.os.addMapBenchmark(
       'bench',
-      { threads: 3, granule: 4, direction: 'bidirectional', transfer: 200_000 },
+      { threads: 3, granule: 4, direction: 'bidirectional', transfer: 200_000, copy: 0 },
       1,
       1,
     );
-    machine.os.addMapBenchmark('same', { threads: 2, granule: 40, direction: 'to-device', transfer: 0 }, 0, 0);
+    machine.os.addMapBenchmark('same', { threads: 2, granule: 40, direction: 'to-device', transfer: 0, copy: 0 }, 0, 0);
     return machine;
   }
 
@@ -256,7 +256,7 @@ describe('jobs', () => {
   it('are refused when the socket has no core left', () => {
     const machine = build({});
     expect(() =>
-      machine.os.addMapBenchmark('more', { threads: 1, granule: 1, direction: 'to-device', transfer: 0 }, 0, 0),
+      machine.os.addMapBenchmark('more', { threads: 1, granule: 1, direction: 'to-device', transfer: 0, copy: 0 }, 0, 0),
     ).toThrow('socket s0 has 4 cores');
   });
 

@@ -36,6 +36,8 @@ import type { UnitDriverEnvironment } from './unit-environment.js';
 import { type DriverName, makeDriver } from './unit-drivers.js';
 
 const PAGE = 4096;
+/** Largest block of the page allocator (MAX_ORDER 10). */
+const LARGEST_BLOCK = 2 ** 22;
 
 export interface OsSocket {
   readonly name: string;
@@ -237,6 +239,8 @@ export class Os implements StoreWatch, DeviceClient {
         statistics: statistics.invalidation,
         queueLocks: statistics.queueLocks,
         lines: statistics.lines,
+        seed: machine.seed,
+        probe: spec.traced ? spec.costs.probe : 0,
         invalidationHint: spec.invalidationHint,
         completion: spec.completion,
         ranges: machine.sockets.map(({ frames: { base, size } }) => ({ base, size })),
@@ -274,7 +278,7 @@ export class Os implements StoreWatch, DeviceClient {
       kernel,
       scheduler,
       costs: this.spec.costs,
-      dma: new DmaApi(scheduler, this.spec.costs, observer, slots),
+      dma: new DmaApi(scheduler, this.spec.costs, observer, slots, this.spec.traced),
       device: target,
       domain: target.domainOf(-1)!,
       queue,
@@ -282,7 +286,10 @@ export class Os implements StoreWatch, DeviceClient {
       sink,
       job: this.jobs.length,
       slots,
-      buffer: (bytes) => sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, PAGE),
+      buffer: (bytes, natural = false) => {
+        const align = natural ? Math.min(2 ** Math.ceil(Math.log2(bytes)), LARGEST_BLOCK) : PAGE;
+        return sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, align);
+      },
     };
   }
 }

@@ -1,9 +1,11 @@
 /**
- * A cache line that CPUs share: atomic operations, stores and loads of its words, each of which needs the line in the CPU's own cache. The
- * line moves from the CPU that had it last, one access after the other in order of asking, and takes longer between sockets. A
- * compare-and-exchange loop (cmpxchg) succeeds when nobody has stored since its last look; otherwise it has a new look and tries again: with n CPUs
- * in the loop one of n attempts succeeds. Not modelled: copies shared for reading (a load moves the line as a store does), atomics executed at the memory.
+ * A cache line that CPUs share: atomic operations, stores and loads of its words, each of which needs the line in the CPU's own cache. One access
+ * at a time has it; who is next among those that wait is drawn by lot, since interconnects keep no order, and the line takes its time to move
+ * there, longer between sockets. A compare-and-exchange loop (cmpxchg) succeeds when nobody has stored since its last look, otherwise it
+ * has looked again and goes back to the others: of n CPUs in the loop about one attempt in the square root of n succeeds. Not modelled: copies
+ * shared for reading (a load moves the line as a store does), atomics executed at the memory.
  */
+import type { RandomStream } from '../kernel/random.js';
 import type { Scheduler } from './scheduler.js';
 import type { CostSpec } from './spec.js';
 import { Step } from './step.js';
@@ -29,137 +31,105 @@ export class LineStatistics {
   }
 }
 
-/** A CPU in a compare-and-exchange loop. */
-class Contender {
-  /** Value number that it has seen. */
-  expected = 0;
-  /** When the access under way is over, ps. */
-  at = -0;
-  /** Its thread is due at `at`. */
-  due = false;
-  succeeded = false;
-
-  constructor(readonly thread: Thread) {}
-}
-
 export class SharedLine {
-  /** [0] = when the accesses asked for so far are over, ps. */
-  private readonly freeAt = new Float64Array(1);
+  /** Somebody has the line under way or in use. */
+  private busy = false;
   private holder: Cpu | null = null;
-  /** Number of the value: counts the stores asked for so far. */
+  /** Number of the value: counts the stores. */
   private version = 0;
-  /** In order of their accesses, the failed ones behind again. */
-  private readonly contenders: Contender[] = [];
+  private readonly waiting: Thread[] = [];
 
   constructor(
     private readonly scheduler: Scheduler,
     private readonly costs: CostSpec,
     private readonly statistics: LineStatistics,
+    private readonly random: RandomStream,
   ) {}
 
-  /** One load, store or atomic. Its effect counts from now on; the thread has paid for it at its next `Wait.Run`. */
+  /** One load, store or atomic; returns when it is done. A line that the CPU has is used within the time that the thread has still to pay. */
   *access(thread: Thread, stores: boolean): Call<void> {
-    // Between accesses of one CPU nobody can tell when exactly they were made.
-    if (thread.debt !== 0 && (this.holder !== thread.cpu || this.contenders.length > 0)) yield Wait.Run;
-    const now = this.scheduler.now();
-    this.advance(now, null);
-    const asked = now + thread.debt;
-    const begin = Math.max(asked, this.freeAt[0]!);
-    const end = this.book(thread.cpu, begin);
+    yield* this.obtain(thread);
     if (stores) this.version++;
-    this.pay(thread, begin - asked, end - begin);
-    this.schedule(now);
+    this.next();
   }
 
-  /** A load and the compare-and-exchange loop that follows it; returns when its own store counts. */
+  /** A load and the compare-and-exchange loop that follows it; returns when its own store has been made. */
   *exchange(thread: Thread): Call<void> {
-    if (thread.debt !== 0) yield Wait.Run;
-    let now = this.scheduler.now();
-    this.advance(now, null);
-    if (this.holder === thread.cpu && this.contenders.length === 0 && this.freeAt[0]! <= now) {
-      this.statistics.attempts++;
-      this.version++;
-      this.pay(thread, 0, this.book(thread.cpu, now) - now);
+    const { statistics } = this;
+    yield* this.obtain(thread);
+    for (;;) {
+      const expected = this.version;
+      yield* this.again(thread);
+      statistics.attempts++;
+      if (expected === this.version) break;
+      statistics.failures++;
+    }
+    this.version++;
+    this.next();
+  }
+
+  /** The line comes to the CPU and is used; `next` must follow. */
+  private *obtain(thread: Thread): Call<void> {
+    if (!this.busy && this.holder === thread.cpu) {
+      this.statistics.accesses++;
+      this.busy = true;
+      thread.charge(Step.Lock, this.costs.atomic);
       return;
     }
-    const self = new Contender(thread);
-    self.at = this.book(thread.cpu, Math.max(now, this.freeAt[0]!));
-    self.expected = this.version;
-    this.contenders.push(self);
-    this.schedule(now);
-    const asked = now;
-    for (;;) {
-      this.scheduler.block(thread, Step.LockWait);
-      if (self.due) this.scheduler.wake(thread, self.at - now);
-      yield Wait.Block;
-      now = this.scheduler.now();
-      self.due = false;
-      this.advance(now, self);
-      if (self.succeeded) break;
-      this.schedule(now);
+    if (thread.debt !== 0) yield Wait.Run;
+    if (this.busy) {
+      yield* this.queue(thread);
+      return;
     }
-    const wait = this.statistics.wait;
-    wait[0] = wait[0]! + now - asked;
-    thread.charge(Step.Lock, self.at - now);
-    this.schedule(now);
+    thread.charge(Step.Lock, this.grant(thread.cpu));
+    yield Wait.Run;
   }
 
-  /** The line comes to the CPU and is used; returns when that is over. */
-  private book(cpu: Cpu, begin: number): number {
+  /** The CPU that has the line wants it once more: it joins those that wait, if there are any. */
+  private *again(thread: Thread): Call<void> {
+    if (this.waiting.length > 0) {
+      if (thread.debt !== 0) yield Wait.Run;
+      yield* this.queue(thread);
+      return;
+    }
+    this.statistics.accesses++;
+    thread.charge(Step.Lock, this.costs.atomic);
+  }
+
+  private *queue(thread: Thread): Call<void> {
+    const { scheduler, statistics, waiting } = this;
+    const own = this.holder === thread.cpu;
+    scheduler.block(thread, Step.LockWait);
+    const asked = scheduler.now();
+    waiting.push(thread);
+    if (own) this.next();
+    yield Wait.Block;
+    statistics.wait[0] = statistics.wait[0]! + scheduler.now() - asked;
+  }
+
+  /** The access is over: the line goes to one of those that wait. */
+  private next(): void {
+    const { waiting } = this;
+    const count = waiting.length;
+    if (count === 0) {
+      this.busy = false;
+      return;
+    }
+    const chosen = count === 1 ? 0 : this.random.below(count);
+    const thread = waiting[chosen]!;
+    waiting[chosen] = waiting[count - 1]!;
+    waiting.pop();
+    this.scheduler.wake(thread, this.grant(thread.cpu));
+  }
+
+  /** The line goes to the CPU: the time until it has been used there. */
+  private grant(cpu: Cpu): number {
     const { costs, statistics, holder } = this;
-    statistics.accesses++;
-    let time = costs.atomic;
-    if (holder !== null && holder !== cpu) {
-      statistics.moves++;
-      time += holder.socket === cpu.socket ? costs.lineTransfer : costs.lineTransferRemote;
-    }
+    this.busy = true;
     this.holder = cpu;
-    this.freeAt[0] = begin + time;
-    return begin + time;
-  }
-
-  private pay(thread: Thread, wait: number, own: number): void {
-    if (wait > 0) {
-      const waited = this.statistics.wait;
-      waited[0] = waited[0]! + wait;
-      thread.chargeExactly(Step.LockWait, wait);
-    }
-    thread.charge(Step.Lock, own);
-  }
-
-  /**
-   * Catches up with the attempts that have failed meanwhile: nobody needs to run for those. The attempt of a thread other than `self` that
-   * would succeed at this instant waits for the thread, which is due now.
-   */
-  private advance(now: number, self: Contender | null): void {
-    const { contenders, statistics } = this;
-    while (contenders.length > 0) {
-      const first = contenders[0]!;
-      if (first.at > now) return;
-      const current = first.expected === this.version;
-      if (current && first !== self) return;
-      contenders.shift();
-      statistics.attempts++;
-      first.at = this.book(first.thread.cpu, Math.max(first.at, this.freeAt[0]!));
-      if (current) {
-        this.version++;
-        first.succeeded = true;
-        return;
-      }
-      statistics.failures++;
-      first.expected = this.version;
-      contenders.push(first);
-    }
-  }
-
-  /** Whoever succeeds next if nobody interferes must run when its attempt is due; when all must look again, the first one. */
-  private schedule(now: number): void {
-    const { contenders } = this;
-    if (contenders.length === 0) return;
-    const next = contenders.find(({ expected }) => expected === this.version) ?? contenders[0]!;
-    if (next.due) return;
-    next.due = true;
-    // The thread that runs at the moment blocks first and then wakes itself.
-    if (next.thread.waitStep >= 0) this.scheduler.wake(next.thread, next.at - now);
+    statistics.accesses++;
+    if (holder === null || holder === cpu) return costs.atomic;
+    statistics.moves++;
+    return costs.atomic + (holder.socket === cpu.socket ? costs.lineTransfer : costs.lineTransferRemote);
   }
 }

@@ -64,6 +64,8 @@ export interface CostSpec {
   readonly dirtyLine: number;
   /** CPU time to copy one 64-byte line. */
   readonly copyLine: number;
+  /** `traced`: a probe at the entry or at the exit of a function. */
+  readonly probe: number;
   /** `perPageCallbacks`: one call of the driver's map or unmap function for one page, with its share of the loop around it. */
   readonly mapCallback: number;
   readonly unmapCallback: number;
@@ -95,6 +97,11 @@ export interface OsSpec {
    * up to this share (cache state, interrupts, frequency). 0 = every step takes exactly its cost.
    */
   readonly jitter: number;
+  /**
+   * The functions of the unmap path are traced, as most published latencies of its parts were taken (kprobes): dma_unmap, the function that puts
+   * commands into the queue, and the wait for completion (SMMUv3). Half of each probe falls into the time measured.
+   */
+  readonly traced: boolean;
   /**
    * The core calls its driver once for every page (iommu_map and iommu_unmap before Linux 5.14), instead of once for a range of pages of one size
    * (map_pages, unmap_pages).

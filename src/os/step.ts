@@ -31,6 +31,8 @@ export const enum Step {
   Queue,
   /** Timer work that ran on this CPU meanwhile. */
   Interrupt,
+  /** Probes of traced functions. */
+  Trace,
 }
 
 export const STEP_NAMES: readonly string[] = [
@@ -47,6 +49,7 @@ export const STEP_NAMES: readonly string[] = [
   'iova_free',
   'queue',
   'interrupt',
+  'trace',
 ];
 
 /** Parts of one turn of a driver's loop. The first values are shared by every driver so that all turns use one ledger layout. */

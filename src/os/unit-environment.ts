@@ -21,6 +21,9 @@ export interface UnitDriverEnvironment {
   readonly statistics: InvalidationStatistics;
   readonly queueLocks: LockStatistics;
   readonly lines: LineStatistics;
+  readonly seed: number;
+  /** Time of a probe of a traced function, 0: not traced. */
+  readonly probe: number;
   readonly invalidationHint: boolean;
   /** How CPUs learn of the end of a CMD_SYNC. */
   readonly completion: OsSpec['completion'];

@@ -53,6 +53,7 @@ const costs = z.strictObject({
   timer: time('Timer interrupt entry and exit.'),
   dirtyLine: time('CPU time to write one 64-byte line.'),
   copyLine: time('CPU time to copy one 64-byte line.'),
+  probe: time('Probe at the entry or exit of a traced function.'),
   mapCallback: time("Call of the driver's map function for one page, with perPageCallbacks."),
   unmapCallback: time("Call of the driver's unmap function for one page, with perPageCallbacks."),
   completion: time("From a device's completion to the driver's code."),
@@ -84,6 +85,7 @@ export const osSchema = z.strictObject({
   queueMemory: choice(['near', 'first'], "SMMUv3: command queues lie in memory of the unit's socket, or of the first."),
   tick: time('Timer tick; timeouts round up to it.', { min: 1 }),
   jitter: millionths('Spread of software times: each step takes its cost, more or less by up to this share.', 50),
+  traced: flag('The functions of the unmap path are traced with probes at entry and exit.'),
   perPageCallbacks: flag('The driver is called once for each page (before Linux 5.14), not once for a range.'),
   tableCode: z.strictObject(
     eachFormat((format) =>

@@ -73,7 +73,7 @@ export class Values {
     let changed: unknown = spec;
     for (const { sheet, path, value, unit } of this.values.values()) {
       const root = Object.hasOwn(roots, sheet) ? roots[sheet]! : null;
-      if (root !== null) changed = replace(changed, [...root, ...path.split('.')], base(value, unit));
+      if (root !== null) changed = replaceAt(changed, [...root, ...path.split('.')], baseValue(value, unit));
     }
     return fillRing(changed as PointSpec);
   }
@@ -87,18 +87,19 @@ function fillRing(spec: PointSpec): PointSpec {
 }
 
 /** Times in ps, shares in millionths, counts as they are. */
-function base(value: number, unit: string): number {
+export function baseValue(value: number, unit: string): number {
   if (Object.hasOwn(UNITS.time, unit)) return Math.round(value * UNITS.time[unit]!);
   return unit === '%' ? Math.round(value * 1e4) : value;
 }
 
-function replace(tree: unknown, path: readonly string[], value: number): unknown {
+/** The tree with another number at the path. Throws RangeError where there is none. */
+export function replaceAt(tree: unknown, path: readonly string[], value: number): unknown {
   const [key, ...rest] = path;
   if (key === undefined) return value;
-  if (Array.isArray(tree)) return tree.map((item, i) => (String(i) === key ? replace(item, rest, value) : item));
+  if (Array.isArray(tree)) return tree.map((item, i) => (String(i) === key ? replaceAt(item, rest, value) : item));
   const record = tree as Record<string, unknown>;
   if (!Object.hasOwn(record, key)) throw new RangeError(`a point has no ${path.join('.')}`);
-  return { ...record, [key]: replace(record[key], rest, value) };
+  return { ...record, [key]: replaceAt(record[key], rest, value) };
 }
 
 /** Where a sheet starts: the value it states before fitted values replace any. */

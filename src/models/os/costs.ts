@@ -31,6 +31,7 @@ export const commonCosts: Parameters = {
   timer: assumed(1, 'us', ESTIMATE),
   dirtyLine: assumed(6, 'ns', 'about 10 GB/s of stores from one core'),
   copyLine: assumed(6, 'ns', 'about 10 GB/s of copies by one core'),
+  probe: assumed(150, 'ns', `${ESTIMATE}: a kprobe with a BPF program`),
   mapCallback: assumed(50, 'ns', ESTIMATE),
   unmapCallback: assumed(100, 'ns', ESTIMATE),
   completion: assumed(100, 'ns', ESTIMATE),

@@ -29,6 +29,7 @@ export const linux319: Sheet = defineSheet({
     queueMemory: assumed('near', '', 'memory of the node the unit belongs to'),
     tick: assumed(4, 'ms', 'CONFIG_HZ=250'),
     jitter: assumed(10, '%', 'not published; keeps threads from running in lockstep'),
+    traced: assumed(false, '', 'no tracing'),
     perPageCallbacks: spec(false, '', 'Linux 3.19 drivers/iommu/intel-iommu.c: the DMA API of x86 writes whole ranges'),
     tableCode: tableCode(OLD, OLD, OLD, OLD, assumed('legacy', '', 'this kernel has no driver for RISC-V IOMMUs')),
     costs: {

@@ -25,6 +25,7 @@ export const linux72: Sheet = defineSheet({
     queueMemory: assumed('near', '', 'memory of the node the unit belongs to'),
     tick: assumed(4, 'ms', 'CONFIG_HZ=250'),
     jitter: assumed(10, '%', 'not published; keeps threads from running in lockstep'),
+    traced: assumed(false, '', 'no tracing'),
     perPageCallbacks: spec(false, '', 'Linux 7.2 drivers/iommu/iommu.c: map_pages and unmap_pages'),
     tableCode: tableCode(
       spec('generic', '', 'Linux 7.2 drivers/iommu/amd/iommu.c: pt_iommu_amdv1_init'),

@@ -35,6 +35,7 @@ export class DmaApi {
     private readonly costs: CostSpec,
     observer: Observer | null,
     slots: number,
+    private readonly traced = false,
   ) {
     this.maps = new CallMeter(slots);
     this.unmaps = new CallMeter(slots);
@@ -72,6 +73,7 @@ export class DmaApi {
   *unmap(thread: Thread, domain: Domain, address: number, bytes: number, access: Access): Call<void> {
     const outer = this.begin(thread, this.unmaps);
     thread.charge(Step.Call, this.costs.unmapCall);
+    if (this.traced) thread.charge(Step.Trace, this.costs.probe);
     yield* this.path.unmap(thread, domain, address, bytes, access);
     if (thread.debt !== 0) yield Wait.Run;
     this.end(thread, this.unmaps, outer, Turn.Unmap);

@@ -33,8 +33,8 @@ export interface DriverEnvironment {
   readonly sink: OperationSink | null;
   readonly job: number;
   readonly slots: number;
-  /** Allocates a buffer on the job's socket. */
-  buffer(bytes: number): number;
+  /** Allocates a buffer on the job's socket; `natural`: aligned to its size, as the page allocator gives blocks. */
+  buffer(bytes: number, natural?: boolean): number;
 }
 
 export abstract class Driver {

@@ -4,7 +4,7 @@ import { STEP_NAMES, TURN_NAMES } from '../step.js';
 import { type MachineOptions, TestMachine } from '../testing/machine.js';
 import type { MapBenchmarkSpec } from './map-benchmark.js';
 
-const SPEC: MapBenchmarkSpec = { threads: 1, granule: 1, direction: 'bidirectional', transfer: 0 };
+const SPEC: MapBenchmarkSpec = { threads: 1, granule: 1, direction: 'bidirectional', transfer: 0, copy: 0 };
 
 function start(spec: Partial<MapBenchmarkSpec>, options: MachineOptions = {}) {
   const machine = new TestMachine(options);

@@ -63,7 +63,8 @@ export class MapBenchmark extends Driver {
   ) {
     super(name, environment);
     for (const [i, cpu] of cpus.entries()) {
-      const buffer = environment.buffer(spec.granule * PAGE);
+      // alloc_pages_exact: the beginning of a block of pages.
+      const buffer = environment.buffer(spec.granule * PAGE, true);
       const thread = environment.scheduler.spawn(`${name}/${i}`, cpu, (self) => this.program(self, buffer));
       this.threads.push(thread);
     }

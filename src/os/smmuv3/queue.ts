@@ -7,6 +7,7 @@
  * errors and time-outs. Where a batch without CMD_SYNC would fill the ring it gets one, instead of a wait on CMDQ_CONS.
  */
 import { COMMAND_LG2, COMMAND_WORDS, Completion, encodeSync, encodeSyncSignal } from '../../iommu/arch/smmuv3/format.js';
+import { RandomStream } from '../../kernel/random.js';
 import { SharedLine } from '../shared-line.js';
 import { Step } from '../step.js';
 import { type Call, type Cpu, type Thread, Wait } from '../thread.js';
@@ -83,13 +84,14 @@ export class CommandQueue {
     private readonly environment: UnitDriverEnvironment,
   ) {
     const { slots } = layout;
-    const { scheduler, costs, lines } = environment;
-    const line = (): SharedLine => new SharedLine(scheduler, costs, lines);
+    const { scheduler, costs, lines, seed } = environment;
+    const line = (name: string): SharedLine =>
+      new SharedLine(scheduler, costs, lines, new RandomStream(seed, `os/smmuv3/${unit}/${layout.producer}/${name}`));
     this.marked = new Uint8Array(slots);
     this.pollers = new Array<Thread | null>(slots).fill(null);
-    this.indices = line();
-    this.locks = line();
-    this.marks = Array.from({ length: Math.ceil(slots / 2 ** MARKS_LG2) }, line);
+    this.indices = line('llq');
+    this.locks = line('lock');
+    this.marks = Array.from({ length: Math.ceil(slots / 2 ** MARKS_LG2) }, (_, i) => line(`valid_map/${i}`));
   }
 
   private get free(): number {
@@ -98,10 +100,11 @@ export class CommandQueue {
 
   /** Inserts the batch and empties it; with `sync` returns when hardware has completed it and everything before. */
   *submit(thread: Thread, batch: Batch, sync: boolean): Call<void> {
-    const { scheduler, costs, statistics } = this.environment;
+    const { scheduler, costs, statistics, probe } = this.environment;
     const { count } = batch;
+    if (probe > 0) thread.charge(Step.Trace, probe);
     if (thread.debt !== 0) yield Wait.Run;
-    const asked = scheduler.now();
+    const asked = scheduler.now() - probe / 2;
     thread.irqOff++;
     const most = BATCH + 1;
     if (this.free < most) {
@@ -138,7 +141,8 @@ export class CommandQueue {
     if (waits) yield* this.wait(thread, first + count);
     if (thread.debt !== 0) yield Wait.Run;
     thread.irqOff--;
-    statistics.submission.add(scheduler.now() - asked);
+    statistics.submission.add(scheduler.now() + probe / 2 - asked);
+    if (probe > 0) thread.charge(Step.Trace, probe);
   }
 
   /** Inserts commands at this instant, without anybody's time and without waiting: boot and attachment. Throws RangeError if they do not fit. */
@@ -241,9 +245,10 @@ export class CommandQueue {
   }
 
   private *wait(thread: Thread, position: number): Call<void> {
-    const { scheduler, statistics } = this.environment;
+    const { scheduler, statistics, probe } = this.environment;
+    if (probe > 0) thread.charge(Step.Trace, probe);
     if (thread.debt !== 0) yield Wait.Run;
-    const asked = scheduler.now();
+    const asked = scheduler.now() - probe / 2;
     if (this.pollers[position % this.layout.slots] === thread) {
       scheduler.block(thread, Step.Completion);
       yield Wait.Block;
@@ -251,7 +256,8 @@ export class CommandQueue {
       thread.charge(Step.Completion, this.look(thread.cpu));
       yield Wait.Run;
     }
-    statistics.completion.add(scheduler.now() - asked);
+    statistics.completion.add(scheduler.now() + probe / 2 - asked);
+    if (probe > 0) thread.charge(Step.Trace, probe);
     // Commands are consumed in order: this one stands for all before it.
     this.seen = Math.max(this.seen, position + 1);
     yield* this.locks.access(thread, false);

@@ -41,6 +41,7 @@ const FREE: CostSpec = {
   timer: 0,
   dirtyLine: 0,
   copyLine: 0,
+  probe: 0,
   mapCallback: 0,
   unmapCallback: 0,
   completion: 0,

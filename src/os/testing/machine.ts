@@ -53,6 +53,7 @@ export interface MachineOptions {
   readonly flushQueue?: Partial<OsSpec['dma']['flushQueue']>;
   readonly invalidationHint?: boolean;
   readonly superpages?: boolean;
+  readonly traced?: boolean;
   readonly perPageCallbacks?: boolean;
   readonly tableCode?: Partial<OsSpec['tableCode']>;
   /** From a doorbell's arrival to its status write, ps. */
@@ -136,6 +137,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       queueMemory: 'near',
       tick: MS,
       jitter: 0,
+      traced: options.traced ?? false,
       perPageCallbacks: options.perPageCallbacks ?? false,
       tableCode: { ...LEGACY, ...options.tableCode },
       costs: testCosts(options.costs ?? {}),
