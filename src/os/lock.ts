@@ -104,7 +104,7 @@ export class SpinLock {
 
   /** The next look of a poller finds what it waits for: it runs when that look begins. Pollers that wait for the lock look anyway. */
   noticed(thread: Thread): void {
-    if (this.turns[0]! < 0) return;
+    if (this.turns[0]! < 0 || !this.queue.includes(thread)) return;
     const late = this.rotate(thread);
     this.turns[0] = -1;
     this.queue.shift();

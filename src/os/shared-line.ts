@@ -9,7 +9,7 @@ import type { RandomStream } from '../kernel/random.js';
 import type { Scheduler } from './scheduler.js';
 import type { CostSpec } from './spec.js';
 import { Step } from './step.js';
-import { type Call, type Cpu, type Thread, Wait } from './thread.js';
+import { type Call, type Cpu, type Retry, type Thread, Wait } from './thread.js';
 
 /** Counters of all shared lines of the command queues. */
 export class LineStatistics {
@@ -31,7 +31,7 @@ export class LineStatistics {
   }
 }
 
-export class SharedLine {
+export class SharedLine implements Retry {
   /** Somebody has the line under way or in use. */
   private busy = false;
   private holder: Cpu | null = null;
@@ -55,16 +55,40 @@ export class SharedLine {
 
   /** A load and the compare-and-exchange loop that follows it; returns when its own store has been made. */
   *exchange(thread: Thread): Call<void> {
-    const { statistics } = this;
+    const { scheduler, statistics, waiting } = this;
     yield* this.obtain(thread);
-    for (;;) {
-      const expected = this.version;
-      yield* this.again(thread);
+    if (waiting.length > 0) {
+      if (thread.debt !== 0) yield Wait.Run;
+      const asked = scheduler.now();
+      scheduler.block(thread, Step.LockWait);
+      thread.expected = this.version;
+      thread.retry = this;
+      waiting.push(thread);
+      this.next();
+      yield Wait.Block;
+      statistics.wait[0] = statistics.wait[0]! + scheduler.now() - asked;
+    } else {
+      statistics.accesses++;
       statistics.attempts++;
-      if (expected === this.version) break;
-      statistics.failures++;
+      thread.charge(Step.Lock, this.costs.atomic);
     }
     this.version++;
+    this.next();
+  }
+
+  /** `Retry.again`: an attempt is over. */
+  again(thread: Thread): boolean {
+    const { statistics } = this;
+    statistics.attempts++;
+    if (thread.expected === this.version) return false;
+    statistics.failures++;
+    thread.expected = this.version;
+    this.waiting.push(thread);
+    return true;
+  }
+
+  /** `Retry.waits`: the thread that failed waits with the others. */
+  waits(): void {
     this.next();
   }
 
@@ -78,33 +102,16 @@ export class SharedLine {
     }
     if (thread.debt !== 0) yield Wait.Run;
     if (this.busy) {
-      yield* this.queue(thread);
+      const { scheduler, statistics } = this;
+      const asked = scheduler.now();
+      scheduler.block(thread, Step.LockWait);
+      this.waiting.push(thread);
+      yield Wait.Block;
+      statistics.wait[0] = statistics.wait[0]! + scheduler.now() - asked;
       return;
     }
     thread.charge(Step.Lock, this.grant(thread.cpu));
     yield Wait.Run;
-  }
-
-  /** The CPU that has the line wants it once more: it joins those that wait, if there are any. */
-  private *again(thread: Thread): Call<void> {
-    if (this.waiting.length > 0) {
-      if (thread.debt !== 0) yield Wait.Run;
-      yield* this.queue(thread);
-      return;
-    }
-    this.statistics.accesses++;
-    thread.charge(Step.Lock, this.costs.atomic);
-  }
-
-  private *queue(thread: Thread): Call<void> {
-    const { scheduler, statistics, waiting } = this;
-    const own = this.holder === thread.cpu;
-    scheduler.block(thread, Step.LockWait);
-    const asked = scheduler.now();
-    waiting.push(thread);
-    if (own) this.next();
-    yield Wait.Block;
-    statistics.wait[0] = statistics.wait[0]! + scheduler.now() - asked;
   }
 
   /** The access is over: the line goes to one of those that wait. */

@@ -19,7 +19,7 @@ const STRAIGHT = 2;
 /** Runs of a search: most sizes lie on a line between others. */
 const SIZES = new Set(['4KiB', '8KiB', '32KiB', '256KiB', '1MiB', '2MiB', '4MiB']);
 const SHORT: Readonly<Record<InvalidationPoint['experiment'], { warmup: number; operations: number }>> = {
-  threads: { warmup: 2000, operations: 8000 },
+  threads: { warmup: 4000, operations: 40_000 },
   sizes: { warmup: 20, operations: 100 },
   vtd: { warmup: 200, operations: 1000 },
   idle: { warmup: 100, operations: 200 },
@@ -38,7 +38,10 @@ interface Machine {
   readonly machine: string;
   /** Where in a point the values of each sheet stand. */
   readonly roots: Readonly<Record<string, readonly (readonly string[])[]>>;
+  /** Found by one search on the rows of one thread, before and after those that contention shows. */
   readonly knobs: readonly Knob[];
+  /** Found on the rows over threads. */
+  readonly contended: readonly Knob[];
   readonly rows: string;
   /** Values that follow from those searched and from PARAM rows. */
   derived(at: (path: string) => number, published: readonly InvalidationPoint[]): Value[];
@@ -73,13 +76,16 @@ const MACHINES: readonly Machine[] = [
       ],
     },
     knobs: [
-      knob(KUNPENG_OS, 'costs.lineTransfer', 32, 300, 5),
       knob(KUNPENG_OS, 'costs.probe', 32, 500),
       knob(KUNPENG_OS, 'costs.unmapCall', 64, 600),
+      knob(KUNPENG_OS, 'costs.iovaTree', 32, 400),
       knob(KUNPENG_OS, 'costs.mapCallback', 16, 300),
       knob(KUNPENG_OS, 'costs.unmapCallback', 32, 400),
-      knob(KUNPENG_UNIT, 'invalidation.wait', 16, 400),
       knob(KUNPENG_UNIT, 'invalidation.iotlbPage', 16, 200),
+    ],
+    contended: [
+      knob(KUNPENG_OS, 'costs.lineTransfer', 32, 300, 5),
+      knob(KUNPENG_UNIT, 'invalidation.wait', 64, 400),
     ],
     rows: 'fit to SMMU-WAYS-* and SMMU-DMB-t1-*',
     derived: (at, published) => {
@@ -110,6 +116,7 @@ const MACHINES: readonly Machine[] = [
     machine: 'snb-e3-1220',
     roots: { 'linux-3.4-e3-1220': [['os']] },
     knobs: [knob('linux-3.4-e3-1220', 'costs.poll', 16, 2000, 50)],
+    contended: [],
     rows: 'fit to RIO-INV',
     derived: () => [],
   },
@@ -117,6 +124,7 @@ const MACHINES: readonly Machine[] = [
     machine: 'icx-4314',
     roots: { 'linux-6-xeon-4314': [['os']] },
     knobs: [knob('linux-6-xeon-4314', 'costs.poll', 16, 2000, 50)],
+    contended: [],
     rows: 'fit to VTD-QI-2548',
     derived: () => [],
   },
@@ -147,28 +155,41 @@ async function fitMachine(
       p.machine === machine.machine &&
       (p.experiment !== 'sizes' || SIZES.has(p.point.split(' ')[0]!)),
   );
-  const { knobs } = machine;
-  const dimensions = knobs.map(({ sheet, path, quantum, step, min, max }): Dimension => {
-    return dimension(path, quantum, { start: startValue(sheet, path), step, min, max });
-  });
-  const toValues = (position: readonly number[]): Value[] => [
-    ...knobs.map(({ sheet, path }, i): Value => {
-      return { sheet, path, value: position[i]!, unit: 'ns', rows: machine.rows };
+  const all = [...machine.knobs, ...machine.contended];
+  const known = new Map<Knob, number>(all.map((each) => [each, startValue(each.sheet, each.path)]));
+  const toValues = (at: ReadonlyMap<Knob, number>): Value[] => [
+    ...all.map((each): Value => {
+      return { sheet: each.sheet, path: each.path, value: at.get(each)!, unit: 'ns', rows: machine.rows };
     }),
-    ...machine.derived((path) => position[knobs.findIndex((each) => each.path === path)]!, published),
+    ...machine.derived((path) => at.get(all.find((each) => each.path === path)!)!, published),
   ];
-  const known = new Map<string, number>();
-  const cost = (position: readonly number[]): number => {
-    const key = position.join(' ');
-    const value = known.get(key) ?? costOf(points, bench, machine, toValues(position), seed);
-    known.set(key, value);
-    return value;
+  const search = async (name: string, knobs: readonly Knob[], rows: readonly InvalidationPoint[]): Promise<void> => {
+    const dimensions = knobs.map((each): Dimension => {
+      const { path, quantum, step, min, max } = each;
+      return dimension(path, quantum, { start: known.get(each)!, step, min, max });
+    });
+    const costs = new Map<string, number>();
+    const cost = (position: readonly number[]): number => {
+      const key = position.join(' ');
+      const at = new Map([...known, ...knobs.map((each, i) => [each, position[i]!] as const)]);
+      const value = costs.get(key) ?? costOf(rows, bench, machine, toValues(at), seed);
+      costs.set(key, value);
+      return value;
+    };
+    const random = new RandomStream(seed, `fit/invalidation/${machine.machine}/${name}`);
+    const result = await patternSearch(dimensions, random, (each) => Promise.resolve(each.map(cost)));
+    for (const [i, each] of knobs.entries()) known.set(each, result.values[i]!);
+    const text = knobs.map(({ path }, i) => `${path} ${result.values[i]}`).join(', ');
+    log(`${machine.machine}, ${name}: cost ${result.startCost.toFixed(2)} -> ${result.cost.toFixed(2)}: ${text} ns`);
   };
-  const random = new RandomStream(seed, `fit/invalidation/${machine.machine}`);
-  const result = await patternSearch(dimensions, random, (all) => Promise.resolve(all.map(cost)));
-  const text = knobs.map(({ path }, i) => `${path} ${result.values[i]}`).join(', ');
-  log(`${machine.machine}: cost ${result.startCost.toFixed(2)} -> ${result.cost.toFixed(2)}: ${text} ns`);
-  return toValues(result.values);
+  const single = points.filter(({ experiment, point }) => experiment !== 'threads' || point === '1');
+  await search('one thread', machine.knobs, single);
+  if (machine.contended.length > 0) {
+    const threads = points.filter(({ experiment }) => experiment === 'threads');
+    await search('threads', machine.contended, threads);
+    await search('one thread, again', machine.knobs, single);
+  }
+  return toValues(known);
 }
 
 /** Squares of errors in tolerances, with a steep charge close to and beyond the limit; slopes over threads count like points. */

@@ -72,11 +72,12 @@ export function validateInvalidation(
   return { points, slopes: slopesOf(points) };
 }
 
-/** One for each scored row over threads. */
+/** One for each scored row with several numbers of threads. */
 export function slopesOf(points: readonly ScoredInvalidation[]): Slope[] {
   const threaded = points.filter(({ experiment, scored }) => experiment === 'threads' && scored);
-  return [...new Set(threaded.map(({ row }) => row))].map((row) => {
+  return [...new Set(threaded.map(({ row }) => row))].flatMap((row) => {
     const mine = threaded.filter((point) => point.row === row);
+    if (mine.length < 2) return [];
     const slope = (value: (point: ScoredInvalidation) => number): number =>
       logSlope(mine.map((point) => [Number(point.point), value(point)]));
     const published = slope((point) => point.value);

@@ -60,6 +60,7 @@ export const linuxKunpeng920: Sheet = os(
     unmapCall: assumed(200, 'ns', START),
     lineTransfer: assumed(100, 'ns', START),
     lineTransferRemote: assumed(200, 'ns', START),
+    iovaTree: assumed(150, 'ns', START),
     mapCallback: assumed(50, 'ns', START),
     unmapCallback: assumed(130, 'ns', START),
   },
