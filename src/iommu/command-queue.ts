@@ -34,6 +34,9 @@ export class Ring {
   readonly line: Int32Array = new Int32Array(LINE / 4);
   bufferFirst = 0;
   bufferEnd = 0;
+  /** When the doorbell announced each slot, ps; positions before `announced` have been. */
+  stamps: Float64Array = new Float64Array(0);
+  private announced = 0;
 
   constructor(
     /** Number of the ring among those of its unit. */
@@ -45,14 +48,27 @@ export class Ring {
     return this.enabled && !this.stopped && this.head !== this.tail;
   }
 
+  /** What software has added is announced now. */
+  stamp(now: number): void {
+    const size = 1 << this.entriesLg2;
+    if (this.stamps.length !== size) {
+      this.stamps = new Float64Array(size);
+      this.announced = this.head;
+    }
+    while (this.slotOf(this.announced) !== this.slotOf(this.tail)) {
+      this.stamps[this.slotOf(this.announced)] = now;
+      this.announced = this.distance(0, this.announced + 1);
+    }
+  }
+
   /** Slot of a head or tail. */
   slotOf(position: number): number {
-    return position & (2 ** this.entriesLg2 - 1);
+    return position & ((1 << this.entriesLg2) - 1);
   }
 
   /** Commands between two positions, or a position after another. */
   distance(from: number, to: number): number {
-    return (to - from) & (2 ** (this.entriesLg2 + (this.wraps ? 1 : 0)) - 1);
+    return (to - from) & ((1 << (this.entriesLg2 + (this.wraps ? 1 : 0))) - 1);
   }
 }
 
@@ -139,6 +155,7 @@ export class CommandQueue {
 
   /** The tail has moved, or the queue has been enabled. */
   doorbell(): void {
+    for (const ring of this.rings) ring.stamp(this.kernel.clock[0]!);
     if (this.state !== State.Idle || !this.rings.some((ring) => ring.ready)) return;
     this.counters.busy(this.kernel.clock[0]!);
     this.state = State.Start;
@@ -213,7 +230,7 @@ export class CommandQueue {
     const perLine = LINE >> bytesLg2;
     const slot = ring.slotOf(head);
     ring.bufferFirst = slot - (slot % perLine);
-    ring.bufferEnd = Math.min(slot + ring.distance(head, tail), ring.bufferFirst + perLine, 2 ** entriesLg2);
+    ring.bufferEnd = Math.min(slot + ring.distance(head, tail), ring.bufferFirst + perLine, 1 << entriesLg2);
     const lo = ring.lo + (ring.bufferFirst << bytesLg2);
     for (let i = 0; i < LINE; i += 8) {
       this.physical.read(hi, (lo + i) | 0);
@@ -232,6 +249,7 @@ export class CommandQueue {
       this.stop();
       return;
     }
+    this.counters.begins(this.kernel.clock[0]!, ring.stamps[ring.slotOf(ring.head)]!);
     this.state = State.Execute;
     this.kernel.after(time, this.event, Op.InvalidationStep);
   }
@@ -286,6 +304,7 @@ export class CommandQueue {
   private advance(): void {
     const ring = this.current;
     this.commands.completed(ring);
+    this.counters.served(this.kernel.clock[0]!);
     ring.head = ring.distance(0, ring.head + 1);
     if (ring.slotOf(ring.head) === 0) ring.bufferEnd = 0;
     this.fetch();

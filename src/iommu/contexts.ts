@@ -7,6 +7,7 @@
  */
 import { AddressSpace, Stage } from './address-space.js';
 import { SetAssociativeCache } from './cache.js';
+import { Chains } from './chains.js';
 import type { IommuSpec } from './spec.js';
 
 /** Process context of requests without PASID. */
@@ -32,6 +33,10 @@ export class ContextCaches {
   /** Translation is off: all requests pass. */
   bypass = true;
   private readonly untranslated = new AddressSpace();
+  // Entries by what invalidations name; made when one first does.
+  private deviceByDomain: Chains | null = null;
+  private processByDomain: Chains | null = null;
+  private processByRequester: Chains | null = null;
 
   constructor(
     spec: IommuSpec,
@@ -75,13 +80,17 @@ export class ContextCaches {
     this.deviceSpace[entry]!.copy(space);
     this.ownProcess[entry] = ownProcess;
     this.takesPasid[entry] = takesPasid ? 1 : 0;
+    this.deviceByDomain?.link(entry, bucketOf(this.deviceByDomain, space.did));
     return entry;
   }
 
   /** Caches a process context. */
   fillProcess(requester: number, pasid: number, space: AddressSpace): void {
     const entry = this.process.fill(pasid, requester, 0);
-    if (entry >= 0) this.processSpace[entry]!.copy(space);
+    if (entry < 0) return;
+    this.processSpace[entry]!.copy(space);
+    this.processByDomain?.link(entry, bucketOf(this.processByDomain, space.did));
+    this.processByRequester?.link(entry, bucketOf(this.processByRequester, requester));
   }
 
   /** Requester id of a cached device context; of a process context, and its PASID. For invalidation rules. */
@@ -95,14 +104,40 @@ export class ContextCaches {
     return this.process.k0[entry]!;
   }
 
-  /** Removes the device contexts that `drop` names. */
-  dropDevices(drop: (entry: number) => boolean): void {
+  /** Removes the device contexts that `drop` names, or all. */
+  dropDevices(drop?: (entry: number) => boolean): void {
     dropWhere(this.device, drop);
   }
 
-  /** Removes the process contexts that `drop` names. */
-  dropProcesses(drop: (entry: number) => boolean): void {
+  dropDevice(requester: number): void {
+    const entry = this.device.find(requester, 0, 0);
+    if (entry >= 0) this.device.invalidate(entry);
+  }
+
+  /** Removes the device contexts of a domain. */
+  dropDevicesIn(did: number): void {
+    const didOf = (entry: number): number => this.deviceSpace[entry]!.did;
+    this.deviceByDomain ??= chain(this.device, didOf);
+    dropChained(this.device, this.deviceByDomain, did, (entry) => didOf(entry) === did);
+  }
+
+  /** Removes the process contexts that `drop` names, or all. */
+  dropProcesses(drop?: (entry: number) => boolean): void {
     dropWhere(this.process, drop);
+  }
+
+  /** Of the process contexts of a requester those that `drop` names. */
+  dropProcessesOf(requester: number, drop: (entry: number) => boolean): void {
+    this.processByRequester ??= chain(this.process, (entry) => this.requesterOfProcess(entry));
+    const mine = (entry: number): boolean => this.requesterOfProcess(entry) === requester && drop(entry);
+    dropChained(this.process, this.processByRequester, requester, mine);
+  }
+
+  /** Of the process contexts of a domain those that `drop` names. */
+  dropProcessesIn(did: number, drop: (entry: number) => boolean): void {
+    const didOf = (entry: number): number => this.processSpace[entry]!.did;
+    this.processByDomain ??= chain(this.process, didOf);
+    dropChained(this.process, this.processByDomain, did, (entry) => didOf(entry) === did && drop(entry));
   }
 
   dropAll(): void {
@@ -116,9 +151,37 @@ export class ContextCaches {
   }
 }
 
-function dropWhere(cache: SetAssociativeCache, drop: (entry: number) => boolean): void {
+function dropWhere(cache: SetAssociativeCache, drop?: (entry: number) => boolean): void {
   if (cache.occupancy === 0) return;
+  if (drop === undefined) {
+    cache.invalidateAll();
+    return;
+  }
   for (let entry = 0; entry < cache.entries; entry++) {
     if (cache.valid[entry] === 1 && drop(entry)) cache.invalidate(entry);
   }
+}
+
+const bucketOf = (chains: Chains, value: number): number => Math.imul(value, 0x9e3779b1) & chains.mask;
+
+/** The valid entries by a value that each has. */
+function chain(cache: SetAssociativeCache, valueOf: (entry: number) => number): Chains {
+  const chains = new Chains(cache.entries);
+  for (let entry = 0; entry < cache.entries; entry++) {
+    if (cache.valid[entry] === 1) chains.link(entry, bucketOf(chains, valueOf(entry)));
+  }
+  return chains;
+}
+
+function dropChained(
+  cache: SetAssociativeCache,
+  chains: Chains,
+  value: number,
+  drop: (entry: number) => boolean,
+): void {
+  chains.sweep(bucketOf(chains, value), cache, (entry) => {
+    if (!drop(entry)) return false;
+    cache.invalidate(entry);
+    return true;
+  });
 }

@@ -149,6 +149,16 @@ export class MemorySystem {
     }
   }
 
+  /** A CPU has loaded the bytes: their lines are in the LLC of their socket. State only, no time. */
+  cpuRead(hi: number, lo: number, bytes: number): void {
+    const llc = this.nodes[this.homeOf(hi, lo, bytes)]!.llc;
+    const lines = linesOf(lo, bytes);
+    for (let i = 0; i < lines; i++) {
+      const lineLo = (lo + i * LINE_BYTES) | 0;
+      llc.coherentRead(lineLo >>> 0 < lo >>> 0 ? hi + 1 : hi, lineLo);
+    }
+  }
+
   /** The line leaves the LLC (clflush). State only. */
   flushLine(hi: number, lo: number): void {
     this.nodes[this.homeOf(hi, lo, 1)]!.llc.invalidate(hi, lo);

@@ -7,11 +7,13 @@ import { riscvServer } from './iommus/riscv-server.js';
 import { riscvZeroDay } from './iommus/riscv-zero-day.js';
 import { gem5Smmuv3 } from './iommus/gem5-smmuv3.js';
 import { grace } from './iommus/grace.js';
+import { graceNested } from './iommus/grace-nested.js';
 import { amdviGenoa } from './iommus/amdvi-genoa.js';
 import { amdviMilan } from './iommus/amdvi-milan.js';
 import { amdviNaples } from './iommus/amdvi-naples.js';
 import { amdviRome } from './iommus/amdvi-rome.js';
 import { ideal } from './iommus/ideal.js';
+import { none } from './iommus/none.js';
 import { kunpeng920 } from './iommus/kunpeng-920.js';
 import { mmu600 } from './iommus/mmu-600.js';
 import { mmu700 } from './iommus/mmu-700.js';
@@ -29,6 +31,7 @@ import { vtdSpr } from './iommus/vtd-spr.js';
 import { vtdSprNested } from './iommus/vtd-spr-nested.js';
 import { bdwE52630v4 } from './machines/bdw-e5-2630v4.js';
 import { clx6234 } from './machines/clx-6234.js';
+import { grace72 } from './machines/grace-72.js';
 import { hswE52620v3 } from './machines/hsw-e5-2620v3.js';
 import { hswE52637v3 } from './machines/hsw-e5-2637v3.js';
 import { icx4314 } from './machines/icx-4314.js';
@@ -43,6 +46,7 @@ import { snbE52630 } from './machines/snb-e5-2630.js';
 import { spr8480 } from './machines/spr-8480.js';
 import { linux319 } from './os/linux-3.19.js';
 import { linux72 } from './os/linux-7.2.js';
+import { linux72Arm64 } from './os/linux-7.2-arm64.js';
 import type { Sheet, SheetKind } from './sheet.js';
 
 export const SHEETS: readonly Sheet[] = [
@@ -59,6 +63,7 @@ export const SHEETS: readonly Sheet[] = [
   snbE31220,
   kunpeng920Machine,
   spr8480,
+  grace72,
   vtdSnbEp,
   vtdIvbEp,
   vtdHswEp,
@@ -75,6 +80,7 @@ export const SHEETS: readonly Sheet[] = [
   mmu700,
   kunpeng920,
   grace,
+  graceNested,
   gem5Smmuv3,
   amdviNaples,
   amdviRome,
@@ -84,10 +90,12 @@ export const SHEETS: readonly Sheet[] = [
   appleM1Dart,
   virtioKvm,
   ideal,
+  none,
   nfp6000,
   nic100g,
   nvmeGen4,
   linux72,
+  linux72Arm64,
   linux319,
   linuxKunpeng920,
   linuxSnbE31220,

@@ -3,6 +3,7 @@ import { Granularity } from '../iommu/arch/vtd/format.js';
 import { Access } from '../protocol/access.js';
 import { DmaApi } from './dma/api.js';
 import type { Domain } from './domain.js';
+import { Step } from './step.js';
 import { type MachineOptions, TestMachine } from './testing/machine.js';
 import { Recorder } from './testing/recorder.js';
 import { type Call, type Program, type Thread, Wait } from './thread.js';
@@ -160,5 +161,52 @@ describe('flush queue', () => {
       expect(frames.inUse).toBe(mapped - 1);
     });
     machine.run();
+  });
+});
+
+describe('single flush queue', () => {
+  const SINGLE = { kind: 'single', entries: 8, timeout: 10 * MS } as const;
+
+  it('is one ring for all CPUs: the eighth range of any of them makes the flush', () => {
+    const { machine, recorder, queue, on, cycle, pause } = lazy({ flushQueue: SINGLE });
+    on(0, (thread) => cycle(thread, 4));
+    on(1, function* (thread) {
+      yield* pause(thread, MS);
+      yield* cycle(thread, 3);
+      expect(queue.length(0)).toBe(7);
+      expect(queue.length(1)).toBe(7);
+      expect(machine.commands).toHaveLength(0);
+      yield* cycle(thread, 1);
+      expect(machine.commands).toHaveLength(1);
+      expect(queue.length(0)).toBe(1);
+    });
+    machine.run(9 * MS);
+    expect(recorder.of('freed')).toHaveLength(7);
+  });
+
+  it('makes CPUs wait for each other, which rings of their own do not', () => {
+    const waiting = (kind: 'per-cpu' | 'single'): number => {
+      const costs = { queueIova: 30_000, mapCall: 1000 };
+      const flushQueue = { kind, entries: 1024, timeout: 10 * MS };
+      const { machine, dma, on, cycle } = lazy({ flushQueue, costs });
+      for (const cpu of [0, 1, 2, 3]) on(cpu, (thread) => cycle(thread, 50));
+      machine.run(9 * MS);
+      return dma.unmaps.ledger.totalPs(Step.LockWait);
+    };
+    expect(waiting('per-cpu')).toBe(0);
+    // 200 entries take 30 ns each, one after the other: a CPU finds the three others before it, but for the 1 ns of its map.
+    expect(waiting('single')).toBeGreaterThan(190 * (3 * 30_000 - 1000));
+    expect(waiting('single')).toBeLessThanOrEqual(200 * 3 * 30_000);
+  });
+
+  it('holds the lock of all during the flush, and frees what the timer flushed', () => {
+    const { machine, recorder, queue, on, cycle } = lazy({ flushQueue: SINGLE });
+    on(0, (thread) => cycle(thread, 5));
+    on(3, (thread) => cycle(thread, 2));
+    machine.run();
+    expect(recorder.flushes).toHaveLength(1);
+    expect(recorder.flushes[0]!.startedAt).toBe(11 * MS);
+    expect(recorder.of('freed')).toHaveLength(7);
+    expect(queue.length(2)).toBe(0);
   });
 });

@@ -1,8 +1,8 @@
 /**
  * Deferred invalidation, the lazy mode of the DMA API (drivers/iommu/dma-iommu.c: queue_iova, fq_ring_free, fq_flush_timeout):
  * unmapped ranges wait in a ring per CPU until a flush of the whole domain that started after they were queued has finished.
- * A flush happens when a ring is full or when the timer, one per domain, expires. Not modelled: the single-queue variant for
- * hypervisor shadow tables.
+ * A flush happens when a ring is full or when the timer, one per domain, expires. The single queue (IOMMU_DMA_OPTS_SINGLE_QUEUE, for
+ * devices whose flushes a hypervisor makes expensive: shadow_on_flush) is one ring behind one lock for all CPUs.
  */
 import type { PageTable } from '../pagetable/table.js';
 import type { Observer } from '../protocol/observer.js';
@@ -82,8 +82,9 @@ class Ring {
 }
 
 export class FlushQueue implements SoftWork {
-  /** Created when a CPU queues its first range. */
+  /** One for each CPU, created when it queues its first range; or one for all. */
   private readonly rings: (Ring | null)[];
+  private readonly single: boolean;
   private started = 0;
   private finished = 0;
   private timerOn = false;
@@ -99,12 +100,17 @@ export class FlushQueue implements SoftWork {
     this.costs = costs;
     this.statistics = environment.statistics;
     if (spec.entries < 2) throw new RangeError(`a flush queue needs at least 2 entries, got ${spec.entries}`);
-    this.rings = scheduler.cpus.map(() => null);
+    this.single = spec.kind === 'single';
+    this.rings = this.single ? [null] : scheduler.cpus.map(() => null);
     this.makeRing = () => new Ring(spec.entries, new SpinLock(scheduler, costs, locks));
   }
 
-  /** Queues an unmapped range on this CPU if that needs neither waiting nor freeing; else returns false and `add` has to do it. */
+  /**
+   * Queues an unmapped range on this CPU if that needs neither waiting nor freeing; else returns false and `add` has to do it. The lock
+   * of a CPU's own ring is part of the cost then; that of the single ring is always asked for.
+   */
   addFast(thread: Thread, pfn: number, pages: number, tables: number[]): boolean {
+    if (this.single) return false;
     const ring = this.ringOf(thread);
     if (ring.lock.held || ring.full || this.ready(ring)) return false;
     this.append(ring, thread, pfn, pages, tables);
@@ -129,7 +135,7 @@ export class FlushQueue implements SoftWork {
     this.arm(thread);
   }
 
-  /** fq_flush_timeout: one flush, then every CPU's ready entries, which this CPU's magazines receive. */
+  /** fq_flush_timeout: one flush, then every ring's ready entries, which this CPU's magazines receive. */
   *run(context: Thread): Program {
     context.charge(Step.Interrupt, this.costs.timer);
     this.timerOn = false;
@@ -149,18 +155,19 @@ export class FlushQueue implements SoftWork {
     if (context.debt !== 0) yield Wait.Run;
   }
 
-  /** Entries waiting in the ring of a CPU. */
+  /** Entries waiting in the ring that a CPU uses. */
   length(cpu: number): number {
-    const ring = this.rings[cpu] ?? null;
+    const ring = this.rings[this.single ? 0 : cpu] ?? null;
     if (ring === null) return 0;
     return (ring.tail - ring.head + ring.size) % ring.size;
   }
 
   private ringOf(thread: Thread): Ring {
-    const known = this.rings[thread.cpu.id];
+    const index = this.single ? 0 : thread.cpu.id;
+    const known = this.rings[index];
     if (known !== null && known !== undefined) return known;
     const ring = this.makeRing();
-    this.rings[thread.cpu.id] = ring;
+    this.rings[index] = ring;
     return ring;
   }
 

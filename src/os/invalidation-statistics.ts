@@ -9,10 +9,11 @@ export class InvalidationStatistics {
   slotWaits = 0;
   /** ps, locks included. */
   readonly latency: Histogram = new Histogram();
-  /** ps, in the function that puts commands into a queue and, where it is asked to, waits for them. */
-  readonly submission: Histogram = new Histogram();
   /** ps, from doorbell to the poll that sees the status. */
   readonly completion: Histogram = new Histogram();
+
+  /** ps, one submission to a queue (qi_submit_sync): from asking for its lock until it has been given back after the wait. */
+  readonly submission: Histogram = new Histogram();
 
   reset(): void {
     this.flushes = 0;
@@ -21,7 +22,7 @@ export class InvalidationStatistics {
     this.descriptors = 0;
     this.slotWaits = 0;
     this.latency.reset();
-    this.submission.reset();
     this.completion.reset();
+    this.submission.reset();
   }
 }

@@ -2,6 +2,8 @@
 import type { MetricDef, Registry } from '../stats/registry.js';
 import type { DmaApi } from './dma/api.js';
 import type { Driver } from './drivers/driver.js';
+import { GUEST_METRICS } from './guest/metrics.js';
+import { Invalidate } from './drivers/invalidate.js';
 import { MapBenchmark } from './drivers/map-benchmark.js';
 import { Stream } from './drivers/stream.js';
 import type { Scheduler } from './scheduler.js';
@@ -41,6 +43,21 @@ const JOB_METRICS: Metrics = [
   ['table.pages.freed', 'pages', 'Page-table pages unlinked by unmaps.', 'count'],
   ['dma.faults', 'DMAs', 'DMAs of the job that the IOMMU did not translate.', 'count'],
   ['dma.late', 'DMAs', 'Buffers the device touched again after it had reported them complete.', 'count'],
+  [
+    'invalidate.latency',
+    'ns',
+    'Time one invalidation of an invalidate job takes, locks and waits included.',
+    'histogram',
+  ],
+  ...STEP_NAMES.map(
+    (step) =>
+      [
+        `invalidate.time.${step}`,
+        'ns',
+        `Mean time of an invalidation of an invalidate job spent in step ${step}; the steps add up to the mean latency.`,
+        'time in the step / invalidations',
+      ] as const,
+  ),
   ...perStep('map'),
   ...perStep('unmap'),
   ...STEP_NAMES.map(
@@ -69,6 +86,7 @@ const LOCKS = [
   ['iova.tree', 'treeLocks', 'iova_rbtree_lock'],
   ['iova.depot', 'depotLocks', 'the locks of the IOVA depots'],
   ['flush_queue', 'ringLocks', 'the locks of the flush-queue rings'],
+  ['swiotlb', 'areaLocks', 'the locks of the areas of the bounce pool'],
 ] as const;
 
 const SHARED_METRICS: Metrics = [
@@ -88,6 +106,13 @@ const SHARED_METRICS: Metrics = [
   ['flush_queue.timer_flushes', 'flushes', 'Domain flushes by the timer.', 'count'],
   ['flush_queue.occupancy', 'entries', 'Ranges waiting for a flush, all rings together.', 'time average'],
   ['flush_queue.occupancy.max', 'entries', 'Most ranges waiting for a flush at once.', 'maximum'],
+  ['swiotlb.bounced', 'mappings', 'Mappings that were given a bounce buffer.', 'count'],
+  ['swiotlb.copied', 'bytes', 'Bytes copied to and from bounce buffers.', 'sum'],
+  ['swiotlb.full', 'maps', 'Maps that failed because no area of the bounce pool had room.', 'count'],
+  ['swiotlb.other_areas', 'searches', "Searches of an area beyond the CPU's own, which was full.", 'count'],
+  ['swiotlb.visits', 'slots', 'Slots looked at and taken by maps.', 'count'],
+  ['swiotlb.used', 'slots', 'Slots of the bounce pool in use (io_tlb_used).', 'time average'],
+  ['swiotlb.used.max', 'slots', 'Most slots in use at once (io_tlb_used_hiwater).', 'maximum'],
   [
     'invalidation.flushes',
     'flushes',
@@ -104,16 +129,11 @@ const SHARED_METRICS: Metrics = [
     'From asking for an invalidation to its end, locks included: what one invalidation costs.',
     'histogram',
   ],
+  ['invalidation.completion', 'ns', 'From the doorbell write to the poll that sees the status write.', 'histogram'],
   [
     'invalidation.submission',
     'ns',
-    'Time in the function that puts commands into the queue: qi_submit_sync (VT-d), arm_smmu_cmdq_issue_cmdlist (SMMUv3).',
-    'histogram',
-  ],
-  [
-    'invalidation.completion',
-    'ns',
-    'From the doorbell write (SMMUv3: from the end of its insertion) to the poll that sees the completion.',
+    'One submission to an invalidation queue (qi_submit_sync, arm_smmu_cmdq_issue_cmdlist): locks, doorbell and wait included.',
     'histogram',
   ],
   ['interrupt.time', 'ns', 'CPU time in timer callbacks, all CPUs.', 'sum'],
@@ -133,7 +153,7 @@ const SHARED_METRICS: Metrics = [
 ];
 
 /** Every metric of the operating system. Components: `os`, and one per job, called as the job. */
-export const OS_METRICS: readonly MetricDef[] = define([...JOB_METRICS, ...SHARED_METRICS]);
+export const OS_METRICS: readonly MetricDef[] = [...define([...JOB_METRICS, ...SHARED_METRICS]), ...GUEST_METRICS];
 
 function registerCalls(registry: Registry, job: string, dma: DmaApi, hertz: number, operations: () => number): void {
   const { maps, unmaps } = dma;
@@ -177,6 +197,13 @@ export function registerJob(registry: Registry, driver: Driver, hertz: number): 
     registry.gauge(job, 'dma.faults', () => driver.faults);
     registry.gauge(job, 'dma.late', () => driver.lateAccesses);
   }
+  if (driver instanceof Invalidate) {
+    const { ledger, latency } = driver.invalidations;
+    registry.histogram(job, 'invalidate.latency', latency);
+    for (const [step, name] of STEP_NAMES.entries()) {
+      registry.gauge(job, `invalidate.time.${name}`, () => ratio(ledger.totalPs(step) / PS_PER_NS, ledger.count()));
+    }
+  }
   for (const [turn, name] of TURN_NAMES.entries()) {
     registry.gauge(job, `loop.cycles.${name}`, () => {
       return ratio((driver.turns.totalPs(turn) * hertz) / PS_PER_SECOND, driver.turns.count());
@@ -185,7 +212,7 @@ export function registerJob(registry: Registry, driver: Driver, hertz: number): 
 }
 
 export function registerShared(registry: Registry, scheduler: Scheduler, statistics: OsStatistics): void {
-  const { iova, flushQueue, invalidation, lines } = statistics;
+  const { iova, flushQueue, swiotlb, invalidation, lines } = statistics;
   registry.onReset((now) => {
     scheduler.resetStatistics();
     statistics.reset(now);
@@ -207,14 +234,21 @@ export function registerShared(registry: Registry, scheduler: Scheduler, statist
   gauge('flush_queue.timer_flushes', () => flushQueue.timerFlushes);
   gauge('flush_queue.occupancy', (now) => flushQueue.occupancy.mean(now));
   gauge('flush_queue.occupancy.max', () => flushQueue.occupancy.max);
+  gauge('swiotlb.bounced', () => swiotlb.bounced);
+  gauge('swiotlb.copied', () => swiotlb.copied);
+  gauge('swiotlb.full', () => swiotlb.full);
+  gauge('swiotlb.other_areas', () => swiotlb.otherAreas);
+  gauge('swiotlb.visits', () => swiotlb.visits);
+  gauge('swiotlb.used', (now) => swiotlb.used.mean(now));
+  gauge('swiotlb.used.max', () => swiotlb.used.max);
   gauge('invalidation.flushes', () => invalidation.flushes);
   gauge('invalidation.pages', () => invalidation.pages);
   gauge('invalidation.domains', () => invalidation.domains);
   gauge('invalidation.descriptors', () => invalidation.descriptors);
   gauge('invalidation.slot_waits', () => invalidation.slotWaits);
   registry.histogram('os', 'invalidation.latency', invalidation.latency);
-  registry.histogram('os', 'invalidation.submission', invalidation.submission);
   registry.histogram('os', 'invalidation.completion', invalidation.completion);
+  registry.histogram('os', 'invalidation.submission', invalidation.submission);
   gauge('interrupt.time', () => scheduler.cpus.reduce((sum, cpu) => sum + scheduler.softTime(cpu), 0) / PS_PER_NS);
   gauge('line.accesses', () => lines.accesses);
   gauge('line.moves', () => lines.moves);

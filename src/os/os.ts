@@ -10,6 +10,7 @@ import type { FrameAllocator } from '../memory/frames.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { MemorySystem } from '../memory/system.js';
 import { Access } from '../protocol/access.js';
+import { AskedRanges } from '../protocol/asked.js';
 import type { Observer } from '../protocol/observer.js';
 import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
 import type { RegisterBus } from '../protocol/registers.js';
@@ -17,27 +18,37 @@ import type { StoreWatch } from '../protocol/watch.js';
 import type { Registry } from '../stats/registry.js';
 import type { Cpu } from './thread.js';
 import { Device } from './device.js';
+import { Distance } from './distance.js';
 import { DirectDriver } from './direct.js';
 import { DmaApi } from './dma/api.js';
+import type { Bouncing } from './dma/bounce.js';
 import type { Domain } from './domain.js';
 import { DomainFactory } from './domain-factory.js';
 import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.js';
+import { Invalidate, type InvalidateSpec } from './drivers/invalidate.js';
 import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
+import { UserMap, type UserMapSpec } from './drivers/user-map.js';
 import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
 import { OutOfCpus } from './errors.js';
+import { registerGuest } from './guest/metrics.js';
+import { Monitor } from './guest/monitor.js';
+import { StageTwoChanges } from './guest/stage2.js';
 import { Group } from './group.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
+import { SpinLock } from './lock.js';
 import { Scheduler } from './scheduler.js';
 import type { OsSpec, UnitSpec } from './spec.js';
+import { SlotPool } from './swiotlb/pool.js';
+import { Swiotlb } from './swiotlb/swiotlb.js';
 import { OsStatistics } from './statistics.js';
 import { Timers } from './timers.js';
 import type { UnitDriverEnvironment } from './unit-environment.js';
 import { type DriverName, makeDriver } from './unit-drivers.js';
 
 const PAGE = 4096;
-/** Largest block of the page allocator (MAX_ORDER 10). */
-const LARGEST_BLOCK = 2 ** 22;
+const SMALLEST_LARGE_PAGE = 2 ** 21;
+const LARGEST_ALIGNMENT = 2 ** 30;
 
 export interface OsSocket {
   readonly name: string;
@@ -81,6 +92,7 @@ export type MakeDriver = (architecture: DriverName, environment: UnitDriverEnvir
 
 export class Os implements StoreWatch, DeviceClient {
   readonly scheduler: Scheduler;
+  readonly asked: AskedRanges = new AskedRanges();
   readonly devices: readonly Device[];
   private readonly timers: Timers;
   private readonly direct = new DirectDriver();
@@ -88,6 +100,9 @@ export class Os implements StoreWatch, DeviceClient {
   private readonly drivers: readonly (IommuDriver | null)[];
   private readonly factory: DomainFactory;
   private readonly statistics = new OsStatistics();
+  private readonly bouncing: Bouncing | null;
+  /** Null unless the operating system runs in a virtual machine with an emulated IOMMU. */
+  private readonly monitor: Monitor | null;
   private readonly jobs: Driver[] = [];
   /** Job that owns each tag. */
   private readonly tagOwners: Driver[] = [];
@@ -104,6 +119,8 @@ export class Os implements StoreWatch, DeviceClient {
     this.scheduler = new Scheduler(machine.kernel, cpus, machine.seed, spec.jitter);
     this.timers = new Timers(machine.kernel, this.scheduler, spec.tick);
     this.factory = new DomainFactory(spec, this.scheduler, this.timers, this.statistics, machine.observer);
+    this.bouncing = this.makeBouncing();
+    this.monitor = spec.guest.mode === 'none' ? null : new Monitor(spec.guest, this.scheduler);
     this.drivers = this.bootUnits(make);
     this.devices = machine.devices.map(({ name, unit, requester }, id) => {
       const translated = unit >= 0 && machine.units[unit]!.spec.architecture !== 'none';
@@ -152,21 +169,58 @@ export class Os implements StoreWatch, DeviceClient {
     return pfn * page + offset;
   }
 
-  /** Adds driver threads that keep buffers posted to a device. Returns the job's number. Throws OutOfCpus, OutOfMemory. */
-  addStream(name: string, spec: StreamSpec, device: number, socket: number): number {
+  /**
+   * Adds driver threads that keep buffers posted to a device: threads on `socket`, buffers in the memory of socket `memory`.
+   * Returns the job's number. Throws OutOfCpus, OutOfMemory.
+   */
+  addStream(name: string, spec: StreamSpec, device: number, socket: number, memory: number = socket): number {
     const firstTag = this.tagOwners.length;
     const random = new RandomStream(this.machine.seed, `os/${name}`);
-    const cpus = this.claim(name, spec.threads, socket);
-    const job = new Stream(name, spec, firstTag, random, cpus, this.environment(device, socket));
+    const cpus = this.claim(name, spec.threads + spec.completers, socket);
+    const job = new Stream(name, spec, firstTag, random, cpus, this.environment(device, memory));
     for (let i = 0; i < job.tags; i++) this.tagOwners.push(job);
     this.jobs.push(job);
     return this.jobs.length - 1;
   }
 
-  /** Adds the threads of a mapping benchmark on a device. Returns the job's number. Throws OutOfCpus, OutOfMemory. */
-  addMapBenchmark(name: string, spec: MapBenchmarkSpec, device: number, socket: number): number {
+  /** Adds the threads of a mapping benchmark on a device, as `addStream` does. Returns the job's number. Throws OutOfCpus, OutOfMemory. */
+  addMapBenchmark(
+    name: string,
+    spec: MapBenchmarkSpec,
+    device: number,
+    socket: number,
+    memory: number = socket,
+  ): number {
     const cpus = this.claim(name, spec.threads, socket);
-    this.jobs.push(new MapBenchmark(name, spec, cpus, this.environment(device, socket)));
+    this.jobs.push(new MapBenchmark(name, spec, cpus, this.environment(device, memory)));
+    return this.jobs.length - 1;
+  }
+
+  /** Adds processes that map and unmap memory of theirs for a device. Returns the job's number. Throws OutOfCpus, OutOfMemory. */
+  addUserMap(name: string, spec: UserMapSpec, device: number, socket: number): number {
+    const cpus = this.claim(name, spec.threads, socket);
+    this.jobs.push(new UserMap(name, spec, this.spec.userMap, cpus, this.environment(device, socket)));
+    return this.jobs.length - 1;
+  }
+
+  /**
+   * Adds threads that invalidate addresses of [base, base + bytes) of the domain of a device's requests with `pasid`. Returns the job's
+   * number. Throws OutOfCpus.
+   */
+  addInvalidate(
+    name: string,
+    spec: InvalidateSpec,
+    device: number,
+    pasid: number,
+    base: number,
+    bytes: number,
+    socket: number,
+  ): number {
+    const domain = this.devices[device]!.domainOf(pasid)!;
+    const random = new RandomStream(this.machine.seed, `os/${name}`);
+    const cpus = this.claim(name, spec.threads, socket);
+    const environment = this.environment(device, socket);
+    this.jobs.push(new Invalidate(name, spec, { domain, base, bytes }, this.asked, random, cpus, environment));
     return this.jobs.length - 1;
   }
 
@@ -179,6 +233,10 @@ export class Os implements StoreWatch, DeviceClient {
   /** Starts the threads of all jobs, in the order the jobs were added. */
   start(): void {
     for (const job of this.jobs) for (const thread of job.threads) this.scheduler.start(thread);
+    const { monitor, scheduler, timers } = this;
+    if (monitor === null || monitor.spec.stage2Change === 0) return;
+    const drivers = [...new Set(this.drivers.filter((driver) => driver !== null))];
+    new StageTwoChanges(monitor, scheduler, timers, drivers).start();
   }
 
   /** `Op.ThreadStep`. */
@@ -213,6 +271,7 @@ export class Os implements StoreWatch, DeviceClient {
     registry.define(OS_METRICS);
     for (const job of this.jobs) registerJob(registry, job, job.threads[0]?.cpu.frequency ?? 0);
     registerShared(registry, this.scheduler, this.statistics);
+    registerGuest(registry, this.monitor);
   }
 
   /** Output lines of dma_map_benchmark for a job over a window; null when the job is another kind. */
@@ -232,6 +291,10 @@ export class Os implements StoreWatch, DeviceClient {
       const driver = make(architecture, {
         scheduler,
         costs: spec.costs,
+        distance: new Distance(
+          spec.costs,
+          machine.units.map(({ socket }) => socket),
+        ),
         memory: machine.memory,
         timing: machine.timing,
         registers: machine.registers,
@@ -243,6 +306,7 @@ export class Os implements StoreWatch, DeviceClient {
         probe: spec.traced ? spec.costs.probe : 0,
         invalidationHint: spec.invalidationHint,
         completion: spec.completion,
+        monitor: this.monitor,
         ranges: machine.sockets.map(({ frames: { base, size } }) => ({ base, size })),
         units: machine.units.map(({ spec: unit, socket }) => {
           if (unit.architecture !== architecture) return null;
@@ -254,6 +318,28 @@ export class Os implements StoreWatch, DeviceClient {
       drivers.set(architecture, driver);
       return driver;
     });
+  }
+
+  /** swiotlb_init, when anything is to be bounced: the pool lies in the first socket's memory, as all low memory does. */
+  private makeBouncing(): Bouncing | null {
+    const { spec, scheduler, statistics } = this;
+    const { mode, bounce, swiotlb } = spec.dma;
+    const rule = mode === 'bounce' ? 'always' : bounce;
+    if (rule === 'never') return null;
+    const { sockets, timing } = this.machine;
+    let areas = 1;
+    while (areas < (swiotlb.areas === 0 ? scheduler.cpus.length : swiotlb.areas)) areas *= 2;
+    const pool = new SlotPool(swiotlb.size, areas);
+    const base = sockets[0]!.frames.allocateContiguous(pool.bytes, pool.bytes);
+    const environment = {
+      scheduler,
+      costs: spec.costs,
+      statistics: statistics.swiotlb,
+      memory: timing,
+      makeLock: () => new SpinLock(scheduler, spec.costs, statistics.areaLocks),
+      socketOf: (pa: number) => sockets.findIndex(({ frames }) => pa >= frames.base && pa < frames.base + frames.size),
+    };
+    return { swiotlb: new Swiotlb(pool, base, environment), rule };
   }
 
   private createDomain(device: Device): Domain {
@@ -269,6 +355,7 @@ export class Os implements StoreWatch, DeviceClient {
     return free.slice(0, count);
   }
 
+  /** `socket`: where the job's buffers lie. */
   private environment(device: number, socket: number): DriverEnvironment {
     const { kernel, queue, timing, sink, observer, sockets } = this.machine;
     const { scheduler } = this;
@@ -278,7 +365,7 @@ export class Os implements StoreWatch, DeviceClient {
       kernel,
       scheduler,
       costs: this.spec.costs,
-      dma: new DmaApi(scheduler, this.spec.costs, observer, slots, this.spec.traced),
+      dma: new DmaApi(scheduler, this.spec.costs, observer, slots, this.bouncing, this.spec.traced),
       device: target,
       domain: target.domainOf(-1)!,
       queue,
@@ -286,10 +373,16 @@ export class Os implements StoreWatch, DeviceClient {
       sink,
       job: this.jobs.length,
       slots,
-      buffer: (bytes, natural = false) => {
-        const align = natural ? Math.min(2 ** Math.ceil(Math.log2(bytes)), LARGEST_BLOCK) : PAGE;
-        return sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, align);
-      },
+      tick: this.spec.tick,
+      buffer: (bytes) => sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, alignmentOf(bytes)),
     };
   }
+}
+
+/** Blocks that a large leaf could map begin where it could: a page allocator gives out aligned powers of two. */
+function alignmentOf(bytes: number): number {
+  if (bytes < SMALLEST_LARGE_PAGE) return PAGE;
+  let align = SMALLEST_LARGE_PAGE;
+  while (align < bytes && align < LARGEST_ALIGNMENT) align *= 2;
+  return align;
 }

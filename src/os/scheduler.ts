@@ -1,7 +1,8 @@
 /**
  * Runs the programs of all CPUs on the event kernel: pays their charged time, parks and wakes them, and interleaves soft
  * interrupts with the thread of the same CPU: they start at once when the thread has interrupts enabled, else when it
- * enables them, and prolong what the thread was doing by exactly their own length.
+ * enables them, and prolong what the thread was doing by exactly their own length. Threads that share a CPU take turns in order of their
+ * wake-ups (kernel/sched/core.c, without its classes and slices).
  */
 import type { Kernel } from '../kernel/kernel.js';
 import { RandomStream } from '../kernel/random.js';
@@ -25,6 +26,16 @@ export interface CpuDescription {
   readonly frequency: number;
 }
 
+/** What it costs to give a CPU to a thread that slept, ps. */
+export interface TurnCosts {
+  /** From the wake-up to the start on an idle CPU: wake-up interrupt, leaving the idle loop, scheduler. */
+  readonly wakeLatency: number;
+  /** Switching the CPU from one thread, or from the idle loop, to another. */
+  readonly contextSwitch: number;
+}
+
+const FREE_TURNS: TurnCosts = { wakeLatency: 0, contextSwitch: 0 };
+
 export class Scheduler {
   readonly cpus: readonly Cpu[];
   private readonly threads: Thread[] = [];
@@ -38,6 +49,7 @@ export class Scheduler {
     private readonly seed = 0,
     /** OsSpec.jitter. */
     private readonly jitter = 0,
+    private readonly turns: TurnCosts = FREE_TURNS,
   ) {
     this.cpus = descriptions.map((d, id) => new Cpu(id, d.socket, d.frequency));
     this.times = new Float64Array(this.cpus.length * CpuTime.Count);
@@ -56,6 +68,21 @@ export class Scheduler {
     const thread = this.create(name, cpu, false);
     cpu.thread = thread;
     thread.program = program(thread);
+    return thread;
+  }
+
+  /**
+   * A new thread that shares the CPU with others spawned so. It sleeps; the first `wakeUp` begins its program. Throws if a pinned thread
+   * has the CPU, which would starve it.
+   */
+  spawnSleeper(name: string, cpu: Cpu, program: (thread: Thread) => Program): Thread {
+    if (cpu.thread !== null && !cpu.shared)
+      throw new Error(`CPU ${cpu.id} belongs to ${cpu.thread.name}; ${name} cannot take turns with it`);
+    const thread = this.create(name, cpu, false);
+    cpu.shared = true;
+    cpu.thread ??= thread;
+    thread.program = program(thread);
+    thread.state = ThreadState.Sleeping;
     return thread;
   }
 
@@ -90,7 +117,35 @@ export class Scheduler {
     this.blockedAt[thread.id] = this.now();
   }
 
-  /** How long the thread has been blocked, ps. */
+  /** Marks the thread asleep; its next yield must be `Wait.Block` and leaves the CPU to others. The wait is charged to `step` when it ends. */
+  sleep(thread: Thread, step: number): void {
+    if (thread.soft || thread.irqOff !== 0) throw new Error(`${thread.name} sleeps with interrupts off`);
+    this.block(thread, step);
+    thread.state = ThreadState.Sleeping;
+  }
+
+  /** `sleep` that ends by itself: a timer or a device's completion wakes the thread `ps` from now. Nobody else may wake it. */
+  sleepFor(thread: Thread, step: number, ps: number): void {
+    this.sleep(thread, step);
+    this.kernel.after(ps, thread.event, Op.ThreadStep);
+  }
+
+  /**
+   * Ends the sleep of a thread: it runs after the wake-up latency and a context switch if its CPU is idle, else after a context switch
+   * when its turn comes.
+   */
+  wakeUp(thread: Thread): void {
+    if (thread.state !== ThreadState.Sleeping) throw new Error(`${thread.name} is woken but does not sleep`);
+    const { cpu } = thread;
+    const { wakeLatency, contextSwitch } = this.turns;
+    if (cpu.idle) this.takeTurn(thread, wakeLatency + contextSwitch);
+    else {
+      thread.state = ThreadState.Runnable;
+      cpu.runQueue.push(thread);
+    }
+  }
+
+  /** How long the thread has been blocked or asleep, ps. */
   blockedFor(thread: Thread): number {
     return this.now() - this.blockedAt[thread.id]!;
   }
@@ -117,6 +172,10 @@ export class Scheduler {
   threadStep(event: { readonly id: number }): void {
     const thread = this.threads[event.id]!;
     const cpu = thread.cpu;
+    if (thread.state === ThreadState.Sleeping) {
+      this.wakeUp(thread);
+      return;
+    }
     if (!thread.soft) {
       const at = cpu.id * CpuTime.Count;
       if (cpu.active) {
@@ -180,6 +239,7 @@ export class Scheduler {
       if (turn.value === Wait.Block) {
         if (thread.waitStep < 0) throw new Error(`${thread.name} blocks without saying what for`);
         if (interrupted) this.startSoft(cpu);
+        if (thread.state === ThreadState.Sleeping) this.endTurn(cpu);
         return;
       }
       const debt = thread.debt;
@@ -198,6 +258,20 @@ export class Scheduler {
       throw new Error(`${thread.name} ends with unsettled time or interrupts off`);
     thread.state = ThreadState.Done;
     if (thread.soft) this.endSoft(thread.cpu);
+    else this.endTurn(thread.cpu);
+  }
+
+  /** The CPU goes to the thread that has waited longest for it. */
+  private endTurn(cpu: Cpu): void {
+    const next = cpu.runQueue.shift();
+    if (next !== undefined) this.takeTurn(next, this.turns.contextSwitch);
+  }
+
+  private takeTurn(thread: Thread, delayPs: number): void {
+    thread.cpu.thread = thread;
+    thread.state = ThreadState.Running;
+    thread.stretches = false;
+    this.kernel.after(delayPs, thread.event, Op.ThreadStep);
   }
 
   private startSoft(cpu: Cpu): void {

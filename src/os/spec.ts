@@ -1,10 +1,28 @@
 /** Read-only description of the operating system's I/O address-space software. Times in integer picoseconds unless said otherwise. */
+import type { GuestSpec } from './guest/spec.js';
+import type { UserMapCosts } from './uapi/spec.js';
 import type { TableCode, TableCosts, TableFormat } from './table-costs.js';
 
-export type DmaMode = 'strict' | 'lazy' | 'passthrough';
+export const DMA_MODES = ['strict', 'lazy', 'passthrough', 'bounce'] as const;
+export type DmaMode = (typeof DMA_MODES)[number];
+
+/** Which buffers of a translated device are copied: none, those that share a page with something else, or all. */
+export const BOUNCE_RULES = ['never', 'untrusted', 'always'] as const;
+export type BounceRule = (typeof BOUNCE_RULES)[number];
+
+export interface SwiotlbSpec {
+  /** Bytes of the pool, rounded up to a power of two. */
+  readonly size: number;
+  /** Areas with a lock each, rounded up to a power of two; 0 = one for each CPU. */
+  readonly areas: number;
+}
+
+/** A ring for each CPU, or one for all behind one lock. */
+export const FLUSH_QUEUE_KINDS = ['per-cpu', 'single'] as const;
 
 export interface FlushQueueSpec {
-  /** Ring entries per CPU (one stays free). */
+  readonly kind: (typeof FLUSH_QUEUE_KINDS)[number];
+  /** Entries of a ring (one stays free). */
   readonly entries: number;
   readonly timeout: number;
 }
@@ -25,6 +43,8 @@ export interface CostSpec {
   /** Entering and leaving dma_map_page / dma_unmap_page: attribute checks, address arithmetic. */
   readonly mapCall: number;
   readonly unmapCall: number;
+  /** dma_map_sg / dma_unmap_sg: one segment of the list. */
+  readonly segment: number;
   /** Pop or push of a loaded magazine; the swap of loaded and previous; one exchange with the depot. */
   readonly iovaCache: number;
   readonly iovaDepot: number;
@@ -50,6 +70,8 @@ export interface CostSpec {
   /** CPU time of a posted register write; the write reaches the unit `mmioFlight` later. */
   readonly mmioWrite: number;
   readonly mmioFlight: number;
+  /** One way over the link between sockets: register writes, queue stores and polls of a CPU on another socket than the unit. */
+  readonly socketHop: number;
   /** One turn of the completion polling loop (uncached status-register read included). */
   readonly poll: number;
   /** From a store of hardware to a word until the CPU that polls the word has seen it. */
@@ -58,12 +80,14 @@ export interface CostSpec {
   readonly mmioRead: number;
   /** Adding an entry to a flush queue. */
   readonly queueIova: number;
+  /** Bounce pool: one slot looked at, taken or given back; one 64-byte line copied, and if one side is another socket's memory. */
+  readonly slot: number;
+  readonly copyLine: number;
+  readonly copyLineRemote: number;
   /** Timer interrupt entry and exit. */
   readonly timer: number;
   /** CPU write bandwidth when a benchmark dirties its buffer, per 64-byte line. */
   readonly dirtyLine: number;
-  /** CPU time to copy one 64-byte line. */
-  readonly copyLine: number;
   /** `traced`: a probe at the entry or at the exit of a function. */
   readonly probe: number;
   /** `perPageCallbacks`: one call of the driver's map or unmap function for one page, with its share of the loop around it. */
@@ -78,6 +102,8 @@ export interface OsSpec {
     readonly mode: DmaMode;
     readonly flushQueue: FlushQueueSpec;
     readonly iova: IovaSpec;
+    readonly bounce: BounceRule;
+    readonly swiotlb: SwiotlbSpec;
   };
   /** Use large leaves when alignment allows (intel_iommu=sp_off clears it). */
   readonly superpages: boolean;
@@ -109,6 +135,8 @@ export interface OsSpec {
   readonly perPageCallbacks: boolean;
   /** Generation of the page-table code that maintains tables of each format. */
   readonly tableCode: Readonly<Record<TableFormat, TableCode>>;
+  readonly guest: GuestSpec;
+  readonly userMap: UserMapCosts;
   readonly costs: CostSpec;
 }
 

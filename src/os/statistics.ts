@@ -4,6 +4,7 @@ import { InvalidationStatistics } from './invalidation-statistics.js';
 import { IovaStatistics } from './iova/environment.js';
 import { LockStatistics } from './lock.js';
 import { LineStatistics } from './shared-line.js';
+import { SwiotlbStatistics } from './swiotlb/statistics.js';
 
 export class OsStatistics {
   readonly iova: IovaStatistics = new IovaStatistics();
@@ -19,8 +20,14 @@ export class OsStatistics {
   /** Shared lines of the command queues. */
   readonly lines: LineStatistics = new LineStatistics();
 
+  /** Locks of the areas of the bounce pool. */
+  readonly areaLocks: LockStatistics = new LockStatistics();
+  readonly swiotlb: SwiotlbStatistics = new SwiotlbStatistics();
+
   reset(now: number): void {
     this.iova.reset();
+    this.swiotlb.reset(now);
+    this.areaLocks.reset();
     this.flushQueue.reset(now);
     this.invalidation.reset();
     this.lines.reset();

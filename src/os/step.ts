@@ -29,8 +29,24 @@ export const enum Step {
   IovaFree,
   /** Flush-queue bookkeeping. */
   Queue,
+  /** Finding, taking and giving back slots of the bounce pool. */
+  Slot,
+  /** Copying between a buffer and its bounce buffer. */
+  Copy,
   /** Timer work that ran on this CPU meanwhile. */
   Interrupt,
+  /** Leaving a virtual machine for its monitor, and coming back. */
+  Exit,
+  /** Sleeping for the monitor's lock, hand-over included. */
+  HostLock,
+  /** The monitor's own code. */
+  Emulation,
+  /** In the host's kernel on behalf of the guest: mapping, unmapping, invalidating, the wait for hardware included. */
+  HostCall,
+  /** Entering and leaving a system call that maps or unmaps memory for a user or a monitor, with its bookkeeping. */
+  Syscall,
+  /** Pinning and unpinning pages. */
+  Pin,
   /** Probes of traced functions. */
   Trace,
 }
@@ -48,7 +64,15 @@ export const STEP_NAMES: readonly string[] = [
   'completion',
   'iova_free',
   'queue',
+  'slot',
+  'copy',
   'interrupt',
+  'exit',
+  'host_lock',
+  'emulation',
+  'host_call',
+  'syscall',
+  'pin',
   'trace',
 ];
 

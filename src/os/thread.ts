@@ -1,7 +1,8 @@
 /**
  * A CPU and the flows of control on it: a kernel thread of a driver, and its soft-interrupt context. A program is a generator that
  * adds up the time its code takes (`charge`) and yields when that time must really have passed (before it touches what another CPU
- * or the hardware can see), or when it has to wait. Scheduling classes and time slices are not modelled: one thread per CPU.
+ * or the hardware can see), or when it has to wait. A CPU runs one pinned thread, or several threads by turns: each keeps the CPU until it
+ * sleeps. Scheduling classes, time slices and migration are not modelled.
  */
 import { Event } from '../kernel/event.js';
 import type { RandomStream } from '../kernel/random.js';
@@ -13,7 +14,7 @@ export const enum Wait {
   Run,
   /** As `Run`, but a deadline on the wall clock (ndelay): soft interrupts in between do not prolong it. */
   Delay,
-  /** Continue when somebody calls `Scheduler.wake`; `Scheduler.block` was called before. */
+  /** Continue when somebody ends the wait; `Scheduler.block` or `Scheduler.sleep` was called before. */
   Block,
 }
 
@@ -25,9 +26,14 @@ export const enum ThreadState {
   New,
   /** Its event is scheduled. */
   Running,
+  /** Waits and keeps the CPU busy (spins, polls). */
   Blocked,
   /** Due, but the CPU is in soft-interrupt context. */
   Preempted,
+  /** Waits and has left the CPU to others. */
+  Sleeping,
+  /** Wants to run, but another thread has the CPU. */
+  Runnable,
   Done,
 }
 
@@ -100,9 +106,14 @@ export interface SoftWork {
   run(context: Thread): Program;
 }
 
-/** The thread pinned to a CPU, its soft-interrupt context and the work waiting for that context. */
+/** The threads of a CPU, its soft-interrupt context and the work waiting for that context. */
 export class Cpu {
+  /** The pinned thread, or the one of several whose turn it is or was last. */
   thread: Thread | null = null;
+  /** Several threads run by turns. */
+  shared = false;
+  /** Those whose turn comes, longest waiting first. */
+  readonly runQueue: Thread[] = [];
   soft: Thread | null = null;
   /** Soft-interrupt context is active. */
   active = false;
@@ -118,5 +129,13 @@ export class Cpu {
   /** Whether soft interrupts may start now. */
   get open(): boolean {
     return !this.active && (this.thread === null || this.thread.irqOff === 0);
+  }
+  /** Nobody runs, spins, or is about to run. */
+  get idle(): boolean {
+    const { thread } = this;
+    if (thread === null) return true;
+    return (
+      thread.state === ThreadState.Sleeping || thread.state === ThreadState.New || thread.state === ThreadState.Done
+    );
   }
 }

@@ -4,16 +4,19 @@ import type { PhysicalMemory } from '../memory/physical.js';
 import type { MemorySystem } from '../memory/system.js';
 import type { Observer } from '../protocol/observer.js';
 import type { RegisterBus } from '../protocol/registers.js';
+import type { Distance } from './distance.js';
 import type { InvalidationStatistics } from './invalidation-statistics.js';
 import type { LockStatistics } from './lock.js';
 import type { LineStatistics } from './shared-line.js';
 import type { Scheduler } from './scheduler.js';
+import type { Monitor } from './guest/monitor.js';
 import type { MemoryRange } from './identity-table.js';
 import type { CostSpec, OsSpec, UnitSpec } from './spec.js';
 
 export interface UnitDriverEnvironment {
   readonly scheduler: Scheduler;
   readonly costs: CostSpec;
+  readonly distance: Distance;
   readonly memory: PhysicalMemory;
   readonly timing: MemorySystem | null;
   readonly registers: RegisterBus;
@@ -27,6 +30,8 @@ export interface UnitDriverEnvironment {
   readonly invalidationHint: boolean;
   /** How CPUs learn of the end of a CMD_SYNC. */
   readonly completion: OsSpec['completion'];
+  /** The virtual machine that the units are emulated for; null where software drives the hardware itself. */
+  readonly monitor: Monitor | null;
   /** All memory of the machine. */
   readonly ranges: readonly MemoryRange[];
   /** By unit number; null where a unit is of another architecture. */

@@ -38,6 +38,14 @@ export class Intervals {
     return found !== undefined && found.start <= address ? found : null;
   }
 
+  /** The intervals that have an address of [start, end), in ascending order. */
+  within(start: number, end: number): readonly Interval[] {
+    const first = this.firstEndingAfter(start);
+    let last = first;
+    while (last < this.sorted.length && this.sorted[last]!.start < end) last++;
+    return this.sorted.slice(first, last);
+  }
+
   /**
    * Removes the intervals of [start, end) in ascending order and returns them; stops at one that reaches beyond, which stays:
    * `split` tells.

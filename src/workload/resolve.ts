@@ -2,6 +2,7 @@
  * From the text of a workload file to the points of a run: presets are merged with their overrides, each design of the sweep
  * gets its settings, every section is parsed and checked, and every point named by the hash of its content.
  */
+import { checkGuest } from './check-guest.js';
 import { checkJobs, checkWindows } from './check-jobs.js';
 import { checkDevices, checkMachine } from './check-machine.js';
 import { WorkloadDocument } from './document.js';
@@ -113,7 +114,12 @@ class Resolver {
       return null;
     }
     const spec = resolved as unknown as PointSpec;
-    const faults = [...checkMachine(spec.machine), ...checkDevices(spec), ...checkWindows(spec.warmup, spec.stop)];
+    const faults = [
+      ...checkMachine(spec.machine),
+      ...checkDevices(spec),
+      ...checkGuest(spec),
+      ...checkWindows(spec.warmup, spec.stop),
+    ];
     faults.push(...(faults.length > 0 ? [] : checkJobs(spec)));
     this.note(faults, settings);
     return faults.length > 0 ? null : spec;

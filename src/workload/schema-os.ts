@@ -1,7 +1,10 @@
 /** Schema of the operating system's I/O address-space software. Resolves to `OsSpec`. */
 import { z } from 'zod';
+import { BOUNCE_RULES, DMA_MODES, FLUSH_QUEUE_KINDS } from '../os/spec.js';
+import { LARGEST_BOUNCE } from '../os/swiotlb/pool.js';
+import { GUEST_MODES } from '../os/guest/spec.js';
 import { TABLE_CODES, TABLE_FORMATS, type TableFormat } from '../os/table-costs.js';
-import { choice, count, flag, millionths, time } from './fields.js';
+import { choice, count, flag, millionths, size, time } from './fields.js';
 
 function eachFormat<T>(value: (format: TableFormat) => T): Record<TableFormat, T> {
   return Object.fromEntries(TABLE_FORMATS.map((format) => [format, value(format)])) as Record<TableFormat, T>;
@@ -30,6 +33,7 @@ export const tableCostsSchema = z.strictObject(
 const costs = z.strictObject({
   mapCall: time('Entering and leaving dma_map_page.'),
   unmapCall: time('Entering and leaving dma_unmap_page.'),
+  segment: time('One segment of the list of a dma_map_sg or dma_unmap_sg.'),
   iovaCache: time('Pop or push of a loaded magazine.'),
   iovaDepot: time('One exchange with the depot.'),
   iovaTree: time('Red-black tree: one allocation or free.'),
@@ -46,34 +50,77 @@ const costs = z.strictObject({
   descriptor: time('Building and storing one invalidation descriptor.'),
   mmioWrite: time('CPU time of a posted register write.'),
   mmioFlight: time('From the register write until it reaches the unit.'),
+  socketHop: time('One way over the link to a unit of another socket: its registers, queues and status words.'),
   poll: time('One turn of the completion polling loop.', { min: 1 }),
   pollWord: time('From a store of hardware to a word until the CPU that polls the word sees it.'),
-  mmioRead: time('One uncached read of a register.'),
+  mmioRead: time('One uncached read of a register.', { min: 1 }),
   queueIova: time('Adding an entry to a flush queue.'),
+  slot: time('One slot of the bounce pool looked at, taken or given back.'),
+  copyLine: time('One 64-byte line copied.'),
+  copyLineRemote: time("One 64-byte line copied from or to another socket's memory."),
   timer: time('Timer interrupt entry and exit.'),
   dirtyLine: time('CPU time to write one 64-byte line.'),
-  copyLine: time('CPU time to copy one 64-byte line.'),
   probe: time('Probe at the entry or exit of a traced function.'),
   mapCallback: time("Call of the driver's map function for one page, with perPageCallbacks."),
   unmapCallback: time("Call of the driver's unmap function for one page, with perPageCallbacks."),
   completion: time("From a device's completion to the driver's code."),
 });
 
+const guest = z.strictObject({
+  mode: choice(
+    GUEST_MODES,
+    "Whether this is a guest's operating system, and how its IOMMU is made: caching (emulated, the host shadows the guest's tables), nested-trapped (own first stage, emulated queue), nested-queue (own first stage, a queue that hardware executes). A paravirtual IOMMU is an architecture of its own, with mode none.",
+  ),
+  exit: time("From a trapped register access to the monitor's code and back to the guest, both ways together."),
+  lock: time("The monitor's lock, free."),
+  lockHandOver: time("The monitor's lock from its release to the vCPU that sleeps on it."),
+  emulation: time("The monitor's code for one command of an emulated queue, or one read of an emulated register."),
+  batch: count(1, 65536, "Most invalidation commands that the monitor hands to the host's kernel at once."),
+  call: time("A system call of the monitor into the host's IOMMU code, without its work on tables and queues."),
+  pin: time('Pinning one page of guest memory for a shadow mapping.'),
+  unpin: time('Unpinning it.'),
+  stage2Change: time(
+    'Time between changes of the second stage under the guest, each of which flushes all its translations; 0ns: never.',
+  ),
+});
+
+const userMap = z.strictObject({
+  call: time('A system call that maps or unmaps memory of a process, with its bookkeeping.'),
+  pinBatch: count(1, 2 ** 20, 'Most pages of one call of pin_user_pages.'),
+  pinCall: time('One such call.'),
+  pinPage: time('Each of its pages.'),
+  unpinPage: time('Unpinning one page.'),
+  run: time('One run of frames handed to the page-table code.'),
+});
+
 export const osSchema = z.strictObject({
   dma: z.strictObject({
     mode: choice(
-      ['strict', 'lazy', 'passthrough'],
-      'When unmapped memory is out of reach: at once, later, never protected.',
+      DMA_MODES,
+      'When unmapped memory is out of reach: at once, later, never protected. bounce: not translated, every buffer copied (swiotlb=force).',
     ),
     flushQueue: z.strictObject({
-      entries: count(2, 2 ** 20, 'Entries per CPU; one stays free.'),
-      timeout: time('Timer of the queue.', { min: 1 }),
+      kind: choice(FLUSH_QUEUE_KINDS, 'A ring for each CPU, or one for all behind one lock.'),
+      entries: count(2, 2 ** 20, 'Entries of a ring; one stays free. Linux: 256 for each CPU, 32768 of a single ring.'),
+      timeout: time('Timer of the queue. Linux: 10 ms for rings of CPUs, 1 s for a single ring.', { min: 1 }),
     }),
     iova: z.strictObject({
       magazine: count(1, 65536, 'Page frame numbers in a magazine.'),
       cachedOrders: count(0, 16, 'Size classes with magazines; 0 takes every address from the tree.'),
       trim: time('Depot trim period.', { min: 1 }),
       addressBits: count(20, 64, "Bits of the device's DMA mask."),
+    }),
+    bounce: choice(
+      BOUNCE_RULES,
+      'Buffers copied although the IOMMU translates: none, those that do not fill whole pages (as for untrusted devices), or all.',
+    ),
+    swiotlb: z.strictObject({
+      size: size('Bytes of the bounce pool, rounded up to a power of two.', { min: LARGEST_BOUNCE, max: 2 ** 32 }),
+      areas: count(
+        0,
+        4096,
+        'Areas with a lock each, rounded up to a power of two; 0: one for each CPU. 1: before Linux 6.0.',
+      ),
     }),
   }),
   superpages: flag('Use large leaves when alignment allows.'),
@@ -92,5 +139,7 @@ export const osSchema = z.strictObject({
       choice(TABLE_CODES, `Page-table code of ${format} tables: Linux's generic_pt, or what the driver had before it.`),
     ),
   ),
+  guest,
+  userMap,
   costs,
 });

@@ -8,7 +8,7 @@ import type { PointSpec } from '../../workload/spec.js';
 import { type InvalidationBench, measuredValue, simulate } from '../invalidation/experiment.js';
 import type { InvalidationPoint } from '../invalidation/published.js';
 import { scoreInvalidation, slopesOf, SLOPE_TOLERANCE, usedTolerance } from '../invalidation/validation.js';
-import { baseValue, replaceAt, startValue, type Value, Values } from './parameters.js';
+import { placeValues, startValue, type Value, Values } from './parameters.js';
 import { type Dimension, dimension, patternSearch } from './search.js';
 
 /** An error beyond this share of the tolerance is charged steeply, in proportion beyond twice the tolerance. */
@@ -205,7 +205,7 @@ function costOf(
     const original = bench.spec(point);
     let run = results.get(original);
     if (run === undefined) {
-      const spec = apply(shortened(original, point, seed), machine, values);
+      const spec = placeValues(shortened(original, point, seed), values, machine.roots);
       run = { spec, result: simulate(spec) };
       results.set(original, run);
     }
@@ -231,14 +231,4 @@ function shortened(spec: PointSpec, { experiment }: InvalidationPoint, seed: num
     warmup: { time: null, operations: warmup },
     stop: { time: null, operations, steady: null },
   };
-}
-
-function apply(spec: PointSpec, { roots }: Machine, values: readonly Value[]): PointSpec {
-  let changed: unknown = spec;
-  for (const { sheet, path, value, unit } of values) {
-    for (const root of roots[sheet] ?? []) {
-      changed = replaceAt(changed, [...root, ...path.split('.')], baseValue(value, unit));
-    }
-  }
-  return changed as PointSpec;
 }

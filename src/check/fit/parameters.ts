@@ -70,13 +70,23 @@ export class Values {
       [host.unit]: ['machine', 'iommus', UNIT],
       [NIC]: ['devices', DEVICE],
     };
-    let changed: unknown = spec;
-    for (const { sheet, path, value, unit } of this.values.values()) {
-      const root = Object.hasOwn(roots, sheet) ? roots[sheet]! : null;
-      if (root !== null) changed = replaceAt(changed, [...root, ...path.split('.')], baseValue(value, unit));
-    }
-    return fillRing(changed as PointSpec);
+    return fillRing(placeValues(spec, this, roots));
   }
+}
+
+/** The point with the values in place; `roots` says where the paths of a sheet begin, in one place or several; sheets without one are left out. */
+export function placeValues(
+  spec: PointSpec,
+  values: Iterable<Value>,
+  roots: Readonly<Record<string, readonly string[] | readonly (readonly string[])[]>>,
+): PointSpec {
+  let changed: unknown = spec;
+  for (const { sheet, path, value, unit } of values) {
+    const root = Object.hasOwn(roots, sheet) ? roots[sheet]! : [];
+    const several = (typeof root[0] === 'string' ? [root] : root) as readonly (readonly string[])[];
+    for (const each of several) changed = replace(changed, [...each, ...path.split('.')], base(value, unit));
+  }
+  return changed as PointSpec;
 }
 
 /** Bandwidth tests use every place of the device. */
@@ -87,19 +97,18 @@ function fillRing(spec: PointSpec): PointSpec {
 }
 
 /** Times in ps, shares in millionths, counts as they are. */
-export function baseValue(value: number, unit: string): number {
+function base(value: number, unit: string): number {
   if (Object.hasOwn(UNITS.time, unit)) return Math.round(value * UNITS.time[unit]!);
   return unit === '%' ? Math.round(value * 1e4) : value;
 }
 
-/** The tree with another number at the path. Throws RangeError where there is none. */
-export function replaceAt(tree: unknown, path: readonly string[], value: number): unknown {
+function replace(tree: unknown, path: readonly string[], value: number): unknown {
   const [key, ...rest] = path;
   if (key === undefined) return value;
-  if (Array.isArray(tree)) return tree.map((item, i) => (String(i) === key ? replaceAt(item, rest, value) : item));
+  if (Array.isArray(tree)) return tree.map((item, i) => (String(i) === key ? replace(item, rest, value) : item));
   const record = tree as Record<string, unknown>;
   if (!Object.hasOwn(record, key)) throw new RangeError(`a point has no ${path.join('.')}`);
-  return { ...record, [key]: replaceAt(record[key], rest, value) };
+  return { ...record, [key]: replace(record[key], rest, value) };
 }
 
 /** Where a sheet starts: the value it states before fitted values replace any. */

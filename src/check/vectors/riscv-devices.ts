@@ -187,7 +187,9 @@ export class Bus {
     const first = device.processes === null && translates ? this.newFirstStage(guest) : null;
     const defaultProcess = contexts.find(({ pasid }) => pasid === 0);
     const useDefault = device.processes !== null && dice.chance(defaultProcess === undefined ? 10 : 70);
-    if (!useDefault) contexts.push({ device, pasid: null, first, supervisor: false, userMemory: false });
+    // Without a process directory (pdtp Bare) the default process needs no context either.
+    const unlisted = !useDefault || device.processes?.bare === true;
+    if (unlisted) contexts.push({ device, pasid: null, first, supervisor: false, userMemory: false });
     else if (defaultProcess !== undefined) contexts.push({ ...defaultProcess, pasid: null, supervisor: false });
     else this.#withoutDefault.push(rid);
     return { words: this.contextWords(device, first, useDefault), contexts };

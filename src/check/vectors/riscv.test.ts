@@ -104,6 +104,16 @@ describe.each(MODES)('mode %s', (mode) => {
     }
   });
 
+  test('a device whose default process needs no directory is asked for pages of the window only', () => {
+    for (const seed of [511, 725, 866, 2215]) {
+      const vector = riscvGenerator.generate(randomOf(seed), mode);
+      riscvReference.answer(vector).forEach((answer, i) => {
+        if (!answer.ok || vector.accesses[i]!.at === 'ats') return;
+        expect(answer.pa >= WINDOW_START && answer.pa < WINDOW_END).toBe(true);
+      });
+    }
+  });
+
   test('no access meets a table, or leaves its page', () => {
     for (const { vector, answers } of vectors) {
       const tables = new Set([...vector.words.keys()].map((address) => address >> 12n));

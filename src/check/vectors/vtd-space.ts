@@ -48,6 +48,11 @@ export function isInterrupt(address: bigint): boolean {
   return address >> 20n === INTERRUPTS >> 20n;
 }
 
+/** Level of the leaf that maps a host page: a large page would map what lies around the interrupt range, outside the window. */
+function levelOf(host: bigint, drawn: number): number {
+  return isInterrupt(host) ? 1 : drawn;
+}
+
 /** Bits of the input address. */
 export function inputWidth(options: SpaceOptions): number {
   return 12 + 9 * (options.type === 'second' ? options.secondLevels : options.firstLevels);
@@ -127,7 +132,7 @@ class Builder {
     const { image, options } = this;
     const width = Math.min(12 + 9 * options.secondLevels, options.hostAddressWidth);
     for (;;) {
-      const leafLevel = 1 + image.random.below(3);
+      const leafLevel = levelOf(host, 1 + image.random.below(3));
       const input = chooseInput(image, width, false, null, host, 3 + 9 * leafLevel);
       const flaw = kinds === null ? null : this.flaw(kinds, options.secondLevels, leafLevel);
       if (this.second!.map(input, host, leafLevel, rights, flaw)) return input;
@@ -168,8 +173,9 @@ class Builder {
 
   private secondPage(near: bigint | null, flawed: boolean): void {
     const { image, options } = this;
-    const leafLevel = 1 + image.random.below(3);
+    const drawn = 1 + image.random.below(3);
     const output = this.target(flawed);
+    const leafLevel = levelOf(output, drawn);
     const input = chooseInput(image, inputWidth(options), false, near, output, 3 + 9 * leafLevel);
     const rights = this.rights(true);
     const flaw = flawed ? this.flaw(SECOND_FLAWS, options.secondLevels, leafLevel) : null;
@@ -179,8 +185,9 @@ class Builder {
   private firstPage(near: bigint | null, flawed: boolean): void {
     const { image, options } = this;
     const nested = options.type === 'nested';
-    const leafLevel = 1 + image.random.below(3);
+    const drawn = 1 + image.random.below(3);
     const target = this.target(flawed);
+    const leafLevel = nested ? drawn : levelOf(target, drawn);
     const flaw = flawed ? this.flaw(nested ? NESTED_FLAWS : FIRST_FLAWS, options.firstLevels, leafLevel) : null;
     let rights = this.rights(false);
     let output = target;

@@ -9,6 +9,7 @@ const SUBMIT = `share of the submit-to-completion time of ${RIOMMU}`;
 export const commonCosts: Parameters = {
   mapCall: assumed(15, 'ns', ESTIMATE),
   unmapCall: assumed(25, 'ns', `${ESTIMATE}; includes the iova-to-physical walk of dma_unmap_page`),
+  segment: assumed(5, 'ns', `${ESTIMATE}: the loops of dma_map_sg over its list`),
   iovaCache: assumed(30, 'ns', 'about 100 cycles for a cached IOVA (rIOMMU, ASPLOS 2015)'),
   iovaDepot: assumed(100, 'ns', ESTIMATE),
   iovaTree: assumed(250, 'ns', '1700 to 4000 cycles in the tree, split over nodes (rIOMMU, ASPLOS 2015)'),
@@ -24,13 +25,16 @@ export const commonCosts: Parameters = {
   descriptor: assumed(10, 'ns', SUBMIT),
   mmioWrite: assumed(100, 'ns', SUBMIT),
   mmioFlight: assumed(150, 'ns', SUBMIT),
+  socketHop: assumed(30, 'ns', 'half of the 60 ns by which a load from the other socket is slower on two-socket Xeons'),
   poll: assumed(560, 'ns', `${SUBMIT}; each turn reads the fault status register uncached`),
   pollWord: assumed(40, 'ns', `${ESTIMATE}: the line comes from the last-level cache`),
   mmioRead: assumed(500, 'ns', 'uncached read of an IOMMU register; poll without the rest of its loop'),
   queueIova: assumed(30, 'ns', ESTIMATE),
+  slot: assumed(1, 'ns', `${ESTIMATE}: a load and a store in an array of slots`),
+  copyLine: assumed(8, 'ns', 'about 8 GB/s of memcpy on one core'),
+  copyLineRemote: assumed(12, 'ns', 'about 5 GB/s of memcpy over the link between sockets'),
   timer: assumed(1, 'us', ESTIMATE),
   dirtyLine: assumed(6, 'ns', 'about 10 GB/s of stores from one core'),
-  copyLine: assumed(6, 'ns', 'about 10 GB/s of copies by one core'),
   probe: assumed(150, 'ns', `${ESTIMATE}: a kprobe with a BPF program`),
   mapCallback: assumed(50, 'ns', ESTIMATE),
   unmapCallback: assumed(100, 'ns', ESTIMATE),
@@ -43,5 +47,13 @@ export function iova(magazine: number, orders: number, source: string): Paramete
     cachedOrders: spec(orders, 'size classes', source),
     trim: spec(100, 'ms', 'Linux drivers/iommu/iova.c: IOVA_DEPOT_DELAY'),
     addressBits: assumed(48, 'bits', 'DMA mask of the device, limited by the aperture'),
+  };
+}
+
+/** `areas`: 0 = one for each CPU. */
+export function swiotlb(areas: number, source: string): Parameters {
+  return {
+    size: spec(64, 'MiB', 'Linux include/linux/swiotlb.h: IO_TLB_DEFAULT_SIZE'),
+    areas: spec(areas, 'areas', source),
   };
 }

@@ -1,11 +1,13 @@
 /**
- * Linux 3.19 on x86, the kernel of the pcie-bench hosts: no IOVA magazines, one deferred list of 250 entries (here: per
- * CPU), no invalidation hint. Page-table costs are those of the code that generic_pt replaced.
+ * Linux 3.19 on x86, the kernel of the pcie-bench hosts: no IOVA magazines, one deferred list of 250 entries (here: for each
+ * domain), no invalidation hint. Page-table costs are those of the code that generic_pt replaced.
  */
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
-import { commonCosts, iova } from './costs.js';
+import { commonCosts, iova, swiotlb } from './costs.js';
+import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
+import { userMap } from './user-map.js';
 
 const OLD = spec('legacy', '', 'Linux before 6.19 has no generic_pt');
 
@@ -18,10 +20,17 @@ export const linux319: Sheet = defineSheet({
     dma: {
       mode: spec('lazy', '', 'Linux 3.19 drivers/iommu/intel-iommu.c: deferred flush unless intel_iommu=strict'),
       flushQueue: {
-        entries: spec(250, 'entries', 'Linux 3.19 drivers/iommu/intel-iommu.c: HIGH_WATER_MARK'),
+        kind: spec('single', '', 'Linux 3.19 drivers/iommu/intel-iommu.c: deferred_flush behind async_umap_flush_lock'),
+        entries: spec(
+          251,
+          'entries',
+          'Linux 3.19 drivers/iommu/intel-iommu.c: HIGH_WATER_MARK, and the one that stays free',
+        ),
         timeout: spec(10, 'ms', 'Linux 3.19 drivers/iommu/intel-iommu.c: unmap_timer'),
       },
       iova: iova(127, 0, 'Linux 3.19 drivers/iommu/iova.c has no range cache'),
+      bounce: spec('never', '', 'Linux copies for devices that firmware reports as untrusted only'),
+      swiotlb: swiotlb(1, 'Linux 3.19 lib/swiotlb.c: one io_tlb_lock'),
     },
     superpages: spec(true, '', 'default; intel_iommu=sp_off clears it'),
     invalidationHint: spec(false, '', 'Linux before late 2025 did not pass the hint'),
@@ -32,6 +41,8 @@ export const linux319: Sheet = defineSheet({
     traced: assumed(false, '', 'no tracing'),
     perPageCallbacks: spec(false, '', 'Linux 3.19 drivers/iommu/intel-iommu.c: the DMA API of x86 writes whole ranges'),
     tableCode: tableCode(OLD, OLD, OLD, OLD, assumed('legacy', '', 'this kernel has no driver for RISC-V IOMMUs')),
+    guest: guestX86,
+    userMap,
     costs: {
       ...commonCosts,
       table: tableCosts,

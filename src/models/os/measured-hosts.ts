@@ -4,8 +4,10 @@
  */
 import { assumed, type Quantity, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
-import { commonCosts, iova } from './costs.js';
+import { commonCosts, iova, swiotlb } from './costs.js';
+import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
+import { userMap } from './user-map.js';
 
 const START = 'where the fit starts';
 const OLD = spec('legacy', '', 'Linux before 6.19 has no generic_pt');
@@ -23,10 +25,13 @@ function os(
       dma: {
         mode: spec('strict', '', 'mode of the published measurements'),
         flushQueue: {
+          kind: spec('per-cpu', '', 'not used in strict mode'),
           entries: spec(256, 'entries', 'Linux drivers/iommu/dma-iommu.c: IOVA_FQ_SIZE'),
           timeout: spec(10, 'ms', 'Linux drivers/iommu/dma-iommu.c: IOVA_FQ_TIMEOUT'),
         },
         iova: iova(127, cachedOrders, 'Linux drivers/iommu/iova.c: IOVA_MAG_SIZE, IOVA_RANGE_CACHE_MAX_SIZE'),
+        bounce: spec('never', '', 'Linux copies for devices that firmware reports as untrusted only'),
+        swiotlb: swiotlb(1, 'Linux kernel/dma/swiotlb.c before 6.0: one lock'),
       },
       superpages: spec(true, '', 'default'),
       invalidationHint: spec(false, '', 'Linux before late 2025 did not pass the hint'),
@@ -37,6 +42,8 @@ function os(
       traced: assumed(false, '', 'no tracing'),
       perPageCallbacks,
       tableCode: tableCode(OLD, OLD, OLD, OLD, assumed('legacy', '', 'no driver for RISC-V IOMMUs')),
+      guest: guestX86,
+      userMap,
       costs: { ...commonCosts, table: tableCosts, ...costs },
     },
   });

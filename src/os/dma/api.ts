@@ -10,10 +10,12 @@ import type { Scheduler } from '../scheduler.js';
 import type { CostSpec } from '../spec.js';
 import { Step, Turn } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
+import { BouncePath, type Bouncing } from './bounce.js';
 import { CallMeter } from './call-meter.js';
 import { LinuxPath } from './linux.js';
 import { Mapper } from './mapper.js';
 import type { DmaPath } from './path.js';
+import type { ScatterList } from './scatter-list.js';
 
 /** Page of machines without translation. */
 const PAGE = 4096;
@@ -29,18 +31,20 @@ export class DmaApi {
   readonly mapper: Mapper;
   private readonly path: DmaPath;
 
-  /** `slots`: threads the scheduler may have; meters are indexed by thread number. */
+  /** `slots`: threads the scheduler may have; meters are indexed by thread number. `bouncing`: null = no buffer is copied. */
   constructor(
     private readonly scheduler: Scheduler,
     private readonly costs: CostSpec,
     observer: Observer | null,
     slots: number,
+    bouncing: Bouncing | null = null,
     private readonly traced = false,
   ) {
     this.maps = new CallMeter(slots);
     this.unmaps = new CallMeter(slots);
     this.mapper = new Mapper(scheduler, costs, observer);
-    this.path = new LinuxPath(this.mapper);
+    const path = new LinuxPath(this.mapper);
+    this.path = bouncing === null ? path : new BouncePath(path, bouncing);
   }
 
   resetStatistics(): void {
@@ -60,10 +64,7 @@ export class DmaApi {
     thread.charge(Step.Call, this.costs.mapCall);
     const address = yield* this.path.map(thread, domain, pa, bytes, access);
     if (address === 0) this.failures++;
-    else {
-      const page = domain.space === null ? PAGE : domain.space.page;
-      this.pages += Math.ceil(((pa % page) + bytes) / page);
-    }
+    else this.countPages(domain, pa, bytes);
     if (thread.debt !== 0) yield Wait.Run;
     this.end(thread, this.maps, outer, Turn.Map);
     return address;
@@ -79,8 +80,35 @@ export class DmaApi {
     this.end(thread, this.unmaps, outer, Turn.Unmap);
   }
 
+  /** dma_map_sg: fills in the mapped segments of the list. Returns false when no address space is left. */
+  *mapList(thread: Thread, domain: Domain, list: ScatterList, access: Access): Call<boolean> {
+    const outer = this.begin(thread, this.maps);
+    thread.charge(Step.Call, this.costs.mapCall + list.segments * this.costs.segment);
+    const mapped = yield* this.path.mapList(thread, domain, list, access);
+    if (mapped) {
+      for (let i = 0; i < list.segments; i++) this.countPages(domain, list.physical[i]!, list.bytes[i]!);
+    } else this.failures++;
+    if (thread.debt !== 0) yield Wait.Run;
+    this.end(thread, this.maps, outer, Turn.Map);
+    return mapped;
+  }
+
+  /** dma_unmap_sg of a mapped list, with the access it was mapped for. */
+  *unmapList(thread: Thread, domain: Domain, list: ScatterList, access: Access): Call<void> {
+    const outer = this.begin(thread, this.unmaps);
+    thread.charge(Step.Call, this.costs.unmapCall + list.segments * this.costs.segment);
+    yield* this.path.unmapList(thread, domain, list, access);
+    if (thread.debt !== 0) yield Wait.Run;
+    this.end(thread, this.unmaps, outer, Turn.Unmap);
+  }
+
+  private countPages(domain: Domain, pa: number, bytes: number): void {
+    const page = domain.space === null ? PAGE : domain.space.page;
+    this.pages += Math.ceil(((pa % page) + bytes) / page);
+  }
+
   /** Opens the call's account: it starts when the time charged before has passed. */
-  private begin(thread: Thread, meter: CallMeter): LatencyLedger | null {
+  begin(thread: Thread, meter: CallMeter): LatencyLedger | null {
     const outer = thread.ledger;
     meter.ledger.start(thread.id, this.scheduler.now() + thread.debt);
     thread.ledger = meter.ledger;
@@ -88,7 +116,8 @@ export class DmaApi {
     return outer;
   }
 
-  private end(thread: Thread, meter: CallMeter, outer: LatencyLedger | null, turn: Turn): void {
+  /** Closes it now; `turn` of the driver's loop takes its time. */
+  end(thread: Thread, meter: CallMeter, outer: LatencyLedger | null, turn: Turn): void {
     const latency = meter.ledger.finish(thread.id, this.scheduler.now());
     meter.latency.add(latency);
     thread.lastCallPs = latency;

@@ -32,8 +32,22 @@ export class Mapper {
     this.tablesFreed = 0;
   }
 
-  /** iommu_map and what follows from it: [iova, iova + bytes) is reachable when the call returns and its time has passed. */
+  /** iommu_map: [iova, iova + bytes) is reachable when the call returns and its time has passed. */
   *install(
+    thread: Thread,
+    domain: Domain,
+    space: DmaSpace,
+    iova: number,
+    pa: number,
+    bytes: number,
+    access: Access,
+  ): Call<void> {
+    yield* this.installNoSync(thread, domain, space, iova, pa, bytes, access);
+    if (domain.driver.syncsMaps) yield* domain.driver.syncMap(thread, domain, iova, bytes);
+  }
+
+  /** iommu_map_nosync: `IommuDriver.syncMap` is still the caller's to do, for several such calls at once. */
+  *installNoSync(
     thread: Thread,
     domain: Domain,
     space: DmaSpace,
@@ -59,7 +73,6 @@ export class Mapper {
       yield* domain.driver.flushRange(thread, domain, iova, bytes, true);
       this.giveBack(thread, space, displaced);
     }
-    if (domain.driver.syncsMaps) yield* domain.driver.syncMap(thread, domain, iova, bytes);
   }
 
   /**

@@ -33,8 +33,10 @@ export interface DriverEnvironment {
   readonly sink: OperationSink | null;
   readonly job: number;
   readonly slots: number;
-  /** Allocates a buffer on the job's socket; `natural`: aligned to its size, as the page allocator gives blocks. */
-  buffer(bytes: number, natural?: boolean): number;
+  /** Timer tick, ps: what a driver waits before it tries again to map when nothing will complete. */
+  readonly tick: number;
+  /** Allocates a buffer on the job's socket. Throws OutOfMemory. */
+  buffer(bytes: number): number;
 }
 
 export abstract class Driver {

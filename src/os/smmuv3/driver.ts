@@ -11,7 +11,6 @@ import {
   encodeTlbiPage,
   encodeTlbiRange,
   Opcode,
-  queueRegister,
 } from '../../iommu/arch/smmuv3/format.js';
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
@@ -68,7 +67,7 @@ export class Smmuv3Driver implements IommuDriver {
     const unit = this.units[device.unit]!;
     const { tables } = unit;
     const { requester } = device;
-    const table = domain.space?.table ?? null;
+    const table = domain.table;
     if (pasid >= tables.substreamLimit) {
       throw new AttachError('EINVAL', `${device.name}: PASID ${pasid} is beyond ${tables.substreamLimit - 1}`);
     }
@@ -85,7 +84,7 @@ export class Smmuv3Driver implements IommuDriver {
     const batch = this.take();
     encodeStreamInvalidation(batch.words, batch.next(), requester, true);
     encodeContextInvalidation(batch.words, batch.next(), requester, Math.max(pasid, 0), true);
-    unit.queues[0]!.post(batch);
+    unit.host.post(batch);
     this.batches.push(batch);
     this.environment.observer?.attached(domain.id, device.unit, requester, pasid, domain.type === 'identity');
   }
@@ -93,11 +92,11 @@ export class Smmuv3Driver implements IommuDriver {
   /** Entry, then its cache, and with the last attachment of the domain its translations, each waited for. */
   *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     const unit = this.units[device.unit]!;
-    const { tables, spec } = unit;
+    const { tables, configuration, spec } = unit;
     const queue = unit.queueOf(thread.cpu);
     const { requester } = device;
     const tag = domain.tags.find((other) => other.unit === device.unit);
-    const translates = domain.type === 'dma';
+    const translates = domain.type !== 'identity';
     if (translates && tag === undefined) throw new Error(`domain ${domain.id} is not attached to ${device.name}`);
     if (thread.debt !== 0) yield Wait.Run;
     const batch = this.take();
@@ -106,7 +105,7 @@ export class Smmuv3Driver implements IommuDriver {
     else tables.setOwn(requester, 'abort');
     encodeStreamInvalidation(batch.words, batch.next(), requester, true);
     encodeContextInvalidation(batch.words, batch.next(), requester, Math.max(pasid, 0), true);
-    yield* queue.submit(thread, batch, true);
+    yield* configuration.submit(thread, batch, true);
     if (tag !== undefined && domain.dropTag(device.unit, -1)) {
       encodeAll(batch, spec, tag.id);
       yield* queue.submit(thread, batch, true);
@@ -127,14 +126,22 @@ export class Smmuv3Driver implements IommuDriver {
     return this.flush(thread, domain, 0, Infinity, false);
   }
 
+  *flushStage2(thread: Thread): Call<void> {
+    for (const unit of this.units) {
+      if (unit === null || unit.spec.stage !== 'nested') continue;
+      const batch = this.take();
+      encodeTlbi(batch.words, batch.next(), Opcode.TLBI_S12_VMALL, HOST_VMID, 0);
+      yield* unit.host.submit(thread, batch, true);
+      this.batches.push(batch);
+    }
+  }
+
   stored(hi: number, lo: number): void {
-    for (const unit of this.units) if (unit?.queues.some((queue) => queue.stored(hi, lo)) === true) return;
+    for (const unit of this.units) if (unit?.stored(hi, lo) === true) return;
   }
 
   changed(unit: number, offset: number, _hi: number, lo: number): void {
-    const { queues } = this.units[unit]!;
-    const index = queueRegister(offset)?.queue ?? 0;
-    queues[index]!.passed(lo);
+    this.units[unit]?.changed(offset, lo);
   }
 
   /** arm_smmu_domain_inv_range: the commands of each unit, one unit after the other. */

@@ -12,6 +12,7 @@ import { SharedLine } from '../shared-line.js';
 import { Step } from '../step.js';
 import { type Call, type Cpu, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
+import type { QueuePort } from './port.js';
 
 /** Most commands of a batch (CMDQ_BATCH_ENTRIES); a CMD_SYNC comes on top. */
 export const BATCH = 64;
@@ -77,6 +78,8 @@ export class CommandQueue {
   /** CPU that has the line of the next slot. */
   private lastWriter: Cpu | null = null;
   private readonly sync = new Int32Array(COMMAND_WORDS);
+  /** Registers of a queue in a virtual machine; null: the machine's own queue, with messages. */
+  port: QueuePort | null = null;
 
   constructor(
     private readonly unit: number,
@@ -131,7 +134,7 @@ export class CommandQueue {
     batch.count = 0;
     if (waits) {
       this.writeSync(first + count);
-      this.pollers[(first + count) % this.layout.slots] = thread;
+      if (this.port === null) this.pollers[(first + count) % this.layout.slots] = thread;
       yield* this.locks.access(thread, true);
       this.syncing++;
     }
@@ -175,9 +178,10 @@ export class CommandQueue {
     return true;
   }
 
-  /** CMDQ_CONS moves past a CMD_SYNC at the index, wrap bit included. */
-  passed(index: number): void {
-    const poller = this.complete(index % this.layout.slots);
+  /** CMDQ_CONS reads `value` from now on, having moved past a CMD_SYNC. */
+  passed(value: number): void {
+    const { slots } = this.layout;
+    const poller = this.complete((value + slots - 1) % slots);
     if (poller === null) return;
     const { scheduler, costs, completion } = this.environment;
     // An event ends the sleep, and then the register says so; without events it is read over and over.
@@ -213,7 +217,7 @@ export class CommandQueue {
 
   /** The owner waits for its turn, ends its gathering, waits for its slots and rings the doorbell. */
   private *publish(thread: Thread, first: number): Call<void> {
-    const { scheduler, costs } = this.environment;
+    const { scheduler, costs, distance } = this.environment;
     yield* this.locks.access(thread, false);
     if (thread.debt !== 0) yield Wait.Run;
     if (this.published !== first) {
@@ -232,10 +236,13 @@ export class CommandQueue {
       scheduler.block(thread, Step.LockWait);
       yield Wait.Block;
     }
-    thread.charge(Step.Doorbell, costs.mmioWrite);
-    yield Wait.Run;
+    if (this.port !== null) yield* this.port.publish(thread, publication.until);
+    else {
+      thread.charge(Step.Doorbell, costs.mmioWrite);
+      yield Wait.Run;
+      this.doorbellAt(publication.until, distance.flight(thread, this.unit));
+    }
     this.publication = null;
-    this.doorbellAt(publication.until, costs.mmioFlight);
     yield* this.locks.access(thread, true);
     if (thread.debt !== 0) yield Wait.Run;
     this.published = publication.until;
@@ -249,7 +256,8 @@ export class CommandQueue {
     if (probe > 0) thread.charge(Step.Trace, probe);
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now() - probe / 2;
-    if (this.pollers[position % this.layout.slots] === thread) {
+    if (this.port !== null) yield* this.port.consumed(thread, position);
+    else if (this.pollers[position % this.layout.slots] === thread) {
       scheduler.block(thread, Step.Completion);
       yield Wait.Block;
     } else {
@@ -304,7 +312,7 @@ export class CommandQueue {
 
   /** A CMD_SYNC that writes zero over its own first word, signals an event or does nothing else. */
   private writeSync(position: number): void {
-    const { completion } = this.environment;
+    const completion = this.port === null ? this.environment.completion : 'register';
     if (completion === 'msi') {
       const address = this.layout.ring + ((position % this.layout.slots) << COMMAND_LG2);
       encodeSync(this.sync, 0, address, 0);

@@ -15,6 +15,7 @@ import {
   Opcode,
   PAGE_1,
   producerRegister,
+  queueRegister,
   RANGE_ALL,
   Register,
 } from '../../iommu/arch/smmuv3/format.js';
@@ -23,7 +24,9 @@ import type { UnitSpec } from '../spec.js';
 import type { Cpu } from '../thread.js';
 import type { UnitDriverEnvironment, UnitMemory } from '../unit-environment.js';
 import { tableFormat, tableOptions } from './formats.js';
-import { Batch, CommandQueue } from './queue.js';
+import { EmulatedQueue } from './emulated-queue.js';
+import { HardwareQueue } from './hardware-queue.js';
+import { Batch, CommandQueue, type RingLayout } from './queue.js';
 import { SmmuTables, STREAM_SPLIT, STREAMS_LG2 } from './tables.js';
 
 const IDS = 2 ** 16;
@@ -37,8 +40,15 @@ const PAGE = 4096;
 
 export class Smmuv3Unit {
   readonly tables: SmmuTables;
-  /** The command queues; boot and attachment use the first. */
-  readonly queues: readonly CommandQueue[];
+  /** Where the driver submits invalidations of translations, and where those of configuration: the same but for a virtual hardware queue. */
+  private readonly queue: CommandQueue;
+  readonly configuration: CommandQueue;
+  /** The hardware's queue, which in a virtual machine is the host's. */
+  readonly host: CommandQueue;
+  /** All queues that hardware executes, the host's first. */
+  private readonly queues: readonly CommandQueue[];
+  /** Set where CMDQ_CONS of the hardware's queue is polled. */
+  private readonly polled: HardwareQueue | null;
   private readonly freeIds: number[] = [];
   private nextId = FIRST_ID;
 
@@ -49,7 +59,7 @@ export class Smmuv3Unit {
     { frames, queueFrames, queueSocket }: UnitMemory,
     environment: UnitDriverEnvironment,
   ) {
-    const { memory, ranges, registers } = environment;
+    const { memory, ranges, registers, monitor } = environment;
     const { sizeLg2 } = spec.invalidation;
     if (sizeLg2 < LEAST_LG2 || sizeLg2 > MOST_LG2) {
       throw new RangeError(`a command queue has 2^${LEAST_LG2} to 2^${MOST_LG2} entries, got 2^${sizeLg2}`);
@@ -64,6 +74,7 @@ export class Smmuv3Unit {
               frames,
               secondLevels,
               ranges,
+              Math.max(spec.largestPage, spec.granule),
               tableOptions(spec, 2, secondLevels),
             ),
             vmid: HOST_VMID,
@@ -71,12 +82,28 @@ export class Smmuv3Unit {
         : null;
     this.tables = new SmmuTables(spec, memory, frames, host);
     const ringBytes = Math.max(2 ** (sizeLg2 + COMMAND_LG2), PAGE);
-    const { queues } = spec.invalidation;
-    const rings = Array.from({ length: queues }, () => queueFrames.allocateContiguous(ringBytes, ringBytes));
-    this.queues = rings.map((ring, i) => {
-      const layout = { ring, slots: 2 ** sizeLg2, socket: queueSocket, producer: producerRegister(i) };
-      return new CommandQueue(id, layout, environment);
-    });
+    const slots = 2 ** sizeLg2;
+    // A virtual machine has one of the queues.
+    const count = monitor === null ? spec.invalidation.queues : 1;
+    const rings = Array.from({ length: count }, () => queueFrames.allocateContiguous(ringBytes, ringBytes));
+    const direct = monitor === null || monitor.spec.mode === 'nested-queue';
+    const counted = direct
+      ? environment
+      : { ...environment, statistics: monitor.host.statistics, queueLocks: monitor.host.locks };
+    const layout = (ring: number, index: number): RingLayout => {
+      return { ring, slots, socket: queueSocket, producer: producerRegister(index) };
+    };
+    this.queues = rings.map((ring, index) => new CommandQueue(id, layout(ring, index), counted));
+    this.host = this.queues[0]!;
+    this.polled = monitor !== null && direct ? new HardwareQueue(id, slots, environment) : null;
+    this.host.port = this.polled;
+    if (monitor === null) this.configuration = this.host;
+    else {
+      const own = frames.allocateContiguous(ringBytes, ringBytes);
+      this.configuration = new CommandQueue(id, layout(own, 0), environment);
+      this.configuration.port = new EmulatedQueue(own, slots, this.host, monitor, memory);
+    }
+    this.queue = direct ? this.host : this.configuration;
     // The event queue gets as much memory as the command queue.
     const events = frames.allocateContiguous(ringBytes, ringBytes);
     const eventsLg2 = sizeLg2 + COMMAND_LG2 - EVENT_LG2;
@@ -94,7 +121,7 @@ export class Smmuv3Unit {
     encodeStreamRangeInvalidation(batch.words, batch.next(), 0, RANGE_ALL);
     encodeTlbi(batch.words, batch.next(), Opcode.TLBI_EL2_ALL, 0, 0);
     encodeTlbi(batch.words, batch.next(), Opcode.TLBI_NSNH_ALL, 0, 0);
-    this.queues[0]!.post(batch);
+    this.host.post(batch);
     write(Register.EventQueueBase, encodeQueueBase(events, eventsLg2), upper(events));
     write(PAGE_1 + Register.EventQueueProducer, 0);
     write(PAGE_1 + Register.EventQueueConsumer, 0);
@@ -102,9 +129,9 @@ export class Smmuv3Unit {
     write(Register.Control0, Control0Bit.CMDQEN | Control0Bit.EVTQEN | Control0Bit.SMMUEN);
   }
 
-  /** The queue that the CPU uses: with several, one after the other by CPU number (tegra241_cmdqv_get_cmdq). */
+  /** The queue for translations of the CPU: where there are several, one after the other by CPU number (tegra241_cmdqv_get_cmdq). */
   queueOf(cpu: Cpu): CommandQueue {
-    return this.queues[cpu.id % this.queues.length]!;
+    return this.queues.length === 1 ? this.queue : this.queues[cpu.id % this.queues.length]!;
   }
 
   /** An ASID, or the VMID of a second-stage domain. Throws RangeError when there is none left. */
@@ -116,6 +143,18 @@ export class Smmuv3Unit {
 
   freeId(id: number): void {
     this.freeIds.push(id);
+  }
+
+  /** Hardware has stored to memory: true if it was to a queue of the unit. */
+  stored(hi: number, lo: number): boolean {
+    return this.queues.some((queue) => queue.stored(hi, lo));
+  }
+
+  /** A register of the unit has changed. */
+  changed(offset: number, value: number): void {
+    const index = queueRegister(offset)?.queue ?? 0;
+    if (this.polled === null) this.queues[index]!.passed(value);
+    else this.polled.moved(value);
   }
 }
 

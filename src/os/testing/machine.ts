@@ -44,6 +44,8 @@ export interface PostedDma {
 export interface MachineOptions {
   readonly mode?: DmaMode;
   readonly costs?: Partial<CostSpec>;
+  readonly userMap?: Partial<OsSpec['userMap']>;
+  readonly guest?: Partial<OsSpec['guest']>;
   readonly unit?: Partial<UnitSpec>;
   readonly units?: number;
   readonly devices?: readonly OsDevice[];
@@ -51,6 +53,8 @@ export interface MachineOptions {
   readonly cores?: readonly number[];
   readonly iova?: Partial<OsSpec['dma']['iova']>;
   readonly flushQueue?: Partial<OsSpec['dma']['flushQueue']>;
+  readonly bounce?: OsSpec['dma']['bounce'];
+  readonly swiotlb?: Partial<OsSpec['dma']['swiotlb']>;
   readonly invalidationHint?: boolean;
   readonly superpages?: boolean;
   readonly traced?: boolean;
@@ -79,6 +83,20 @@ export const UNIT: UnitSpec = {
   coherent: true,
   invalidation: { sizeLg2: 8, maxAddressMask: 18, queues: 1 },
   faults: { records: 8 },
+};
+
+/** Nothing costs anything. */
+export const NO_GUEST: OsSpec['guest'] = {
+  mode: 'none',
+  exit: 0,
+  lock: 0,
+  lockHandOver: 0,
+  emulation: 0,
+  batch: 1,
+  call: 0,
+  pin: 0,
+  unpin: 0,
+  stage2Change: 0,
 };
 
 /** A kernel from before generic_pt. */
@@ -128,8 +146,10 @@ export class TestMachine implements RegisterBus, DeviceQueue {
     this.spec = {
       dma: {
         mode: options.mode ?? 'strict',
-        flushQueue: { entries: 256, timeout: 10 * MS, ...options.flushQueue },
+        flushQueue: { kind: 'per-cpu', entries: 256, timeout: 10 * MS, ...options.flushQueue },
         iova: { magazine: 127, cachedOrders: 6, trim: 100 * MS, addressBits: 48, ...options.iova },
+        bounce: options.bounce ?? 'never',
+        swiotlb: { size: 2 ** 26, areas: 0, ...options.swiotlb },
       },
       superpages: options.superpages ?? true,
       invalidationHint: options.invalidationHint ?? true,
@@ -140,6 +160,8 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       traced: options.traced ?? false,
       perPageCallbacks: options.perPageCallbacks ?? false,
       tableCode: { ...LEGACY, ...options.tableCode },
+      userMap: { call: 0, pinBatch: 512, pinCall: 0, pinPage: 0, unpinPage: 0, run: 0, ...options.userMap },
+      guest: { ...NO_GUEST, ...options.guest },
       costs: testCosts(options.costs ?? {}),
     };
     this.os = new Os(

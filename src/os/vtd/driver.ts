@@ -1,7 +1,7 @@
 /**
  * The VT-d driver (drivers/iommu/intel: iommu.c, pasid.c, cache.c): translation entries per device, domain ids per unit, and the
  * invalidations of the DMA API. Second-stage domains invalidate by domain id, first-stage domains by PASID. Not modelled: ATS
- * (no device-TLB invalidations), caching mode, nested translation, hot-plug.
+ * (no device-TLB invalidations), hot-plug.
  */
 import {
   encodeContextInvalidation,
@@ -21,25 +21,31 @@ import { type Call, type Thread, Wait } from '../thread.js';
 import { addressMask, blockStart } from '../flush-range.js';
 import { DESCRIPTOR_WORDS } from './queue.js';
 import { firstStageFormat, secondStageFormat, usesFirstStage } from './formats.js';
+import { Shadow } from './shadow.js';
 import { VtdUnit } from './unit.js';
 
 /** Descriptors submitted at once (QI_MAX_BATCHED_DESC_COUNT). */
 const BATCH = 16;
 /** Address mask that no unit takes: everything in the domain. */
 const EVERYTHING = 64;
-/** Domain id of identity domains (FLPT_DEFAULT_DID); 0 is reserved, others are handed out from 2 up. */
-const IDENTITY_DID = 1;
+/** Domain id of identity domains and process address spaces (FLPT_DEFAULT_DID); 0 is reserved, others are handed out from 2 up. */
+const DEFAULT_DID = 1;
 
 /** Message-signalled interrupts: writes to these addresses are not translated (VT-d specification 3.14). */
 const INTERRUPTS = [[0xfee00000, 0xfeefffff]] as const;
 
 export class VtdDriver implements IommuDriver {
-  readonly syncsMaps = false;
+  /** With shadowed tables the monitor has to hear of every map (caching mode, VT-d specification 6.1). */
+  readonly syncsMaps: boolean;
+  /** Linux maps strictly in caching mode (intel_iommu_init). */
+  readonly defersFlush: boolean;
   private readonly units: readonly (VtdUnit | null)[];
   private readonly formats: readonly (Format | null)[];
 
   /** Sets up and enables every unit. */
   constructor(protected readonly environment: UnitDriverEnvironment) {
+    this.syncsMaps = environment.monitor?.spec.mode === 'caching';
+    this.defersFlush = !this.syncsMaps;
     this.units = environment.units.map((unit, id) =>
       unit === null ? null : new VtdUnit(id, unit.spec, unit.frames, environment),
     );
@@ -77,9 +83,9 @@ export class VtdDriver implements IommuDriver {
     const { spec } = unit;
     const tagPasid = this.tagPasid(domain, spec, pasid);
     const tag = domain.addTag(device.unit, tagPasid, () =>
-      domain.type === 'identity' ? IDENTITY_DID : unit.allocateDomainId(),
+      domain.type === 'dma' ? unit.allocateDomainId() : DEFAULT_DID,
     );
-    const root = domain.space === null ? null : domain.space.table.root;
+    const root = this.rootOf(domain, unit, tag);
     if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id);
     else unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id);
     const identity = domain.type === 'identity';
@@ -113,11 +119,23 @@ export class VtdDriver implements IommuDriver {
     }
     yield* unit.queue.submit(thread, words, 1);
     domain.cacheLock.release(thread);
-    if (domain.dropTag(device.unit, tagPasid) && domain.type !== 'identity') unit.freeDomainId(tag.id);
+    if (domain.dropTag(device.unit, tagPasid) && domain.type === 'dma') {
+      unit.emulated?.shadows.get(tag.id)?.destroy();
+      unit.emulated?.shadows.delete(tag.id);
+      unit.freeDomainId(tag.id);
+    }
     this.environment.observer?.detached(domain.id, device.unit, device.requester, pasid);
   }
 
-  *syncMap(): Call<void> {}
+  /** cache_tag_flush_range_np. */
+  syncMap(thread: Thread, domain: DomainState, iova: number, bytes: number): Call<void> {
+    const mask = addressMask(iova, bytes);
+    return this.flush(thread, domain, blockStart(iova, mask), mask, false);
+  }
+
+  mapAtBoot(domain: DomainState, iova: number, bytes: number): void {
+    for (const { unit, id } of domain.tags) this.units[unit]!.emulated?.shadows.get(id)?.syncAtBoot(iova, iova + bytes);
+  }
 
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
     const mask = addressMask(iova, bytes);
@@ -129,8 +147,24 @@ export class VtdDriver implements IommuDriver {
     return this.flush(thread, domain, 0, EVERYTHING, false);
   }
 
+  /** Nested entries carry the guest's domain ids: one descriptor for each. */
+  *flushStage2(thread: Thread): Call<void> {
+    const words = new Int32Array(BATCH * DESCRIPTOR_WORDS);
+    for (const unit of this.units) {
+      if (unit === null || unit.spec.stage !== 'nested') continue;
+      const ids = unit.liveDomainIds();
+      for (let from = 0; from < ids.length; from += BATCH) {
+        const batch = ids.slice(from, from + BATCH);
+        batch.forEach((id, i) => {
+          encodeIotlbInvalidation(words, i * DESCRIPTOR_WORDS, Granularity.Domain, id, 0, 0, 0, false, true, true);
+        });
+        yield* unit.host.submit(thread, words, batch.length);
+      }
+    }
+  }
+
   stored(hi: number, lo: number): void {
-    for (const unit of this.units) if (unit?.queue.stored(hi, lo) === true) return;
+    for (const unit of this.units) if (unit?.stored(hi, lo) === true) return;
   }
 
   /** cache_tag_flush_range: one descriptor per tag, one batch after the other, all under cache_lock, which is held over the waits. */
@@ -177,9 +211,26 @@ export class VtdDriver implements IommuDriver {
     else encodeIotlbInvalidation(out, at, granularity, tag.id, hi, lo, am, hint, true, true);
   }
 
+  /** The table that hardware walks: the domain's own, or its shadow in caching mode. Null: none, requests pass. */
+  private rootOf(domain: DomainState, unit: VtdUnit, { id }: CacheTag): number | null {
+    const { space } = domain;
+    if (space === null) return domain.table?.root ?? null;
+    const { monitor, memory, costs } = this.environment;
+    if (monitor === null || !this.syncsMaps) return space.table.root;
+    const { shadows } = unit.emulated!;
+    let shadow = shadows.get(id);
+    if (shadow === undefined) {
+      const { frames } = this.environment.units[unit.id]!;
+      const { spec, host: queue } = unit;
+      shadow = new Shadow(space.table, id, space.code, { monitor, memory, frames, costs, spec, queue });
+      shadows.set(id, shadow);
+    }
+    return shadow.table.root;
+  }
+
   /** First-stage translations are invalidated by PASID, 0 for requests without; second-stage ones by domain id alone. */
   private tagPasid(domain: DomainState, spec: UnitSpec, pasid: number): number {
-    return domain.type === 'dma' && usesFirstStage(spec) ? Math.max(pasid, 0) : -1;
+    return domain.type !== 'identity' && usesFirstStage(spec) ? Math.max(pasid, 0) : -1;
   }
 }
 

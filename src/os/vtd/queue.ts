@@ -1,14 +1,15 @@
 /**
  * Software side of a VT-d invalidation queue (qi_submit_sync and reclaim_free_desc in drivers/iommu/intel/dmar.c; VT-d specification
- * 6.5.2): a ring of descriptors and a status word per slot, both in simulated memory. Submitters share q_lock. One that waits looks at its
- * status word and then reads the fault status register, both under q_lock, gives the lock up and takes it again: submitters and other
- * pollers come in between, and wait for each look. Not modelled: queue errors and time-outs; completion by interrupt, which Linux does not use.
+ * 6.5.2): a ring of descriptors and a status word per slot, both in simulated memory. Submitters share q_lock. One that waits looks
+ * at its status word and reads the fault status register, both under q_lock, gives the lock up and takes it again: submitters and other pollers come in
+ * between, and wait for each look. Not modelled: queue errors and time-outs; completion by interrupt, which Linux does not use.
  */
 import { encodeWait, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
 import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
+import type { Doorbell } from './doorbell.js';
 
 /** State of a slot; `InUse` and `Done` are also what its status word in memory holds (QI_IN_USE, QI_DONE). */
 const enum Slot {
@@ -41,6 +42,8 @@ export class InvalidationQueue {
   private freeTail = 0;
   private freeSlots: number;
   private readonly wait = new Int32Array(DESCRIPTOR_WORDS);
+  /** Where the tail register of an emulated unit leads; null: to the hardware. */
+  doorbell: Doorbell | null = null;
 
   constructor(
     private readonly unit: number,
@@ -59,11 +62,11 @@ export class InvalidationQueue {
    * them. The caller has interrupts off.
    */
   *submit(thread: Thread, words: Int32Array, count: number): Call<void> {
-    const { scheduler, costs, registers, statistics } = this.environment;
+    const { scheduler, costs, distance, registers, statistics } = this.environment;
     const { slots, descriptorLg2 } = this.layout;
     if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
     if (thread.debt !== 0) yield Wait.Run;
-    const asked = scheduler.now();
+    const begun = scheduler.now();
     if (!this.lock.take(thread)) yield Wait.Block;
     if (this.freeSlots < count + 2) {
       statistics.slotWaits++;
@@ -74,8 +77,8 @@ export class InvalidationQueue {
         if (!this.lock.take(thread, false)) yield Wait.Block;
       }
     }
-    thread.charge(Step.Descriptor, (count + 1) * costs.descriptor);
-    thread.charge(Step.Doorbell, costs.mmioWrite);
+    thread.charge(Step.Descriptor, (count + 1) * costs.descriptor + distance.access(thread, this.unit));
+    if (this.doorbell === null) thread.charge(Step.Doorbell, costs.mmioWrite);
     const first = this.freeHead;
     const last = (first + count) % slots;
     this.freeHead = (last + 1) % slots;
@@ -89,18 +92,24 @@ export class InvalidationQueue {
     encodeWait(this.wait, 0, WaitFlag.StatusWrite, Math.floor(status / 2 ** 32), (status % 2 ** 32) | 0, Slot.Done);
     this.store(last, this.wait, 0);
     statistics.descriptors += count + 1;
-    registers.write(this.unit, Register.InvalidationQueueTail, 0, this.freeHead << descriptorLg2, costs.mmioFlight);
+    const tail = this.freeHead;
+    if (this.doorbell !== null) yield* this.doorbell.ring(thread, tail);
+    else {
+      const flight = distance.flight(thread, this.unit);
+      registers.write(this.unit, Register.InvalidationQueueTail, 0, tail << descriptorLg2, flight);
+    }
     const rung = scheduler.now();
-    this.pollers[last] = thread;
+    // An emulated unit has completed everything before the write of its tail returns.
+    if (this.doorbell === null || this.statusWord(last) !== Slot.Done) this.pollers[last] = thread;
     while (this.pollers[last] !== null) {
-      this.lock.poll(thread, costs.poll, Step.Completion);
+      this.lock.poll(thread, distance.poll(thread, this.unit), Step.Completion);
       yield Wait.Block;
     }
     statistics.completion.add(scheduler.now() - rung);
-    statistics.submission.add(scheduler.now() - asked);
     for (let i = 0; i <= count; i++) this.setState((first + i) % slots, Slot.Free);
     this.reclaim();
     this.lock.release(thread);
+    statistics.submission.add(scheduler.now() - begun);
   }
 
   /** Hardware has stored to memory: true if it was this queue's status page. */

@@ -7,7 +7,8 @@ import type { FrameAllocator } from '../../memory/frames.js';
 import { identityTable } from '../identity-table.js';
 import type { UnitSpec } from '../spec.js';
 import { secondStageFormat } from './formats.js';
-import { InvalidationQueue } from './queue.js';
+import { EmulatedQueue } from './emulated-queue.js';
+import { InvalidationQueue, type QueueLayout } from './queue.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { VtdTables } from './tables.js';
 
@@ -18,7 +19,12 @@ const PAGE = 4096;
 
 export class VtdUnit {
   readonly tables: VtdTables;
+  /** What the driver submits to: the hardware's queue, or that of a virtual unit. */
   readonly queue: InvalidationQueue;
+  /** The hardware's queue, which in a virtual machine is the host's. */
+  readonly host: InvalidationQueue;
+  /** The virtual unit's queue as its monitor sees it; null on the machine itself. */
+  readonly emulated: EmulatedQueue | null;
   private readonly freeIds: number[] = [];
   private nextId = FIRST_DOMAIN_ID;
 
@@ -33,7 +39,7 @@ export class VtdUnit {
     const { secondLevels } = spec;
     const host =
       spec.stage === 'nested'
-        ? identityTable(secondStageFormat(spec, secondLevels), memory, frames, secondLevels, ranges)
+        ? identityTable(secondStageFormat(spec, secondLevels), memory, frames, secondLevels, ranges, spec.largestPage)
         : null;
     this.tables = new VtdTables(spec, memory, frames, host?.root ?? 0);
     const scalable = spec.mode === 'scalable';
@@ -48,9 +54,25 @@ export class VtdUnit {
     const slots = 2 ** sizeLg2;
     const ring = frames.allocateContiguous(2 ** ringLg2, 2 ** ringLg2);
     const status = frames.allocateContiguous(Math.max(4 * slots, PAGE), PAGE);
-    this.queue = new InvalidationQueue(id, { ring, status, slots, descriptorLg2 }, environment);
+    const { registers, monitor } = environment;
+    const layout: QueueLayout = { ring, status, slots, descriptorLg2 };
+    if (monitor === null) {
+      this.queue = new InvalidationQueue(id, layout, environment);
+      this.host = this.queue;
+      this.emulated = null;
+    } else {
+      const { statistics, locks: queueLocks } = monitor.host;
+      this.host = new InvalidationQueue(id, layout, { ...environment, statistics, queueLocks });
+      const own: QueueLayout = {
+        ...layout,
+        ring: frames.allocateContiguous(2 ** ringLg2, 2 ** ringLg2),
+        status: frames.allocateContiguous(Math.max(4 * slots, PAGE), PAGE),
+      };
+      this.emulated = new EmulatedQueue(own, this.host, monitor, memory);
+      this.queue = new InvalidationQueue(id, own, environment);
+      this.queue.doorbell = this.emulated;
+    }
 
-    const { registers } = environment;
     const root = this.tables.root;
     const enabled = GlobalBit.QueuedInvalidationEnable;
     registers.write(id, Register.InvalidationQueueTail, 0, 0, 0);
@@ -70,6 +92,17 @@ export class VtdUnit {
 
   freeDomainId(id: number): void {
     this.freeIds.push(id);
+  }
+
+  /** Domain ids that are in use, but for identity. */
+  liveDomainIds(): number[] {
+    const ids = Array.from({ length: this.nextId - FIRST_DOMAIN_ID }, (_, i) => FIRST_DOMAIN_ID + i);
+    return ids.filter((id) => !this.freeIds.includes(id));
+  }
+
+  /** Hardware has stored to memory: true if it was a status word of the unit. */
+  stored(hi: number, lo: number): boolean {
+    return this.host.stored(hi, lo);
   }
 }
 

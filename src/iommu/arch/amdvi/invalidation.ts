@@ -7,13 +7,16 @@
 import { Stage } from '../../address-space.js';
 import type { ContextCaches } from '../../contexts.js';
 import type { InvalidationSpec } from '../../spec.js';
-import { dropLeaves, dropSeconds, dropStructures, type PageRange, type Tag } from '../../sweep.js';
+import { type PageRange, pagesOf } from '../../page-range.js';
+import { dropLeaves, dropSeconds, dropStructures } from '../../sweep.js';
+import type { Tag } from '../../tag.js';
+import { ANY, inDomain } from '../../tag-index.js';
 import type { Translations } from '../../translations.js';
 
 /** INVALIDATE_DEVTAB_ENTRY: the entry and what was read by it, the device's GCR3 entries; translations stay. */
 export function invalidateDevice(contexts: ContextCaches, deviceId: number): void {
-  contexts.dropDevices((entry) => contexts.requesterOfDevice(entry) === deviceId);
-  contexts.dropProcesses((entry) => contexts.requesterOfProcess(entry) === deviceId);
+  contexts.dropDevice(deviceId);
+  contexts.dropProcessesOf(deviceId, () => true);
 }
 
 /** INVALIDATE_IOMMU_PAGES with GN = 0: pages of the domain's host table. */
@@ -24,13 +27,15 @@ export function invalidateHostPages(
   directories: boolean,
   spec: InvalidationSpec,
 ): void {
-  dropLeaves(t, (tag) => {
-    if (tag.did !== domain) return false;
-    return tag.stage === Stage.Nested || (tag.stage === Stage.Second && tag.meets(range));
-  });
-  dropSeconds(t, (tag) => tag.did === domain && tag.meets(range));
+  const host = inDomain(domain, 0, pagesOf(range), Stage.Second);
+  const mine = (tag: Tag): boolean => tag.did === domain && tag.stage === Stage.Second;
+  const inRange = (tag: Tag): boolean => mine(tag) && tag.meets(range);
+  dropLeaves(t, inDomain(domain, ANY, null, Stage.Nested), (tag) => tag.did === domain && tag.stage === Stage.Nested);
+  dropLeaves(t, host, inRange);
+  dropSeconds(t, host, inRange);
   if (!directories && spec.hintHonoured) return;
-  dropStructures(t, (tag) => tag.did === domain && tag.stage === Stage.Second && directoryIn(tag, range, spec));
+  if (spec.nonLeafScope === 'range') dropStructures(t, host, inRange);
+  else dropStructures(t, inDomain(domain, ANY, null, Stage.Second), mine);
 }
 
 /** INVALIDATE_IOMMU_PAGES with GN = 1: pages of the guest table of one PASID; with PDE also how to find that table. */
@@ -47,20 +52,17 @@ export function invalidateGuestPages(
     const guest = tag.stage === Stage.First || tag.stage === Stage.Nested;
     return guest && tag.did === domain && tag.pasid === pasid;
   };
-  dropLeaves(t, (tag) => mine(tag) && tag.meets(range));
+  const inPages = inDomain(domain, pasid, pagesOf(range));
+  const inRange = (tag: Tag): boolean => mine(tag) && tag.meets(range);
+  dropLeaves(t, inPages, inRange);
   if (!directories && spec.hintHonoured) return;
-  dropStructures(t, (tag) => mine(tag) && directoryIn(tag, range, spec));
-  contexts.dropProcesses((entry) => {
-    return contexts.processSpace[entry]!.did === domain && contexts.pasidOfProcess(entry) === pasid;
-  });
-}
-
-function directoryIn(tag: Tag, range: PageRange, spec: InvalidationSpec): boolean {
-  return spec.nonLeafScope === 'domain' || tag.meets(range);
+  if (spec.nonLeafScope === 'range') dropStructures(t, inPages, inRange);
+  else dropStructures(t, inDomain(domain, pasid), mine);
+  contexts.dropProcessesIn(domain, (entry) => contexts.pasidOfProcess(entry) === pasid);
 }
 
 /** INVALIDATE_IOMMU_ALL. */
 export function invalidateAll(t: Translations, contexts: ContextCaches): void {
-  t.dropAll();
+  t.invalidateAll();
   contexts.dropAll();
 }

@@ -7,10 +7,11 @@ import type { Kernel } from '../../../kernel/kernel.js';
 import { Op } from '../../../protocol/op.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import type { Hardware } from '../../architecture.js';
-import { CommandCounters } from '../../command-counters.js';
+import { CommandCounters, Removes } from '../../command-counters.js';
 import type { FaultCounters } from '../../fault-counters.js';
 import type { InvalidationSpec } from '../../spec.js';
 import { dropLeaves, dropStructures } from '../../sweep.js';
+import { inDomain } from '../../tag-index.js';
 import type { IommuUnit } from '../../unit.js';
 import type { Directory } from './directory.js';
 import { StreamCommand, TlbCommand, Variant } from './format.js';
@@ -66,7 +67,7 @@ export class Dart implements Hardware {
   write(offset: number, value: number): void {
     const { directory, unit, streams } = this;
     if (streams.write(offset, value)) {
-      directory.contexts.dropDevices(() => true);
+      directory.contexts.dropDevices();
       unit.walkers.overtake(-1, null);
     } else if (offset === streams.layout.error) {
       // Written with what was read: the error is taken.
@@ -93,7 +94,9 @@ export class Dart implements Hardware {
     const { start, iotlbGlobal, iotlbDomain } = this.spec;
     this.state = State.Flush;
     this.target = target;
-    this.commands.busy(this.kernel.clock[0]!);
+    const now = this.kernel.clock[0]!;
+    this.commands.busy(now);
+    this.commands.begins(now, now);
     this.kernel.after(start + (all ? iotlbGlobal : iotlbDomain), this.event, Op.InvalidationStep);
   }
 
@@ -102,12 +105,11 @@ export class Dart implements Hardware {
     const { unit, commands, kernel } = this;
     const t = unit.translations;
     if (this.target === ALL) {
-      commands.iotlbGlobal++;
-      t.dropAll();
+      commands.removes(Removes.Global, t, null);
+      t.invalidateAll();
     } else {
-      commands.iotlbDomain++;
-      dropLeaves(t, (tag) => this.flushes(tag.did));
-      dropStructures(t, (tag) => this.flushes(tag.did));
+      commands.removes(Removes.Domain, t, null);
+      this.flush();
     }
     unit.walkers.overtake(this.old || this.target === ALL ? -1 : this.target, null);
     if (this.spec.drain && unit.beginDrain() > 0) {
@@ -116,8 +118,16 @@ export class Dart implements Hardware {
     } else this.done();
   }
 
-  private flushes(stream: number): boolean {
-    return this.old ? (this.target & (1 << stream)) !== 0 : this.target === stream;
+  private flush(): void {
+    if (!this.old) this.flushStream(this.target);
+    else for (let stream = 0; stream < 32; stream++) if ((this.target & (1 << stream)) !== 0) this.flushStream(stream);
+  }
+
+  private flushStream(stream: number): void {
+    const t = this.unit.translations;
+    const scope = inDomain(stream);
+    dropLeaves(t, scope, (tag) => tag.did === stream);
+    dropStructures(t, scope, (tag) => tag.did === stream);
   }
 
   private drained(): void {
@@ -129,6 +139,7 @@ export class Dart implements Hardware {
   /** The busy bit clears. */
   private done(): void {
     this.state = State.Idle;
+    this.commands.served(this.kernel.clock[0]!);
     this.commands.idle(this.kernel.clock[0]!);
     this.watch?.changed?.(this.unit.index, this.old ? StreamCommand.Offset : TlbCommand.Offset, 0, 0);
   }

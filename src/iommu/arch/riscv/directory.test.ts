@@ -151,7 +151,7 @@ describe('cold reads', () => {
     const { rig, request } = build({ process: 3 });
     rig.translate(request);
     rig.reads();
-    rig.unit.architecture.contexts.dropDevices(() => true);
+    rig.unit.architecture.contexts.dropDevices();
     rig.unit.translations.dropAll();
     rig.translate(request);
     expect(rig.reads()).toEqual([3, 3]);

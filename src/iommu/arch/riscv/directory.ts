@@ -347,16 +347,17 @@ export class Directory implements Architecture {
   /** IODIR.INVAL_DDT: of one device, or (-1) of all; process contexts go with their device. */
   invalidateDevices(deviceId: number): void {
     const { contexts } = this;
-    contexts.dropDevices((entry) => deviceId < 0 || contexts.requesterOfDevice(entry) === deviceId);
-    contexts.dropProcesses((entry) => deviceId < 0 || contexts.requesterOfProcess(entry) === deviceId);
+    if (deviceId < 0) contexts.dropAll();
+    else {
+      contexts.dropDevice(deviceId);
+      contexts.dropProcessesOf(deviceId, () => true);
+    }
   }
 
   /** IODIR.INVAL_PDT. */
   invalidateProcess(deviceId: number, processId: number): void {
     const { contexts } = this;
-    contexts.dropProcesses(
-      (entry) => contexts.requesterOfProcess(entry) === deviceId && contexts.pasidOfProcess(entry) === processId,
-    );
+    contexts.dropProcessesOf(deviceId, (entry) => contexts.pasidOfProcess(entry) === processId);
   }
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { compileFormat } from '../../../pagetable/format.js';
 import { riscv } from '../../../pagetable/formats/riscv.js';
 import { AddressSpace, Stage } from '../../address-space.js';
-import type { PageRange } from '../../sweep.js';
+import type { PageRange } from '../../page-range.js';
 import { fillGuest, fillLeaf, fillTable } from '../../testing/fill.js';
 import { unitSpec } from '../../testing/spec.js';
 import { Translations } from '../../translations.js';

@@ -6,13 +6,22 @@
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
-import type { CommandCounters } from '../../command-counters.js';
+import { type CommandCounters, Removes } from '../../command-counters.js';
 import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
-import type { PageRange } from '../../sweep.js';
+import type { PageRange, Pages } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
 import { type Directory, NO_SUBSTREAM } from './directory.js';
-import { Command, CommandError, Completion, consumerRegister, decodeCommand, GlobalErrorBit, Opcode, RANGE_ALL } from './format.js';
+import {
+  Command,
+  CommandError,
+  Completion,
+  consumerRegister,
+  decodeCommand,
+  GlobalErrorBit,
+  Opcode,
+  RANGE_ALL,
+} from './format.js';
 import {
   invalidateAsid,
   invalidateGuestPages,
@@ -20,7 +29,6 @@ import {
   invalidateNonSecure,
   invalidatePages,
   invalidateStage1,
-  type Pages,
 } from './invalidation.js';
 import type { Registers } from './registers.js';
 
@@ -29,6 +37,7 @@ export class Commands implements CommandSet {
   private readonly command = new Command();
   /** Something has been removed since the last CMD_SYNC. */
   private pending = false;
+  /** Who is told of CMDQ_CONS. */
   private watch: StoreWatch | null = null;
 
   constructor(
@@ -40,7 +49,7 @@ export class Commands implements CommandSet {
     private readonly counters: CommandCounters,
   ) {}
 
-  /** Who reads CMDQ_CONS. */
+  /** Software that polls CMDQ_CONS, woken by an event or not, is told when it passes a CMD_SYNC without message. */
   connect(watch: StoreWatch): void {
     this.watch = watch;
   }
@@ -103,28 +112,28 @@ export class Commands implements CommandSet {
         this.invalidateContexts(c);
         break;
       case Opcode.TLBI_NSNH_ALL:
-        counters.iotlbGlobal++;
+        counters.removes(Removes.Global, t, null);
         invalidateNonSecure(t);
         this.overtake(-1);
         break;
       case Opcode.TLBI_EL2_ALL:
-        counters.iotlbGlobal++;
+        counters.removes(Removes.Global, t, null);
         invalidateStage1(t, true, null);
         this.overtake(-1);
         break;
       case Opcode.TLBI_NH_ALL:
-        counters.iotlbDomain++;
+        counters.removes(Removes.Domain, t, null);
         invalidateStage1(t, false, c.vmid);
         this.overtake(c.vmid);
         break;
       case Opcode.TLBI_NH_ASID:
       case Opcode.TLBI_EL2_ASID:
-        counters.iotlbDomain++;
+        counters.removes(Removes.Pasid, t, null);
         invalidateAsid(t, c.opcode === Opcode.TLBI_EL2_ASID, vmidOf(c), c.asid);
         this.overtake(vmidOf(c) ?? 0);
         break;
       case Opcode.TLBI_S12_VMALL:
-        counters.iotlbDomain++;
+        counters.removes(Removes.Domain, t, null);
         invalidateMachine(t, c.vmid);
         this.overtake(c.vmid);
         break;
@@ -132,11 +141,11 @@ export class Commands implements CommandSet {
       case Opcode.TLBI_NH_VAA:
       case Opcode.TLBI_EL2_VA:
       case Opcode.TLBI_EL2_VAA:
-        counters.iotlbPage++;
+        counters.removes(kindOf(c), t, pagesOf(c));
         this.invalidateAddresses(c);
         break;
       case Opcode.TLBI_S2_IPA:
-        counters.iotlbPage++;
+        counters.removes(kindOf(c), t, pagesOf(c));
         invalidateGuestPages(t, c.vmid, pagesOf(c), c.leaf);
         this.overtake(c.vmid);
         break;
@@ -168,16 +177,21 @@ export class Commands implements CommandSet {
     const { contexts } = this.directory;
     const rangeLg2 = opcode === Opcode.CFGI_STE ? 0 : range + 1;
     const all = opcode === Opcode.CFGI_STE_RANGE && range === RANGE_ALL;
-    const mine = (requester: number): boolean => all || (requester ^ sid) >>> rangeLg2 === 0;
-    contexts.dropDevices((entry) => mine(contexts.requesterOfDevice(entry)));
-    contexts.dropProcesses((entry) => mine(contexts.requesterOfProcess(entry)));
+    if (all) contexts.dropAll();
+    else if (rangeLg2 === 0) {
+      contexts.dropDevice(sid);
+      contexts.dropProcessesOf(sid, () => true);
+    } else {
+      const mine = (requester: number): boolean => (requester ^ sid) >>> rangeLg2 === 0;
+      contexts.dropDevices((entry) => mine(contexts.requesterOfDevice(entry)));
+      contexts.dropProcesses((entry) => mine(contexts.requesterOfProcess(entry)));
+    }
     this.overtake(-1);
   }
 
   private invalidateContexts({ opcode, sid, ssid }: Command): void {
     const { contexts } = this.directory;
-    contexts.dropProcesses((entry) => {
-      if (contexts.requesterOfProcess(entry) !== sid) return false;
+    contexts.dropProcessesOf(sid, (entry) => {
       const cached = contexts.pasidOfProcess(entry);
       return opcode === Opcode.CFGI_CD_ALL || (cached === NO_SUBSTREAM ? 0 : cached) === ssid;
     });
@@ -202,17 +216,20 @@ export class Commands implements CommandSet {
     else physical.write(addressHi, aligned, data, physical.wordLo);
   }
 
-  /** CMDQ_CONS moves past a CMD_SYNC whose end its CPU learns from that register, woken by an event or not. */
-  completed({ index, head }: Ring): void {
-    const { opcode, completion } = this.command;
-    if (opcode !== Opcode.CMD_SYNC || completion === Completion.Interrupt) return;
-    this.watch?.changed?.(this.unit.index, consumerRegister(index), 0, head);
+  completed(ring: Ring): void {
+    const { command, watch } = this;
+    if (command.opcode !== Opcode.CMD_SYNC || command.completion === Completion.Interrupt) return;
+    watch?.changed?.(this.unit.index, consumerRegister(ring.index), 0, ring.distance(0, ring.head + 1));
   }
 }
 
 /** EL2 entries have no VMID. */
 function vmidOf({ opcode, vmid }: Command): number | null {
   return opcode >= Opcode.TLBI_EL2_ALL && opcode <= Opcode.TLBI_EL2_VAA ? null : vmid;
+}
+
+function kindOf({ granuleLg2, pages }: Command): Removes {
+  return granuleLg2 === 0 || pages === 1 ? Removes.Page : Removes.Range;
 }
 
 /** The 4 KiB pages that a command by address names. Its address is aligned to the granule. */

@@ -25,8 +25,8 @@ export class Smmuv3 implements Hardware {
     readonly directory: Directory,
     readonly queue: CommandQueue,
     readonly commands: CommandCounters,
-    private readonly recycle: (event: Event) => void,
     private readonly executed: Commands,
+    private readonly recycle: (event: Event) => void,
     queues: number,
   ) {
     this.faults = directory.events.counters;

@@ -75,7 +75,8 @@ export class Phb implements Hardware {
     const { contexts } = this.directory;
     const all = (hi & TOP) !== 0;
     this.commands.context++;
-    contexts.dropDevices((entry) => all || contexts.requesterOfDevice(entry) === (hi & 0xffff));
+    if (all) contexts.dropDevices();
+    else contexts.dropDevice(hi & 0xffff);
     this.unit.walkers.overtake(-1, null);
   }
 }

@@ -76,7 +76,7 @@ export class VirtioIommu implements Hardware {
         break;
       case Register.Bypass:
         this.host.bypass = (lo & 1) !== 0;
-        this.endpoints.contexts.dropDevices(() => true);
+        this.endpoints.contexts.dropDevices();
         break;
       case Register.Notify:
         if ((lo as Queue) === Queue.Request) this.requests.notify();

@@ -3,7 +3,9 @@
  * range; table entries of the range when tables were freed, else only where the hint is not honoured.
  */
 import type { InvalidationSpec } from '../../spec.js';
-import { dropLeaves, dropStructures, type Tag } from '../../sweep.js';
+import { dropLeaves, dropStructures } from '../../sweep.js';
+import type { Tag } from '../../tag.js';
+import { inDomain } from '../../tag-index.js';
 import type { IommuUnit } from '../../unit.js';
 import type { Invalidator } from './host.js';
 
@@ -21,24 +23,28 @@ export class UnitCaches implements Invalidator {
       const size = 2 ** tag.spanLg2;
       return tag.did === did && tag.region * size < end && (tag.region + 1) * size > start;
     };
-    dropLeaves(t, inside);
+    const first = Math.floor(start / 4096);
+    const inPages = inDomain(did, 0, { first, count: Math.ceil(end / 4096) - first });
+    dropLeaves(t, inPages, inside);
     if (tablesFreed || !hintHonoured) {
-      const whole = nonLeafScope === 'domain';
-      dropStructures(t, (tag) => (whole ? tag.did === did : inside(tag)));
+      if (nonLeafScope === 'range') dropStructures(t, inPages, inside);
+      else dropStructures(t, inDomain(did), (tag) => tag.did === did);
     }
     walkers.overtake(did, null);
   }
 
   invalidateDomain(did: number): void {
     const { translations: t, walkers } = this.unit;
-    dropLeaves(t, (tag) => tag.did === did);
-    dropStructures(t, (tag) => tag.did === did);
+    const mine = (tag: Tag): boolean => tag.did === did;
+    const scope = inDomain(did);
+    dropLeaves(t, scope, mine);
+    dropStructures(t, scope, mine);
     walkers.overtake(did, null);
   }
 
   invalidateEndpoint(endpoint: number): void {
     const { contexts } = this.unit.architecture;
-    contexts.dropDevices((entry) => contexts.requesterOfDevice(entry) === endpoint);
+    contexts.dropDevice(endpoint);
     this.unit.walkers.overtake(-1, null);
   }
 }

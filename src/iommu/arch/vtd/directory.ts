@@ -375,24 +375,22 @@ export class Directory implements Architecture {
     // FM: 01b ignores function bit 2, 10b bits 2:1, 11b all three.
     const mask = [0, 4, 6, 7][functionMask]!;
     const { contexts } = this;
-    contexts.dropDevices((entry) => {
-      if (granularity === Granularity.Selective) {
-        return ((contexts.requesterOfDevice(entry) ^ source) & ~mask & 0xffff) === 0;
-      }
-      const byDomain = granularity === Granularity.Domain && !this.registers.scalable;
-      return !byDomain || contexts.deviceSpace[entry]!.did === did;
-    });
+    if (granularity === Granularity.Selective) {
+      for (let f = 0; f < 8; f++) if ((f & ~mask) === 0) contexts.dropDevice(((source & ~mask) | f) & 0xffff);
+    } else if (granularity === Granularity.Domain && !this.registers.scalable) contexts.dropDevicesIn(did);
+    else contexts.dropDevices();
   }
 
   /** PASID-cache invalidate descriptor (6.5.2.2). */
   invalidatePasid(granularity: number, did: number, pasid: number): void {
     const { contexts } = this;
-    contexts.dropProcesses((entry) => {
-      if (granularity === PasidCacheGranularity.Global) return true;
-      const sameDomain = contexts.processSpace[entry]!.did === did;
-      const samePasid = (contexts.pasidOfProcess(entry) & ~WITHOUT_PASID) === pasid;
-      return sameDomain && (granularity === PasidCacheGranularity.Domain || samePasid);
-    });
+    if (granularity === PasidCacheGranularity.Global) contexts.dropProcesses();
+    else {
+      contexts.dropProcessesIn(did, (entry) => {
+        const samePasid = (contexts.pasidOfProcess(entry) & ~WITHOUT_PASID) === pasid;
+        return granularity === PasidCacheGranularity.Domain || samePasid;
+      });
+    }
   }
 }
 

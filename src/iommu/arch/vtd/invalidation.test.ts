@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { AddressSpace, Stage } from '../../address-space.js';
 import type { InvalidationSpec } from '../../spec.js';
-import { containsPage, type PageRange } from '../../sweep.js';
+import { containsPage, type PageRange } from '../../page-range.js';
 import { fillGuest, fillLeaf, fillTable } from '../../testing/fill.js';
 import { unitSpec } from '../../testing/spec.js';
 import { Translations } from '../../translations.js';

@@ -7,7 +7,10 @@
  */
 import { Stage } from '../../address-space.js';
 import type { InvalidationSpec } from '../../spec.js';
-import { dropLeaves, dropSeconds, dropStructures, type PageRange, type Tag } from '../../sweep.js';
+import { type PageRange, pagesOf } from '../../page-range.js';
+import { dropLeaves, dropSeconds, dropStructures } from '../../sweep.js';
+import type { Tag } from '../../tag.js';
+import { ANY, inDomain } from '../../tag-index.js';
 import type { Translations } from '../../translations.js';
 
 /** First-stage and nested entries are tagged with domain and PASID, second-stage and pass-through ones with the domain alone. */
@@ -15,15 +18,16 @@ const hasPasid = (tag: Tag): boolean => tag.stage === Stage.First || tag.stage =
 
 /** IOTLB invalidate, global (granularity 01b). */
 export function invalidateGlobal(t: Translations): void {
-  t.dropAll();
+  t.invalidateAll();
 }
 
 /** IOTLB invalidate, domain-selective (10b): every PASID of the domain. */
 export function invalidateDomain(t: Translations, did: number): void {
   const mine = (tag: Tag): boolean => tag.did === did;
-  dropLeaves(t, mine);
-  dropStructures(t, mine);
-  dropSeconds(t, mine);
+  const scope = inDomain(did);
+  dropLeaves(t, scope, mine);
+  dropStructures(t, scope, mine);
+  dropSeconds(t, scope, mine);
 }
 
 /**
@@ -37,14 +41,18 @@ export function invalidatePages(
   hint: boolean,
   spec: InvalidationSpec,
 ): void {
-  const keepSecond = hint && spec.hintHonoured;
-  dropLeaves(t, (tag) => tag.did === did && (hasPasid(tag) || tag.meets(range)));
-  dropSeconds(t, (tag) => tag.did === did && tag.meets(range));
-  dropStructures(t, (tag) => {
-    if (tag.did !== did) return false;
-    if (hasPasid(tag)) return true;
-    return !keepSecond && (spec.nonLeafScope === 'domain' || tag.meets(range));
-  });
+  const pages = pagesOf(range);
+  const processes = inDomain(did, ANY, null, Stage.First, Stage.Nested);
+  const inPages = inDomain(did, 0, pages, Stage.Second, Stage.PassThrough);
+  const ofProcess = (tag: Tag): boolean => tag.did === did && hasPasid(tag);
+  const inRange = (tag: Tag): boolean => tag.did === did && !hasPasid(tag) && tag.meets(range);
+  dropLeaves(t, processes, ofProcess);
+  dropLeaves(t, inPages, inRange);
+  dropSeconds(t, inPages, inRange);
+  dropStructures(t, processes, ofProcess);
+  if (hint && spec.hintHonoured) return;
+  if (spec.nonLeafScope === 'range') dropStructures(t, inPages, inRange);
+  else dropStructures(t, inDomain(did, ANY, null, Stage.Second), (tag) => tag.did === did && !hasPasid(tag));
 }
 
 const ofPasid =
@@ -55,8 +63,9 @@ const ofPasid =
 /** PASID-based IOTLB invalidate, all entries of one PASID of a domain (granularity 10b): first-stage and nested entries. */
 export function invalidatePasid(t: Translations, did: number, pasid: number): void {
   const mine = ofPasid(did, pasid);
-  dropLeaves(t, mine);
-  dropStructures(t, mine);
+  const scope = inDomain(did, pasid);
+  dropLeaves(t, scope, mine);
+  dropStructures(t, scope, mine);
 }
 
 /** PASID-based IOTLB invalidate, page-selective within PASID (11b): first-stage and nested entries only. */
@@ -69,7 +78,10 @@ export function invalidatePasidPages(
   spec: InvalidationSpec,
 ): void {
   const mine = ofPasid(did, pasid);
-  dropLeaves(t, (tag) => mine(tag) && tag.meets(range));
+  const inPages = inDomain(did, pasid, pagesOf(range));
+  const inRange = (tag: Tag): boolean => mine(tag) && tag.meets(range);
+  dropLeaves(t, inPages, inRange);
   if (hint && spec.hintHonoured) return;
-  dropStructures(t, (tag) => mine(tag) && (spec.nonLeafScope === 'domain' || tag.meets(range)));
+  if (spec.nonLeafScope === 'range') dropStructures(t, inPages, inRange);
+  else dropStructures(t, inDomain(did, pasid), mine);
 }
