@@ -98,7 +98,10 @@ async function run(options: Options, context: Context): Promise<void> {
 async function runWorkloads({ stage, out }: Options, seed: number, threads: number, context: Context): Promise<void> {
   const target = WORKLOAD_FITS.includes(Number(stage)) ? WORKLOAD_TARGETS[Number(stage)] : undefined;
   if (target === undefined) {
-    throw inputError('E503', `--stage expects 5 (page-table code), 6 (invalidation), 8 (guests) or 9 (user memory), got "${stage}"`);
+    throw inputError(
+      'E503',
+      `--stage expects 5 (page-table code), 6 (invalidation), 8 (guests) or 9 (user memory), got "${stage}"`,
+    );
   }
   const interrupt = catchInterrupt();
   const evaluator = new Evaluator({ threads, signal: interrupt.signal });
@@ -131,7 +134,12 @@ async function runTableCode({ out }: Options, seed: number, context: Context): P
 async function runInvalidation({ out }: Options, seed: number, context: Context): Promise<void> {
   const log = (line: string): void => context.output.err(`${line}\n`);
   const values = await fitInvalidation(publishedInvalidation(), new InvalidationBench(), seed, log);
-  finish(fittedSource(values, `iommusim fit --stage 6 --seed ${seed}`, INVALIDATION_TARGET), INVALIDATION_TARGET, out, context);
+  finish(
+    fittedSource(values, `iommusim fit --stage 6 --seed ${seed}`, INVALIDATION_TARGET),
+    INVALIDATION_TARGET,
+    out,
+    context,
+  );
 }
 
 function finish(source: string, target: FitTarget, out: string | undefined, { output }: Context): void {

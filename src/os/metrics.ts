@@ -140,7 +140,12 @@ const SHARED_METRICS: Metrics = [
   ['line.accesses', 'accesses', "Loads, stores and atomics of the command queues' shared lines.", 'count'],
   ['line.moves', 'accesses', "Of these, accesses that brought the line from another CPU's cache.", 'count'],
   ['line.attempts', 'operations', 'Compare-and-exchange operations on shared lines.', 'count'],
-  ['line.failures', 'operations', 'Of these, operations that failed because another CPU had stored meanwhile.', 'count'],
+  [
+    'line.failures',
+    'operations',
+    'Of these, operations that failed because another CPU had stored meanwhile.',
+    'count',
+  ],
   ['line.wait', 'ns', "Time spent waiting for other CPUs' accesses of a shared line, retries included.", 'sum'],
   ...LOCKS.flatMap(
     ([name, , words]) =>

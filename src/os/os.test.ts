@@ -239,14 +239,23 @@ describe('jobs', () => {
         placement: 'contiguous',
         granule: 4,
         direction: 'bidirectional',
-        transfer: 200_000, copy: 0,
+        transfer: 200_000,
+        copy: 0,
       },
       1,
       1,
     );
     machine.os.addMapBenchmark(
       'same',
-      { threads: 2, mode: 'single', placement: 'contiguous', granule: 40, direction: 'to-device', transfer: 0, copy: 0 },
+      {
+        threads: 2,
+        mode: 'single',
+        placement: 'contiguous',
+        granule: 40,
+        direction: 'to-device',
+        transfer: 0,
+        copy: 0,
+      },
       0,
       0,
     );
@@ -281,7 +290,15 @@ describe('jobs', () => {
     expect(() =>
       machine.os.addMapBenchmark(
         'more',
-        { threads: 1, mode: 'single', placement: 'contiguous', granule: 1, direction: 'to-device', transfer: 0, copy: 0 },
+        {
+          threads: 1,
+          mode: 'single',
+          placement: 'contiguous',
+          granule: 1,
+          direction: 'to-device',
+          transfer: 0,
+          copy: 0,
+        },
         0,
         0,
       ),

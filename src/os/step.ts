@@ -93,4 +93,13 @@ export const enum Turn {
   Copy,
 }
 
-export const TURN_NAMES: readonly string[] = ['map', 'unmap', 'dirty', 'transfer', 'idle', 'completion', 'interrupt', 'copy'];
+export const TURN_NAMES: readonly string[] = [
+  'map',
+  'unmap',
+  'dirty',
+  'transfer',
+  'idle',
+  'completion',
+  'interrupt',
+  'copy',
+];

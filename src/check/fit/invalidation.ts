@@ -83,14 +83,12 @@ const MACHINES: readonly Machine[] = [
       knob(KUNPENG_OS, 'costs.unmapCallback', 32, 400),
       knob(KUNPENG_UNIT, 'invalidation.iotlbPage', 16, 200),
     ],
-    contended: [
-      knob(KUNPENG_OS, 'costs.lineTransfer', 32, 300, 5),
-      knob(KUNPENG_UNIT, 'invalidation.wait', 64, 400),
-    ],
+    contended: [knob(KUNPENG_OS, 'costs.lineTransfer', 32, 300, 5), knob(KUNPENG_UNIT, 'invalidation.wait', 64, 400)],
     rows: 'fit to SMMU-WAYS-* and SMMU-DMB-t1-*',
     derived: (at, published) => {
       const poll = param(published, 'SMMU-POLL', 'near msi s2');
-      const far = param(published, 'SMMU-SYNC-NUMA', 'first msi s2') - param(published, 'SMMU-SYNC-NUMA', 'near msi s2');
+      const far =
+        param(published, 'SMMU-SYNC-NUMA', 'first msi s2') - param(published, 'SMMU-SYNC-NUMA', 'near msi s2');
       const llc = startValue('kunpeng-920-2s', 'sockets.s0.llc.latency');
       const unit = startValue(KUNPENG_UNIT, 'invalidation.start') + at('invalidation.wait') + QUEUE_ACCESSES * llc;
       const look = startValue(KUNPENG_OS, 'costs.pollWord');
@@ -103,7 +101,11 @@ const MACHINES: readonly Machine[] = [
         confidence: 'assumed',
       });
       return [
-        os('costs.mmioFlight', Math.max(0, poll - unit - look), 'SMMU-POLL (PARAM), an idle CMD_SYNC, less its other parts'),
+        os(
+          'costs.mmioFlight',
+          Math.max(0, poll - unit - look),
+          'SMMU-POLL (PARAM), an idle CMD_SYNC, less its other parts',
+        ),
         os(
           'costs.lineTransferRemote',
           at('costs.lineTransfer') + Math.round(far / CROSSINGS),

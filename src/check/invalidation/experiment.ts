@@ -65,7 +65,11 @@ export class InvalidationBench {
   spec({ experiment, machine, point }: Pick<InvalidationPoint, 'experiment' | 'machine' | 'point'>): PointSpec {
     const spec = this.points.get(`${experiment} ${machine} ${point}`);
     if (spec === undefined) {
-      throw inputError('E303', `no workload there runs the published point ${experiment} ${machine} ${point}`, this.folder);
+      throw inputError(
+        'E303',
+        `no workload there runs the published point ${experiment} ${machine} ${point}`,
+        this.folder,
+      );
     }
     return spec;
   }

@@ -297,7 +297,15 @@ describe('threads that unmap in one domain', () => {
     for (let i = 0; i < threads; i++) {
       machine.os.addMapBenchmark(
         `j${i}`,
-        { threads: 1, mode: 'single', placement: 'contiguous', granule: 1, direction: 'from-device', transfer: 0, copy: 0 },
+        {
+          threads: 1,
+          mode: 'single',
+          placement: 'contiguous',
+          granule: 1,
+          direction: 'from-device',
+          transfer: 0,
+          copy: 0,
+        },
         i % domains,
         0,
       );
@@ -331,7 +339,15 @@ describe('an invalidation queue that is full', () => {
     for (let i = 0; i < 200; i++) {
       machine.os.addMapBenchmark(
         `j${i}`,
-        { threads: 1, mode: 'single', placement: 'contiguous', granule: 1, direction: 'from-device', transfer: 0, copy: 0 },
+        {
+          threads: 1,
+          mode: 'single',
+          placement: 'contiguous',
+          granule: 1,
+          direction: 'from-device',
+          transfer: 0,
+          copy: 0,
+        },
         i,
         0,
       );

@@ -11,7 +11,8 @@ const SPEC: MapBenchmarkSpec = {
   placement: 'contiguous',
   granule: 1,
   direction: 'bidirectional',
-  transfer: 0, copy: 0,
+  transfer: 0,
+  copy: 0,
 };
 
 function start(spec: Partial<MapBenchmarkSpec>, options: MachineOptions = {}) {
@@ -84,7 +85,10 @@ describe('map benchmark', () => {
   });
 
   it('does not count the pause between map and unmap in either latency', () => {
-    const { machine, metric, registry } = start({ transfer: 5_000_000, copy: 0 }, { costs: COSTS, mode: 'passthrough' });
+    const { machine, metric, registry } = start(
+      { transfer: 5_000_000, copy: 0 },
+      { costs: COSTS, mode: 'passthrough' },
+    );
     machine.runOperations(10);
     expect(metric('loop.cycles.transfer')).toBe(15_000);
     const latencies = registry.histograms().filter(({ component }) => component === 'bench');

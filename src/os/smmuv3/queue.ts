@@ -6,7 +6,13 @@
  * A CMD_SYNC overwrites its own first word (MSI), or signals an event, or is seen in CMDQ_CONS; interrupts are off all the time. Not modelled: command
  * errors and time-outs. Where a batch without CMD_SYNC would fill the ring it gets one, instead of a wait on CMDQ_CONS.
  */
-import { COMMAND_LG2, COMMAND_WORDS, Completion, encodeSync, encodeSyncSignal } from '../../iommu/arch/smmuv3/format.js';
+import {
+  COMMAND_LG2,
+  COMMAND_WORDS,
+  Completion,
+  encodeSync,
+  encodeSyncSignal,
+} from '../../iommu/arch/smmuv3/format.js';
 import { RandomStream } from '../../kernel/random.js';
 import { SharedLine } from '../shared-line.js';
 import { Step } from '../step.js';
