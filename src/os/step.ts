@@ -31,7 +31,7 @@ export const enum Step {
   Queue,
   /** Finding, taking and giving back slots of the bounce pool. */
   Slot,
-  /** Copying between a buffer and its bounce buffer. */
+  /** Copying between a buffer and its bounce buffer or shadow. */
   Copy,
   /** Timer work that ran on this CPU meanwhile. */
   Interrupt,
@@ -89,6 +89,8 @@ export const enum Turn {
   /** The polling driver's own code for one completion. */
   Completion,
   Interrupt,
+  /** Ends of bursts: invalidating what unmaps held back. */
+  Settle,
   /** Copying memory after the unmap. */
   Copy,
 }
@@ -101,5 +103,6 @@ export const TURN_NAMES: readonly string[] = [
   'idle',
   'completion',
   'interrupt',
+  'settle',
   'copy',
 ];

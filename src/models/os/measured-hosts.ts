@@ -4,7 +4,7 @@
  */
 import { assumed, type Quantity, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
-import { commonCosts, iova, swiotlb } from './costs.js';
+import { commonCosts, iova, strategy, swiotlb } from './costs.js';
 import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
 import { userMap } from './user-map.js';
@@ -30,6 +30,7 @@ function os(
           timeout: spec(10, 'ms', 'Linux drivers/iommu/dma-iommu.c: IOVA_FQ_TIMEOUT'),
         },
         iova: iova(127, cachedOrders, 'Linux drivers/iommu/iova.c: IOVA_MAG_SIZE, IOVA_RANGE_CACHE_MAX_SIZE'),
+        strategy,
         bounce: spec('never', '', 'Linux copies for devices that firmware reports as untrusted only'),
         swiotlb: swiotlb(1, 'Linux kernel/dma/swiotlb.c before 6.0: one lock'),
       },

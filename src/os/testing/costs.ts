@@ -45,6 +45,7 @@ const FREE: CostSpec = {
   copyLineRemote: 0,
   timer: 0,
   dirtyLine: 0,
+  poolLookup: 0,
   probe: 0,
   mapCallback: 0,
   unmapCallback: 0,
