@@ -2,15 +2,18 @@
 import type { Observer } from '../protocol/observer.js';
 import type { Device } from './device.js';
 import { Domain } from './domain.js';
+import type { TableRoot } from './domain-state.js';
 import { FlushQueue } from './flush-queue.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { IovaAllocator } from './iova/allocator.js';
 import { SpinLock } from './lock.js';
+import type { FaultHandler } from './page-fault.js';
 import type { Scheduler } from './scheduler.js';
 import type { OsSpec, UnitSpec } from './spec.js';
 import type { OsStatistics } from './statistics.js';
 import { tableProfile } from './table-code.js';
 import type { Timers } from './timers.js';
+import { log2 } from './log2.js';
 
 export class DomainFactory {
   private readonly identity: Domain[] = [];
@@ -67,14 +70,15 @@ export class DomainFactory {
     return domain;
   }
 
+  /** A domain for the address space of a process. */
+  processDomain(driver: IommuDriver, table: TableRoot, faultHandler: FaultHandler): Domain {
+    const domain = new Domain(this.next++, 'sva', driver, this.lock());
+    domain.process = table;
+    domain.faultHandler = faultHandler;
+    return domain;
+  }
+
   private lock(): SpinLock {
     return new SpinLock(this.scheduler, this.spec.costs, this.statistics.domainLocks);
   }
-}
-
-/** Exact for the powers of two it is given. */
-function log2(size: number): number {
-  let bits = 0;
-  while (2 ** bits < size) bits++;
-  return bits;
 }

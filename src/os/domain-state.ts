@@ -5,11 +5,20 @@
  */
 import type { PageTable } from '../pagetable/table.js';
 import type { FlushQueue } from './flush-queue.js';
+import type { FaultHandler } from './page-fault.js';
 import type { IovaAllocator } from './iova/allocator.js';
 import type { SpinLock } from './lock.js';
 import type { TableProfile } from './table-costs.js';
 
-export type DomainType = 'identity' | 'dma';
+/** `sva`: the address space of a process. */
+export type DomainType = 'identity' | 'dma' | 'sva';
+
+/** What hardware has to be told of a table that it walks. A `PageTable` has it, and so has a process page table. */
+export interface TableRoot {
+  readonly root: number;
+  readonly levels: number;
+  readonly inputLg2: number;
+}
 
 /** One address space as one unit knows it: what an invalidation has to name. `pasid` is -1 where the tag has none. */
 export interface CacheTag {
@@ -21,7 +30,7 @@ export interface CacheTag {
   users: number;
 }
 
-/** The parts of a DMA domain; identity domains have none. */
+/** The parts of a DMA domain; other domains have none. */
 export interface DmaSpace {
   readonly table: PageTable;
   /** What the code that maintains the table costs. */
@@ -38,8 +47,12 @@ export interface DmaSpace {
 }
 
 export class DomainState {
-  /** Null in an identity domain. */
+  /** Null in domains that are not for DMA mappings. */
   space: DmaSpace | null = null;
+  /** The process page table of an SVA domain. */
+  process: TableRoot | null = null;
+  /** Who takes recoverable page faults of the domain (iopf_handler); null: they are errors. */
+  faultHandler: FaultHandler | null = null;
   /** Ordered by unit, as the kernel keeps them, so that each unit gets one batch. */
   readonly tags: CacheTag[] = [];
   /** Invalidation commands its driver is building, under `cacheLock`. */
@@ -51,6 +64,11 @@ export class DomainState {
     /** Held over every invalidation of the domain, waiting included (domain->cache_lock). */
     readonly cacheLock: SpinLock,
   ) {}
+
+  /** The table that hardware walks; null in an identity domain. */
+  get table(): TableRoot | null {
+    return this.process ?? this.space?.table ?? null;
+  }
 
   /** Tag of this domain on a unit; creates it with the id that `allocate` returns. Second-stage tags carry no PASID. */
   addTag(unit: number, pasid: number, allocate: () => number): CacheTag {

@@ -12,6 +12,19 @@ export class AttachError extends Error {
   }
 }
 
+export type BindErrno = 'EBUSY' | 'EINVAL' | 'ENODEV' | 'ENOSPC' | 'EOVERFLOW' | 'ESRCH';
+
+/** A process address space cannot be bound to a device. */
+export class BindError extends Error {
+  constructor(
+    readonly errno: BindErrno,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'BindError';
+  }
+}
+
 /** The machine has no CPU left for a thread. */
 export class OutOfCpus extends Error {
   constructor(socket: string, cores: number, thread: string) {

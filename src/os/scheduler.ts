@@ -124,6 +124,12 @@ export class Scheduler {
     thread.state = ThreadState.Sleeping;
   }
 
+  /** `sleep` that ends by itself: a timer or a device's completion wakes the thread `ps` from now. Nobody else may wake it. */
+  sleepFor(thread: Thread, step: number, ps: number): void {
+    this.sleep(thread, step);
+    this.kernel.after(ps, thread.event, Op.ThreadStep);
+  }
+
   /**
    * Ends the sleep of a thread: it runs after the wake-up latency and a context switch if its CPU is idle, else after a context switch
    * when its turn comes.
@@ -166,6 +172,10 @@ export class Scheduler {
   threadStep(event: { readonly id: number }): void {
     const thread = this.threads[event.id]!;
     const cpu = thread.cpu;
+    if (thread.state === ThreadState.Sleeping) {
+      this.wakeUp(thread);
+      return;
+    }
     if (!thread.soft) {
       const at = cpu.id * CpuTime.Count;
       if (cpu.active) {

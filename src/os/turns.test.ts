@@ -55,7 +55,7 @@ function pinned(cpu: number, program: (thread: Thread) => Program): Thread {
   return thread;
 }
 
-function after(ps: number, then: () => void): SoftWork {
+function soften(ps: number, then: () => void): SoftWork {
   return {
     *run(context: Thread): Program {
       context.charge(0, ps);
@@ -128,13 +128,13 @@ describe('threads that share a CPU', () => {
       timers.after(
         1,
         0,
-        after(300, () => note('soft')),
+        soften(300, () => note('soft')),
       );
       yield Wait.Run;
       timers.after(
         1,
         1,
-        after(50, () => scheduler.wakeUp(a)),
+        soften(50, () => scheduler.wakeUp(a)),
       );
     });
     run();
@@ -245,6 +245,7 @@ describe('a reader/writer semaphore', () => {
       expect(() => lock.releaseRead(thread, use)).toThrow('no reader');
       expect(() => lock.releaseWrite(thread, use)).toThrow('does not hold');
       expect(() => lock.downgrade(thread, use)).toThrow('does not hold');
+      yield Wait.Run;
     });
     run();
   });
@@ -287,8 +288,9 @@ describe('a threaded interrupt', () => {
       scheduler,
       scheduler.cpus[0]!,
       { hardInterrupt: 200, unmask: 0 },
-      function* () {
+      function* (thread) {
         note('pass');
+        if (thread.debt !== 0) yield Wait.Run;
       },
     );
     const a = sleeper('a', 0, 1000);
@@ -320,7 +322,7 @@ describe('a workqueue', () => {
         timers.after(
           sleeps,
           2,
-          after(0, () => scheduler.wakeUp(worker)),
+          soften(0, () => scheduler.wakeUp(worker)),
         );
         scheduler.sleep(worker, 0);
         yield Wait.Block;

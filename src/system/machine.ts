@@ -23,7 +23,15 @@ import type { DeviceQueue } from '../protocol/queue.js';
 import { CAUSES } from '../protocol/tlp.js';
 import { LatencyLedger } from '../stats/latency-ledger.js';
 import { Registry } from '../stats/registry.js';
-import type { DeviceSpec, DmaJobSpec, InvalidateJobSpec, JobSpec, PointSpec } from '../workload/spec.js';
+import type {
+  DeviceSpec,
+  DmaJobSpec,
+  InvalidateJobSpec,
+  JobSpec,
+  MapBenchmarkJobSpec,
+  PointSpec,
+  StreamJobSpec,
+} from '../workload/spec.js';
 import { Audit } from './audit.js';
 import { Dispatcher } from './dispatch.js';
 import { allMetrics } from './metrics.js';
@@ -191,9 +199,11 @@ export class Machine implements DeviceQueue {
       if (job.kind === 'dma') windows.push(this.addWindow(name, job, device));
       else if (job.kind === 'stream') {
         this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
-        this.os.addStream(name, job, device, this.memory.indexOf(job.socket));
+        this.os.addStream(name, job, device, ...this.socketsOf(job));
+      } else if (job.kind === 'user-map') {
+        this.os.addUserMap(name, job, device, this.memory.indexOf(job.socket));
       } else if (job.kind === 'map-benchmark')
-        this.benchmarks.push(this.os.addMapBenchmark(name, job, device, this.memory.indexOf(job.socket)));
+        this.benchmarks.push(this.os.addMapBenchmark(name, job, device, ...this.socketsOf(job)));
     }
     for (const [name, job] of jobs) if (job.kind === 'invalidate') this.addInvalidate(name, job);
     // Tables and queues have just been written by the CPU; then the windows get their state.
@@ -209,6 +219,10 @@ export class Machine implements DeviceQueue {
     const device = this.deviceNames.indexOf(job.device);
     const [base, bytes] = this.windows.get(`${device}:${job.pasid}`)!;
     this.os.addInvalidate(name, job, device, job.pasid, base, bytes, this.memory.indexOf(job.socket));
+  }
+
+  private socketsOf({ socket, memory }: StreamJobSpec | MapBenchmarkJobSpec): [threads: number, memory: number] {
+    return [this.memory.indexOf(socket), this.memory.indexOf(memory ?? socket)];
   }
 
   private addWindow(name: string, job: DmaJobSpec, device: number): [number, number] {

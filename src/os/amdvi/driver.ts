@@ -84,7 +84,7 @@ export class AmdviDriver implements IommuDriver {
   attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const unit = this.units[device.unit]!;
     const { requester } = device;
-    const root = domain.space?.table.root ?? null;
+    const root = domain.table?.root ?? null;
     if (root === null && pasid >= 0) {
       throw new AttachError('EINVAL', `${device.name}: AMD-Vi has no pass-through for requests with PASID`);
     }

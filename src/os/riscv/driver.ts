@@ -59,7 +59,7 @@ export class RiscvDriver implements IommuDriver {
   attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const { spec, tables } = this.units[device.unit]!;
     const tag = domain.addTag(device.unit, -1, () => (domain.type === 'identity' ? 0 : this.allocateId(spec)));
-    const translation = { root: domain.space?.table.root ?? null, id: tag.id };
+    const translation = { root: domain.table?.root ?? null, id: tag.id };
     if (hasProcesses(spec)) tables.setProcess(device.requester, Math.max(pasid, 0), translation);
     else tables.setDevice(device.requester, translation);
     const identity = domain.type === 'identity';

@@ -67,7 +67,7 @@ export class Smmuv3Driver implements IommuDriver {
     const unit = this.units[device.unit]!;
     const { tables } = unit;
     const { requester } = device;
-    const table = domain.space?.table ?? null;
+    const table = domain.table;
     if (pasid >= tables.substreamLimit) {
       throw new AttachError('EINVAL', `${device.name}: PASID ${pasid} is beyond ${tables.substreamLimit - 1}`);
     }
@@ -95,7 +95,7 @@ export class Smmuv3Driver implements IommuDriver {
     const { tables, queue, configuration, spec } = unit;
     const { requester } = device;
     const tag = domain.tags.find((other) => other.unit === device.unit);
-    const translates = domain.type === 'dma';
+    const translates = domain.type !== 'identity';
     if (translates && tag === undefined) throw new Error(`domain ${domain.id} is not attached to ${device.name}`);
     if (thread.debt !== 0) yield Wait.Run;
     const batch = this.take();
@@ -123,6 +123,16 @@ export class Smmuv3Driver implements IommuDriver {
 
   flushAll(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain, 0, Infinity, false);
+  }
+
+  *flushStage2(thread: Thread): Call<void> {
+    for (const unit of this.units) {
+      if (unit === null || unit.spec.stage !== 'nested') continue;
+      const batch = this.take();
+      encodeTlbi(batch.words, batch.next(), Opcode.TLBI_S12_VMALL, HOST_VMID, 0);
+      yield* unit.host.submit(thread, batch, true);
+      this.batches.push(batch);
+    }
   }
 
   stored(hi: number, lo: number): void {

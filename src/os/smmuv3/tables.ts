@@ -20,7 +20,7 @@ import {
 } from '../../iommu/arch/smmuv3/format.js';
 import type { FrameAllocator } from '../../memory/frames.js';
 import type { PhysicalMemory } from '../../memory/physical.js';
-import type { PageTable } from '../../pagetable/table.js';
+import type { TableRoot } from '../domain-state.js';
 import type { UnitSpec } from '../spec.js';
 import { granuleLg2, outputLg2 } from './formats.js';
 
@@ -58,7 +58,7 @@ export class SmmuTables {
     private readonly memory: PhysicalMemory,
     private readonly frames: FrameAllocator,
     /** Second stage under nested first stages. */
-    private readonly host: { readonly table: PageTable; readonly vmid: number } | null,
+    private readonly host: { readonly table: TableRoot; readonly vmid: number } | null,
   ) {
     const bytes = this.twoLevelStreams ? 8 << (STREAMS_LG2 - STREAM_SPLIT) : 2 ** (STREAMS_LG2 + STE_LG2);
     this.streamTable = frames.allocateContiguous(Math.max(bytes, PAGE), Math.max(bytes, PAGE));
@@ -75,7 +75,7 @@ export class SmmuTables {
   }
 
   /** The stream has stage 2 alone, or passes (null). */
-  setStage2(requester: number, table: PageTable | null, vmid: number): void {
+  setStage2(requester: number, table: TableRoot | null, vmid: number): void {
     if (table === null) this.writeStream(requester, { config: StreamConfig.Bypass });
     else this.writeStream(requester, { config: StreamConfig.Stage2, vmid, stage2: this.stage2Of(table) });
   }
@@ -85,7 +85,7 @@ export class SmmuTables {
   }
 
   /** Requests without SubstreamID (-1), or with it, use the first-stage table. */
-  setContext(requester: number, substream: number, table: PageTable, asid: number): void {
+  setContext(requester: number, substream: number, table: TableRoot, asid: number): void {
     const contexts = this.contextsOf(requester);
     const { root, inputLg2 } = table;
     const granule = granuleLg2(this.spec);
@@ -142,7 +142,7 @@ export class SmmuTables {
     });
   }
 
-  private stage2Of({ root, levels, inputLg2 }: PageTable): Stage2Encoding {
+  private stage2Of({ root, levels, inputLg2 }: TableRoot): Stage2Encoding {
     return { root, levels, inputLg2, granuleLg2: granuleLg2(this.spec), outputLg2: outputLg2(this.spec) };
   }
 

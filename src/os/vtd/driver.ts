@@ -28,8 +28,8 @@ import { VtdUnit } from './unit.js';
 const BATCH = 16;
 /** Address mask that no unit takes: everything in the domain. */
 const EVERYTHING = 64;
-/** Domain id of identity domains (FLPT_DEFAULT_DID); 0 is reserved, others are handed out from 2 up. */
-const IDENTITY_DID = 1;
+/** Domain id of identity domains and process address spaces (FLPT_DEFAULT_DID); 0 is reserved, others are handed out from 2 up. */
+const DEFAULT_DID = 1;
 
 /** Message-signalled interrupts: writes to these addresses are not translated (VT-d specification 3.14). */
 const INTERRUPTS = [[0xfee00000, 0xfeefffff]] as const;
@@ -83,7 +83,7 @@ export class VtdDriver implements IommuDriver {
     const { spec } = unit;
     const tagPasid = this.tagPasid(domain, spec, pasid);
     const tag = domain.addTag(device.unit, tagPasid, () =>
-      domain.type === 'identity' ? IDENTITY_DID : unit.allocateDomainId(),
+      domain.type === 'dma' ? unit.allocateDomainId() : DEFAULT_DID,
     );
     const root = this.rootOf(domain, unit, tag);
     if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id);
@@ -119,7 +119,7 @@ export class VtdDriver implements IommuDriver {
     }
     yield* unit.queue.submit(thread, words, 1);
     domain.cacheLock.release(thread);
-    if (domain.dropTag(device.unit, tagPasid) && domain.type !== 'identity') {
+    if (domain.dropTag(device.unit, tagPasid) && domain.type === 'dma') {
       unit.emulated?.shadows.get(tag.id)?.destroy();
       unit.emulated?.shadows.delete(tag.id);
       unit.freeDomainId(tag.id);
@@ -145,6 +145,22 @@ export class VtdDriver implements IommuDriver {
 
   flushAll(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain, 0, EVERYTHING, false);
+  }
+
+  /** Nested entries carry the guest's domain ids: one descriptor for each. */
+  *flushStage2(thread: Thread): Call<void> {
+    const words = new Int32Array(BATCH * DESCRIPTOR_WORDS);
+    for (const unit of this.units) {
+      if (unit === null || unit.spec.stage !== 'nested') continue;
+      const ids = unit.liveDomainIds();
+      for (let from = 0; from < ids.length; from += BATCH) {
+        const batch = ids.slice(from, from + BATCH);
+        batch.forEach((id, i) => {
+          encodeIotlbInvalidation(words, i * DESCRIPTOR_WORDS, Granularity.Domain, id, 0, 0, 0, false, true, true);
+        });
+        yield* unit.host.submit(thread, words, batch.length);
+      }
+    }
   }
 
   stored(hi: number, lo: number): void {
@@ -198,7 +214,7 @@ export class VtdDriver implements IommuDriver {
   /** The table that hardware walks: the domain's own, or its shadow in caching mode. Null: none, requests pass. */
   private rootOf(domain: DomainState, unit: VtdUnit, { id }: CacheTag): number | null {
     const { space } = domain;
-    if (space === null) return null;
+    if (space === null) return domain.table?.root ?? null;
     const { monitor, memory, costs } = this.environment;
     if (monitor === null || !this.syncsMaps) return space.table.root;
     const { shadows } = unit.emulated!;
@@ -214,7 +230,7 @@ export class VtdDriver implements IommuDriver {
 
   /** First-stage translations are invalidated by PASID, 0 for requests without; second-stage ones by domain id alone. */
   private tagPasid(domain: DomainState, spec: UnitSpec, pasid: number): number {
-    return domain.type === 'dma' && usesFirstStage(spec) ? Math.max(pasid, 0) : -1;
+    return domain.type !== 'identity' && usesFirstStage(spec) ? Math.max(pasid, 0) : -1;
   }
 }
 

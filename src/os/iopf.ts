@@ -1,0 +1,212 @@
+/**
+ * Recoverable I/O page faults, what all architectures share (drivers/iommu/io-pgfault.c): collects page request groups, hands complete ones
+ * to the handler of the domain on a workqueue, gives each exactly one answer. One queue serves the devices of an IOMMU. A driver reads its
+ * hardware's queue in a threaded interrupt and calls `report` for each request. Where this differs from the kernel: a request
+ * that nobody handles is answered only if it is the last of its group, and partial groups go when their PASID is drained.
+ * Not modelled: allocation failures.
+ */
+import { Histogram } from '../stats/histogram.js';
+import { FaultDevice, type FaultEndpoint, type PageResponder } from './fault-device.js';
+import { LockStatistics } from './lock.js';
+import { FAULT_STAGES, FaultGroup, FaultStage, type GroupQueue, PageFault, PageResponse } from './page-fault.js';
+import type { SemaphoreUse } from './rw-semaphore.js';
+import type { Scheduler } from './scheduler.js';
+import { type Call, type Thread, Wait } from './thread.js';
+import type { Workqueue } from './workqueue.js';
+
+export interface FaultCosts {
+  /** iommu_report_device_fault for one request: finding the domain, keeping the request or making the group. */
+  readonly report: number;
+  /** Uncontended acquire and release of the device's lock. */
+  readonly lock: number;
+}
+
+/** Step of a worker's or interrupt thread's ledger, if it has one. */
+const STEP = 0;
+
+export class FaultStatistics {
+  /** By `FaultStage`, and the whole, of answered requests; ps. */
+  readonly stages: readonly Histogram[] = FAULT_STAGES.map(() => new Histogram());
+  readonly total = new Histogram();
+  readonly locks = new LockStatistics();
+  /** Requests reported; groups answered, by code. */
+  reported = 0;
+  success = 0;
+  invalid = 0;
+  failure = 0;
+  /** Requests that no domain takes. */
+  unhandled = 0;
+  /** Requests thrown away before their group was complete. */
+  discarded = 0;
+
+  count(code: PageResponse): void {
+    if (code === PageResponse.Success) this.success++;
+    else if (code === PageResponse.Invalid) this.invalid++;
+    else this.failure++;
+  }
+
+  reset(): void {
+    for (const histogram of [...this.stages, this.total]) histogram.reset();
+    this.locks.reset();
+    this.reported = this.success = this.invalid = this.failure = this.unhandled = this.discarded = 0;
+  }
+}
+
+export class FaultQueue implements GroupQueue {
+  readonly statistics = new FaultStatistics();
+  private readonly devices: FaultDevice[] = [];
+  private readonly unused: PageFault[] = [];
+  private readonly lockUse: SemaphoreUse;
+
+  constructor(
+    private readonly scheduler: Scheduler,
+    readonly workqueue: Workqueue,
+    private readonly costs: FaultCosts,
+  ) {
+    this.lockUse = { scheduler, costs, steps: { lock: STEP, wait: STEP }, statistics: this.statistics.locks };
+  }
+
+  /** iopf_queue_add_device. */
+  add(endpoint: FaultEndpoint, responder: PageResponder): FaultDevice {
+    const device = new FaultDevice(endpoint, responder);
+    this.devices.push(device);
+    return device;
+  }
+
+  /** iopf_queue_remove_device: partial groups go without an answer, complete ones are answered Invalid. */
+  *remove(thread: Thread, device: FaultDevice): Call<void> {
+    this.discard(device, () => true);
+    yield* this.lock(thread, device);
+    for (const group of [...device.pending]) yield* this.answer(thread, group, PageResponse.Invalid);
+    yield* this.unlock(thread, device);
+    this.devices.splice(this.devices.indexOf(device), 1);
+  }
+
+  /** A request to fill in, for `report`. */
+  fault(): PageFault {
+    return this.unused.pop() ?? new PageFault();
+  }
+
+  /**
+   * iommu_report_device_fault: takes the request over. Its arrival must have been noted (`PageFault.arrive`), and what the driver knows of
+   * its way since (stages Interrupt and Wake). Returns when the request is kept, its group queued or, where nobody handles it, answered.
+   */
+  *report(thread: Thread, device: FaultDevice, fault: PageFault): Call<void> {
+    this.statistics.reported++;
+    thread.charge(STEP, this.costs.report);
+    if (thread.debt !== 0) yield Wait.Run;
+    fault.charge(FaultStage.Queue, this.scheduler.now());
+    const handler = device.endpoint.domainOf(fault.pasid)?.faultHandler ?? null;
+    if (handler === null) {
+      yield* this.refuse(thread, device, fault);
+      return;
+    }
+    if (!fault.last) {
+      device.partial.push(fault);
+      return;
+    }
+    const group = new FaultGroup(this, device, fault.pasid, fault.group, handler);
+    this.complete(group, fault);
+    device.pending.push(group);
+    if (!handler.accept(thread, group)) yield* this.respond(thread, group, PageResponse.Failure);
+  }
+
+  /** iopf_group_response: answers a group, unless the removal of its device has done so, and lets its requests go. */
+  *respond(thread: Thread, group: FaultGroup, code: PageResponse): Call<void> {
+    yield* this.lock(thread, group.device);
+    if (group.pending) yield* this.answer(thread, group, code);
+    yield* this.unlock(thread, group.device);
+    for (const fault of group.faults) this.unused.push(fault);
+  }
+
+  charge(group: FaultGroup, stage: FaultStage): void {
+    const now = this.scheduler.now();
+    for (const fault of group.faults) fault.charge(stage, now);
+  }
+
+  /** iopf_queue_discard_partial, after an overflow of the hardware's queue: the last requests of these groups may have been lost. */
+  discardPartial(): void {
+    for (const device of this.devices) this.discard(device, () => true);
+  }
+
+  /**
+   * Returns when every request of the PASID that had arrived has been answered, and nothing of it is in flight (intel_iommu_drain_pasid_prq).
+   * The device must have been stopped, and the PASID detached: requests that come all the same are refused.
+   */
+  *drain(thread: Thread, device: FaultDevice, pasid: number): Call<void> {
+    const { endpoint, responder } = device;
+    yield* responder.drainQueue(thread, endpoint, pasid);
+    yield* this.workqueue.flush(thread);
+    this.discard(device, (fault) => fault.pasid === pasid);
+    yield* responder.drainHardware(thread, endpoint, pasid);
+  }
+
+  /** Requests of the group that came before its last one; they share its index, whatever their PASID. */
+  private complete(group: FaultGroup, last: PageFault): void {
+    const { partial } = group.device;
+    let kept = 0;
+    for (const fault of partial) {
+      if (fault.group === last.group) group.faults.push(fault);
+      else partial[kept++] = fault;
+    }
+    partial.length = kept;
+    group.faults.push(last);
+    this.charge(group, FaultStage.Group);
+  }
+
+  /** Nobody handles requests with this PASID, or without one. */
+  private *refuse(thread: Thread, device: FaultDevice, fault: PageFault): Call<void> {
+    this.statistics.unhandled++;
+    if (fault.last) {
+      this.discard(device, (other) => other.group === fault.group);
+      yield* this.lock(thread, device);
+      const { pasid, group } = fault;
+      yield* device.responder.respond(thread, device.endpoint, pasid, group, PageResponse.Invalid);
+      if (thread.debt !== 0) yield Wait.Run;
+      this.statistics.count(PageResponse.Invalid);
+      this.finish(fault);
+      yield* this.unlock(thread, device);
+    }
+    this.unused.push(fault);
+  }
+
+  /** The caller holds the device's lock. */
+  private *answer(thread: Thread, group: FaultGroup, code: PageResponse): Call<void> {
+    const { device, pasid, index, faults } = group;
+    group.pending = false;
+    yield* device.responder.respond(thread, device.endpoint, pasid, index, code);
+    if (thread.debt !== 0) yield Wait.Run;
+    device.pending.splice(device.pending.indexOf(group), 1);
+    this.statistics.count(code);
+    for (const fault of faults) this.finish(fault);
+  }
+
+  private finish(fault: PageFault): void {
+    const now = this.scheduler.now();
+    const { stages, total } = this.statistics;
+    fault.charge(FaultStage.Response, now);
+    total.add(fault.latency(now));
+    for (const [stage, histogram] of stages.entries()) histogram.add(fault.spent(stage));
+  }
+
+  private discard(device: FaultDevice, which: (fault: PageFault) => boolean): void {
+    const { partial } = device;
+    let kept = 0;
+    for (const fault of partial) {
+      if (which(fault)) this.unused.push(fault);
+      else partial[kept++] = fault;
+    }
+    this.statistics.discarded += partial.length - kept;
+    partial.length = kept;
+  }
+
+  private *lock(thread: Thread, device: FaultDevice): Call<void> {
+    if (thread.debt !== 0) yield Wait.Run;
+    if (!device.lock.write(thread, this.lockUse)) yield Wait.Block;
+  }
+
+  private *unlock(thread: Thread, device: FaultDevice): Call<void> {
+    if (thread.debt !== 0) yield Wait.Run;
+    device.lock.releaseWrite(thread, this.lockUse);
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * handle_mm_fault (mm/memory.c): makes a page of a region present. The caller holds mmap_lock for reading and has checked the region's permissions.
+ * Time passes before an entry changes, and the entry is looked at again then, as the kernel does under the page-table lock.
+ * Not modelled: the huge page of zeros (a read fault where a large page fits allocates it), fault-around, read-ahead, NUMA placement,
+ * khugepaged.
+ */
+import { OutOfMemory } from '../../memory/frames.js';
+import { Access } from '../../protocol/access.js';
+import { type Call, type Thread, Wait } from '../thread.js';
+import { flushRange, type MmEnvironment } from './environment.js';
+import type { Mm } from './mm.js';
+import type { Reclaim } from './reclaim.js';
+import { FaultKind } from './statistics.js';
+import { MmStep } from './step.js';
+import { HUGE, HUGE_LG2, PAGE_LG2 } from './tables.js';
+import type { Vma } from './vma.js';
+
+const PAGE = 4096;
+
+export class FaultHandler {
+  constructor(
+    private readonly environment: MmEnvironment,
+    private readonly reclaim: Reclaim,
+  ) {}
+
+  *handle(thread: Thread, mm: Mm, region: Vma, address: number, access: Access): Call<FaultKind> {
+    const { scheduler, statistics, spec } = this.environment;
+    const start = scheduler.now() + thread.debt;
+    thread.charge(MmStep.Fault, spec.costs.fault);
+    yield Wait.Run;
+    const page = Math.floor(address / PAGE) * PAGE;
+    const kind = yield* this.resolve(thread, mm, region, page, access);
+    if (thread.debt !== 0) yield Wait.Run;
+    statistics.faults[kind]!.add(scheduler.now() - start);
+    return kind;
+  }
+
+  private *resolve(thread: Thread, mm: Mm, region: Vma, page: number, access: Access): Call<FaultKind> {
+    const { tables } = this.environment;
+    const writes = (access & Access.Write) !== 0;
+    tables.find(mm.root, page);
+    if (tables.present) return yield* this.present(thread, mm, region, page, access, writes);
+    if (tables.stored || region.kind === 'file') return yield* this.readIn(thread, mm, region, page, writes);
+    if (region.kind === 'anonymous') {
+      if (hugeFits(region, page) && tables.level >= 2)
+        return yield* this.allocateHuge(thread, mm, region, page, writes);
+      if (!writes) return this.mapZeros(mm, region, page);
+    }
+    return yield* this.allocate(thread, mm, region, page, writes);
+  }
+
+  /** Accessed and dirty state, or write permission (do_wp_page). */
+  private *present(
+    thread: Thread,
+    mm: Mm,
+    region: Vma,
+    page: number,
+    access: Access,
+    writes: boolean,
+  ): Call<FaultKind> {
+    const { tables, spec, zeroPage } = this.environment;
+    if (tables.permits(access)) {
+      if (tables.use(writes)) thread.charge(MmStep.Pages, spec.costs.updatePage);
+      return FaultKind.Present;
+    }
+    if (tables.frame !== zeroPage) {
+      tables.protect(region.access);
+      tables.use(writes);
+      thread.charge(MmStep.Pages, spec.costs.updatePage);
+      return FaultKind.Protection;
+    }
+    const frame = yield* this.take(thread, PAGE);
+    if (frame < 0) return FaultKind.Failed;
+    thread.charge(MmStep.Clear, spec.costs.clearPage);
+    yield Wait.Run;
+    tables.find(mm.root, page);
+    if (!tables.present || tables.frame !== zeroPage) return this.lost(frame, PAGE);
+    tables.evict(false);
+    yield* flushRange(thread, this.environment, mm, page, page + PAGE);
+    return this.install(mm, region, page, PAGE_LG2, frame, true, FaultKind.Protection);
+  }
+
+  /** do_swap_page, or a file page that is not in the page cache. mmap_lock stays held, as the fault handler of devices holds it. */
+  private *readIn(thread: Thread, mm: Mm, region: Vma, page: number, writes: boolean): Call<FaultKind> {
+    const { scheduler, storage, spec } = this.environment;
+    const frame = yield* this.take(thread, PAGE);
+    if (frame < 0) return FaultKind.Failed;
+    thread.charge(MmStep.Storage, spec.costs.submitIo);
+    yield Wait.Run;
+    scheduler.sleepFor(thread, MmStep.Storage, storage.read());
+    yield Wait.Block;
+    return this.install(mm, region, page, PAGE_LG2, frame, writes, FaultKind.Major);
+  }
+
+  private *allocateHuge(thread: Thread, mm: Mm, region: Vma, page: number, writes: boolean): Call<FaultKind> {
+    const { tables, pages, spec } = this.environment;
+    const { costs } = spec;
+    // A large page is not worth reclaiming others: fall back at once.
+    const frame = pages.full(HUGE) ? -1 : pages.allocate(HUGE);
+    if (frame < 0) return yield* this.allocate(thread, mm, region, page, writes);
+    thread.charge(MmStep.Allocate, costs.allocatePage);
+    thread.charge(MmStep.Clear, (HUGE / PAGE) * costs.clearPage);
+    yield Wait.Run;
+    tables.find(mm.root, page);
+    if (tables.present || tables.level < 2) return this.lost(frame, HUGE);
+    const first = Math.floor(page / HUGE) * HUGE;
+    return this.install(mm, region, first, HUGE_LG2, frame, true, FaultKind.Huge);
+  }
+
+  private mapZeros(mm: Mm, region: Vma, page: number): FaultKind {
+    const { tables, zeroPage } = this.environment;
+    try {
+      tables.map(mm.root, page, PAGE_LG2, region.access & ~Access.Write, zeroPage, false);
+    } catch (error) {
+      if (error instanceof OutOfMemory) return FaultKind.Failed;
+      throw error;
+    }
+    return FaultKind.Zero;
+  }
+
+  private *allocate(thread: Thread, mm: Mm, region: Vma, page: number, writes: boolean): Call<FaultKind> {
+    const { spec } = this.environment;
+    const frame = yield* this.take(thread, PAGE);
+    if (frame < 0) return FaultKind.Failed;
+    if (region.kind === 'anonymous') thread.charge(MmStep.Clear, spec.costs.clearPage);
+    yield Wait.Run;
+    const dirty = writes || region.kind === 'anonymous';
+    return this.install(mm, region, page, PAGE_LG2, frame, dirty, FaultKind.Minor);
+  }
+
+  /** A page, after direct reclaim if there are too many; -1 when nothing can be reclaimed either. */
+  private *take(thread: Thread, bytes: number): Call<number> {
+    const { pages, spec } = this.environment;
+    thread.charge(MmStep.Allocate, spec.costs.allocatePage);
+    for (;;) {
+      const frame = pages.full(bytes) ? -1 : pages.allocate(bytes);
+      if (frame >= 0 || !(yield* this.reclaim.shrink(thread))) return frame;
+    }
+  }
+
+  /** Maps a new page unless somebody was faster. */
+  private install(
+    mm: Mm,
+    region: Vma,
+    page: number,
+    sizeLg2: number,
+    frame: number,
+    dirty: boolean,
+    kind: FaultKind,
+  ): FaultKind {
+    const { tables, pages } = this.environment;
+    const bytes = 2 ** sizeLg2;
+    tables.find(mm.root, page);
+    if (tables.present) return this.lost(frame, bytes);
+    try {
+      tables.map(mm.root, page, sizeLg2, region.access, frame, dirty);
+    } catch (error) {
+      if (!(error instanceof OutOfMemory)) throw error;
+      pages.free(frame, bytes);
+      return FaultKind.Failed;
+    }
+    pages.add(mm, page, frame);
+    return kind;
+  }
+
+  private lost(frame: number, bytes: number): FaultKind {
+    this.environment.pages.free(frame, bytes);
+    return FaultKind.Raced;
+  }
+}
+
+function hugeFits(region: Vma, page: number): boolean {
+  const first = Math.floor(page / HUGE) * HUGE;
+  return region.huge && first >= region.start && first + HUGE <= region.end;
+}

@@ -1,0 +1,102 @@
+/**
+ * The domain of a process address space and its bonds (struct iommu_sva, iommu_sva_handle_mm, intel_arch_invalidate_secondary_tlbs): keeps
+ * translations in step with the process page table, and resolves page faults of devices as the process would have them resolved.
+ */
+import { Completion } from './completion.js';
+import type { Domain } from './domain.js';
+import type { DomainFactory } from './domain-factory.js';
+import type { IommuDriver } from './iommu-driver.js';
+import type { MemoryManager } from './mm/memory.js';
+import type { Mm } from './mm/mm.js';
+import type { MmuNotifier } from './mm/notifier.js';
+import { FaultKind } from './mm/statistics.js';
+import { type FaultGroup, type FaultHandler, FaultStage, type PageFault, PageResponse } from './page-fault.js';
+import type { Scheduler } from './scheduler.js';
+import type { SvaDevice } from './sva.js';
+import { type Call, type Thread, Wait } from './thread.js';
+
+const STEP = 0;
+
+/** A device bound to an address space. */
+export class SvaBond {
+  users = 1;
+  /** The PASID is being, or has been, detached: by unbind, or by the end of the process. */
+  private detached: Completion | null = null;
+
+  constructor(
+    readonly target: SvaDevice,
+    readonly pasid: number,
+    readonly space: SvaSpace,
+  ) {}
+
+  /** Returns when the device cannot translate by the PASID any more, whoever brings that about. */
+  *detach(thread: Thread, scheduler: Scheduler): Call<void> {
+    if (this.detached !== null) {
+      yield* this.detached.wait(thread, STEP);
+      return;
+    }
+    this.detached = new Completion(scheduler);
+    yield* this.target.device.detachPasid(thread, this.pasid);
+    if (thread.debt !== 0) yield Wait.Run;
+    this.detached.complete();
+  }
+}
+
+export class SvaSpace implements MmuNotifier, FaultHandler {
+  readonly domain: Domain;
+  readonly bonds: SvaBond[] = [];
+
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly manager: MemoryManager,
+    readonly mm: Mm,
+    factory: Pick<DomainFactory, 'processDomain'>,
+    driver: IommuDriver,
+  ) {
+    const { levels, inputLg2 } = manager.tables;
+    this.domain = factory.processDomain(driver, { root: mm.root, levels, inputLg2 }, this);
+  }
+
+  /** Table pages may have been unlinked too. */
+  invalidate(thread: Thread, start: number, end: number): Call<void> {
+    const { driver } = this.domain;
+    if (start === 0 && end >= this.manager.tables.limit) return driver.flushAll(thread, this.domain);
+    return driver.flushRange(thread, this.domain, start, end - start, true);
+  }
+
+  /** The bonds stay until their devices' drivers give them up. */
+  *release(thread: Thread): Call<void> {
+    for (const bond of [...this.bonds]) yield* bond.detach(thread, this.scheduler);
+  }
+
+  accept(thread: Thread, group: FaultGroup): boolean {
+    group.queue.workqueue.queue(thread, group);
+    return true;
+  }
+
+  /** iommu_sva_handle_iopf: the first error ends the group. */
+  *handle(worker: Thread, group: FaultGroup): Call<void> {
+    const { queue } = group;
+    if (worker.debt !== 0) yield Wait.Run;
+    queue.charge(group, FaultStage.HandOff);
+    let code = PageResponse.Success;
+    for (const fault of group.faults) {
+      code = yield* this.resolve(worker, fault);
+      if (code !== PageResponse.Success) break;
+    }
+    if (worker.debt !== 0) yield Wait.Run;
+    queue.charge(group, FaultStage.Handler);
+    yield* queue.respond(worker, group, code);
+  }
+
+  private *resolve(worker: Thread, { address, access }: PageFault): Call<PageResponse> {
+    const { manager, mm } = this;
+    if (!mm.get()) return PageResponse.Invalid;
+    yield* manager.lockForReading(worker, mm);
+    const kind = yield* manager.fault(worker, mm, address, access);
+    yield* manager.unlockReading(worker, mm);
+    // This may have become the last user: the worker then ends the address space.
+    yield* manager.put(worker, mm);
+    return kind === null || kind === FaultKind.Failed ? PageResponse.Invalid : PageResponse.Success;
+  }
+}
