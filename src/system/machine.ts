@@ -215,14 +215,14 @@ export class Machine implements DeviceQueue {
     for (const [address, bytes] of windows) this.memory.warmWindow(address, bytes);
   }
 
+  private socketsOf({ socket, memory }: StreamJobSpec | MapBenchmarkJobSpec): [threads: number, memory: number] {
+    return [this.memory.indexOf(socket), this.memory.indexOf(memory ?? socket)];
+  }
+
   private addInvalidate(name: string, job: InvalidateJobSpec): void {
     const device = this.deviceNames.indexOf(job.device);
     const [base, bytes] = this.windows.get(`${device}:${job.pasid}`)!;
     this.os.addInvalidate(name, job, device, job.pasid, base, bytes, this.memory.indexOf(job.socket));
-  }
-
-  private socketsOf({ socket, memory }: StreamJobSpec | MapBenchmarkJobSpec): [threads: number, memory: number] {
-    return [this.memory.indexOf(socket), this.memory.indexOf(memory ?? socket)];
   }
 
   private addWindow(name: string, job: DmaJobSpec, device: number): [number, number] {

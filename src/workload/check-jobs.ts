@@ -1,6 +1,7 @@
 /** What the schemas of jobs and windows cannot say: references, limits of the device, memory and cores that are there, an end. */
 import { checkBounce, checkBounceMode } from './check-bounce.js';
 import { checkInvalidate } from './check-invalidate.js';
+import { pasidBits } from '../iommu/limits.js';
 import { checkReference } from './check-machine.js';
 import { type Fault, fault } from './problems.js';
 import type {
@@ -36,7 +37,7 @@ function checkJob(job: JobSpec, spec: PointSpec, path: readonly string[]): Fault
   const faults = [
     ...checkReference(job.device, spec.devices, 'device', [...path, 'device']),
     ...checkReference(socketOf(job), spec.machine.sockets, 'socket', [...path, socketKey]),
-    ...(!('memory' in job) || job.kind === 'dma' || job.memory === null
+    ...(job.kind === 'dma' || !('memory' in job) || job.memory === null
       ? []
       : checkReference(job.memory, spec.machine.sockets, 'socket', [...path, 'memory'])),
   ];
@@ -72,17 +73,45 @@ function checkDma(job: DmaJobSpec, spec: PointSpec, path: readonly string[]): Fa
   if (job.reads > 0) {
     faults.push(...checkReadBytes(job.size, job.device, spec, path));
   }
-  const unit = spec.machine.ports[port]?.iommu ?? null;
-  const native = unit === null ? undefined : spec.machine.iommus[unit];
-  if (job.pasid >= 0 && native?.mode === 'native' && native.processLevels === 0) {
-    const related = [['machine', 'iommus', unit!, 'processLevels']];
-    faults.push(fault('E305', [...path, 'pasid'], `"${unit}" does not translate by PASID`, { related }));
-  } else if (job.pasid >= 0 && (unit === null || native?.mode === 'legacy')) {
-    const reason = unit === null ? 'the port has no IOMMU' : `"${unit}" is in legacy mode`;
-    const related = unit === null ? [] : [['machine', 'iommus', unit, 'mode']];
-    faults.push(fault('E305', [...path, 'pasid'], `a PASID needs an IOMMU in scalable mode: ${reason}`, { related }));
+  if (job.pasid >= 0) {
+    const problem = pasidProblem(job.pasid, spec.machine.ports[port]?.iommu ?? null, spec);
+    if (problem !== null) faults.push(fault('E305', [...path, 'pasid'], problem.message, { related: problem.related }));
   }
   return faults;
+}
+
+/** Why the unit in front of the port cannot translate by this PASID; null if it can. */
+function pasidProblem(
+  pasid: number,
+  name: string | null,
+  { machine, os }: PointSpec,
+): { message: string; related: string[][] } | null {
+  const unit = name === null ? undefined : machine.iommus[name];
+  if (name === null || unit === undefined) {
+    return { message: 'a PASID needs an IOMMU in scalable mode: the port has no IOMMU', related: [] };
+  }
+  const because = (message: string, key: string): { message: string; related: string[][] } => ({
+    message,
+    related: [['machine', 'iommus', name, key]],
+  });
+  if (unit.mode === 'legacy') {
+    return because(`a PASID needs an IOMMU in scalable mode: "${name}" is in legacy mode`, 'mode');
+  }
+  const bits = pasidBits(unit);
+  if (bits === 0) {
+    const onlySecond = unit.stage === 'second' && unit.processLevels > 0;
+    return onlySecond
+      ? because(`"${name}" does not translate by PASID: second-stage tables alone have none`, 'stage')
+      : because(`"${name}" does not translate by PASID`, 'processLevels');
+  }
+  if (pasid >= 2 ** bits) {
+    return because(`"${name}" takes PASIDs up to ${2 ** bits - 1}, not ${pasid}`, 'processLevels');
+  }
+  const passes = unit.architecture === 'vtd' || unit.architecture === 'riscv';
+  if (os.dma.mode === 'passthrough' && !passes) {
+    return { message: `"${name}" has no pass-through for requests with PASID`, related: [['os', 'dma', 'mode']] };
+  }
+  return null;
 }
 
 function checkStream(job: StreamJobSpec, spec: PointSpec, path: readonly string[]): Fault[] {
@@ -145,7 +174,7 @@ export function socketOf(job: JobSpec): string {
 
 /** Socket whose memory holds the job's buffers. */
 function memoryOf(job: JobSpec): string {
-  return 'memory' in job ? (job.memory ?? socketOf(job)) : job.socket;
+  return 'memory' in job && job.memory !== null ? job.memory : socketOf(job);
 }
 
 /** Bytes of memory that a job's buffers take. */
@@ -170,8 +199,8 @@ const SIZE_KEYS: Readonly<Record<JobSpec['kind'], readonly string[]>> = {
   dma: ['window'],
   stream: ['size', 'segments', 'depth', 'threads'],
   'map-benchmark': ['granule', 'threads'],
-  invalidate: ['threads'],
   'user-map': ['size', 'threads'],
+  invalidate: ['threads'],
 };
 
 /** Buffers and the tables that map them (8 bytes a page) must fit the socket they lie on. */

@@ -71,6 +71,17 @@ const mapBenchmark = z.strictObject({
   memory: MEMORY,
 });
 
+const userMap = z.strictObject({
+  kind: z.literal('user-map').meta({
+    description: 'Processes that map and unmap a buffer of theirs for a device, a system call each.',
+  }),
+  device: reference('Device the mappings are for.'),
+  threads: THREADS,
+  size: size('Bytes of the buffer of each thread.', { min: 4096, max: 2 ** 40 }),
+  run: size('Bytes of frames that follow each other in memory.', { min: 4096, max: 2 ** 40 }).default(4096),
+  socket: reference('Socket of the threads and their buffers.'),
+});
+
 const invalidate = z.strictObject({
   kind: z
     .literal('invalidate')
@@ -89,17 +100,6 @@ const invalidate = z.strictObject({
     0,
   ),
   socket: reference('Socket of the threads.'),
-});
-
-const userMap = z.strictObject({
-  kind: z.literal('user-map').meta({
-    description: 'Processes that map and unmap a buffer of theirs for a device, a system call each.',
-  }),
-  device: reference('Device the mappings are for.'),
-  threads: THREADS,
-  size: size('Bytes of the buffer of each thread.', { min: 4096, max: 2 ** 40 }),
-  run: size('Bytes of frames that follow each other in memory.', { min: 4096, max: 2 ** 40 }).default(4096),
-  socket: reference('Socket of the threads and their buffers.'),
 });
 
 export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark, userMap, invalidate]);

@@ -90,6 +90,18 @@ export interface MapBenchmarkJobSpec {
   readonly memory: string | null;
 }
 
+/** Processes that map and unmap a buffer of theirs for a device, a system call each. */
+export interface UserMapJobSpec {
+  readonly kind: 'user-map';
+  readonly device: string;
+  readonly threads: number;
+  /** Bytes of a thread's buffer, whole pages. */
+  readonly size: number;
+  /** Bytes of frames that follow each other, whole pages. */
+  readonly run: number;
+  readonly socket: string;
+}
+
 /** Threads that invalidate translations of a DMA job's window while it runs. */
 export interface InvalidateJobSpec {
   readonly kind: 'invalidate';
@@ -104,18 +116,6 @@ export interface InvalidateJobSpec {
   readonly tables: boolean;
   /** From the start of one invalidation of a thread to the next, ps. */
   readonly interval: number;
-  readonly socket: string;
-}
-
-/** Processes that map and unmap a buffer of theirs for a device, a system call each. */
-export interface UserMapJobSpec {
-  readonly kind: 'user-map';
-  readonly device: string;
-  readonly threads: number;
-  /** Bytes of a thread's buffer, whole pages. */
-  readonly size: number;
-  /** Bytes of frames that follow each other, whole pages. */
-  readonly run: number;
   readonly socket: string;
 }
 
