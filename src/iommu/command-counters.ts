@@ -57,6 +57,8 @@ const enum Clock {
   /** When the present command began; how long it had waited. */
   Began,
   Waited,
+  /** When the present command takes effect. */
+  Effect,
   Count,
 }
 
@@ -118,12 +120,18 @@ export class CommandCounters implements Witness {
     this.clocks[Clock.Waited] = now - announced;
   }
 
-  /** The command takes effect: it removes translations. `named`: the pages it names, null: all. `served` has to follow. */
+  /** The command takes effect now. */
+  executes(now: number): void {
+    this.clocks[Clock.Effect] = now;
+  }
+
+  /** It removes translations. `named`: the pages it names, null: all. `served` has to follow. */
   removes(kind: Removes, translations: Translations, named: Pages | null): void {
     this.current = this.removals[kind]!;
     this.current.commands++;
     this.translations = translations;
     this.named = named;
+    if (named === null && this.asked !== null) this.asked.executed[0] = this.clocks[Clock.Effect]!;
     this.tally(translations);
     translations.witness(this);
   }

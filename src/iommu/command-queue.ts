@@ -261,6 +261,7 @@ export class CommandQueue {
   }
 
   private execute(): void {
+    this.counters.executes(this.kernel.clock[0]!);
     const after = this.commands.execute();
     switch (after) {
       case After.Drain:

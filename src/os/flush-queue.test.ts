@@ -64,6 +64,38 @@ describe('flush queue', () => {
     expect(machine.kernel.pending).toBe(0);
   });
 
+  it('measures how long unmapped ranges stay reachable: to the timer, or to the full ring', () => {
+    const slow = lazy({ costs: { unmapCall: 300 } });
+    slow.on(0, (thread) => slow.cycle(thread, 3));
+    slow.machine.run();
+    const { lifetime, reachable } = slow.machine.os.statistics.flushQueue;
+    const [flush] = slow.recorder.flushes;
+    const returned = slow.recorder.of('unmapped').map(({ at }) => at);
+    expect([lifetime.count, lifetime.max, lifetime.min]).toEqual([
+      3,
+      flush!.now - returned[0]!,
+      flush!.now - returned[2]!,
+    ]);
+    // Nobody says when the hardware of this machine executed it.
+    expect(reachable.max).toBe(lifetime.max);
+    const fast = lazy({ costs: { unmapCall: 300 } });
+    fast.on(0, (thread) => fast.cycle(thread, 256));
+    fast.machine.run(9 * MS);
+    expect(fast.machine.os.statistics.flushQueue.lifetime.count).toBe(255);
+    expect(fast.machine.os.statistics.flushQueue.lifetime.max).toBeLessThan(MS);
+  });
+
+  it('says when hardware had executed the flush, if it knows', () => {
+    const { machine, recorder, on, cycle } = lazy({ costs: { unmapCall: 300 } });
+    const { flushQueue } = machine.os.statistics;
+    on(0, (thread) => cycle(thread, 1));
+    flushQueue.executed[0] = 11 * MS + 5;
+    machine.run();
+    const [flush] = recorder.flushes;
+    expect(flush!.startedAt).toBe(11 * MS);
+    expect(flushQueue.lifetime.max - flushQueue.reachable.max).toBe(flush!.now - (11 * MS + 5));
+  });
+
   it('arms one timer for the domain, whichever CPUs queue', () => {
     const { machine, recorder, on, cycle, pause } = lazy();
     for (const cpu of [0, 1, 2]) {

@@ -6,6 +6,7 @@
  */
 import type { PageTable } from '../pagetable/table.js';
 import type { Observer } from '../protocol/observer.js';
+import { Histogram } from '../stats/histogram.js';
 import { TimeAverage } from '../stats/time-average.js';
 import type { IovaAllocator } from './iova/allocator.js';
 import { type LockStatistics, SpinLock } from './lock.js';
@@ -23,6 +24,11 @@ export class FlushQueueStatistics {
   timerFlushes = 0;
 
   readonly occupancy: TimeAverage = new TimeAverage();
+  /** Of ranges given back: from the return of the unmap until the flush that covers it was complete, and until hardware had executed it. ps */
+  readonly lifetime: Histogram = new Histogram();
+  readonly reachable: Histogram = new Histogram();
+  /** AskedRanges.executed. */
+  executed: Float64Array = new Float64Array(1);
 
   reset(now: number): void {
     this.queued = 0;
@@ -30,6 +36,8 @@ export class FlushQueueStatistics {
     this.fullFlushes = 0;
     this.timerFlushes = 0;
     this.occupancy.reset(now);
+    this.lifetime.reset();
+    this.reachable.reset();
   }
 }
 
@@ -52,13 +60,17 @@ export interface FlushQueueEnvironment {
   readonly observer: Observer | null;
 }
 
+/** Flushes whose times are kept; more are never between the queueing of a range and its end. */
+const FLUSHES = 1024;
+
 class Ring {
   head = 0;
   tail = 0;
   readonly pfns: Float64Array;
   readonly pages: Int32Array;
-  /** Flushes started when the entry was queued. */
+  /** Flushes started when the entry was queued, and when the unmap returned. */
   readonly counters: Float64Array;
+  readonly unmappedAt: Float64Array;
   /** Table pages that the unmap unlinked; most have none. */
   readonly tables: (number[] | null)[];
 
@@ -69,6 +81,7 @@ class Ring {
     this.pfns = new Float64Array(size);
     this.pages = new Int32Array(size);
     this.counters = new Float64Array(size);
+    this.unmappedAt = new Float64Array(size);
     this.tables = new Array<number[] | null>(size).fill(null);
   }
 
@@ -88,6 +101,9 @@ export class FlushQueue implements SoftWork {
   private started = 0;
   private finished = 0;
   private timerOn = false;
+  /** When the last flushes were complete, and executed by hardware, by number. */
+  private readonly completedAt = new Float64Array(FLUSHES);
+  private readonly executedAt = new Float64Array(FLUSHES);
   private readonly costs: CostSpec;
   private readonly statistics: FlushQueueStatistics;
   private readonly makeRing: () => Ring;
@@ -177,8 +193,12 @@ export class FlushQueue implements SoftWork {
     this.started++;
     const startedAt = scheduler.now();
     yield* this.domain.flushAll(thread);
+    const now = scheduler.now();
+    const executed = this.statistics.executed[0]!;
+    this.completedAt[this.finished % FLUSHES] = now;
+    this.executedAt[this.finished % FLUSHES] = executed >= startedAt ? executed : now;
     this.finished++;
-    observer?.flushed(this.domain.id, startedAt, scheduler.now());
+    observer?.flushed(this.domain.id, startedAt, now);
   }
 
   private ready(ring: Ring): boolean {
@@ -201,9 +221,17 @@ export class FlushQueue implements SoftWork {
       if (iova.freesLocally(thread, pages)) iova.freeLocal(thread, pfn, pages);
       else yield* iova.free(thread, pfn, pages);
       ring.head = (at + 1) % ring.size;
+      this.ended(ring, at);
       this.statistics.freed++;
       this.statistics.occupancy.add(this.environment.scheduler.now(), -1);
     }
+  }
+
+  private ended(ring: Ring, at: number): void {
+    const flush = Math.max(ring.counters[at]!, this.finished - FLUSHES) % FLUSHES;
+    const since = ring.unmappedAt[at]!;
+    this.statistics.lifetime.add(Math.max(0, this.completedAt[flush]! - since));
+    this.statistics.reachable.add(Math.max(0, this.executedAt[flush]! - since));
   }
 
   private append(ring: Ring, thread: Thread, pfn: number, pages: number, tables: number[]): void {
@@ -217,6 +245,7 @@ export class FlushQueue implements SoftWork {
     }
     ring.tail = (at + 1) % ring.size;
     thread.charge(Step.Queue, this.costs.queueIova);
+    ring.unmappedAt[at] = this.environment.scheduler.now() + thread.debt;
     this.statistics.queued++;
     this.statistics.occupancy.add(this.environment.scheduler.now(), 1);
   }

@@ -117,6 +117,18 @@ const SHARED_METRICS: Metrics = [
   ['flush_queue.freed', 'entries', 'Ranges given back after a deferred flush.', 'count'],
   ['flush_queue.full_flushes', 'flushes', 'Domain flushes because a ring was full.', 'count'],
   ['flush_queue.timer_flushes', 'flushes', 'Domain flushes by the timer.', 'count'],
+  [
+    'flush_queue.lifetime',
+    'ns',
+    'From the return of a lazy unmap until the flush that covers it was complete, of ranges given back: the exposure window.',
+    'histogram',
+  ],
+  [
+    'flush_queue.reachable',
+    'ns',
+    'From the return of a lazy unmap until hardware had executed the flush that covers it: the IOTLB cannot hold it longer.',
+    'histogram',
+  ],
   ['flush_queue.occupancy', 'entries', 'Ranges waiting for a flush, all rings together.', 'time average'],
   ['flush_queue.occupancy.max', 'entries', 'Most ranges waiting for a flush at once.', 'maximum'],
   ['swiotlb.bounced', 'mappings', 'Mappings that were given a bounce buffer.', 'count'],
@@ -262,6 +274,8 @@ export function registerShared(registry: Registry, scheduler: Scheduler, statist
   gauge('flush_queue.freed', () => flushQueue.freed);
   gauge('flush_queue.full_flushes', () => flushQueue.fullFlushes);
   gauge('flush_queue.timer_flushes', () => flushQueue.timerFlushes);
+  registry.histogram('os', 'flush_queue.lifetime', flushQueue.lifetime);
+  registry.histogram('os', 'flush_queue.reachable', flushQueue.reachable);
   gauge('flush_queue.occupancy', (now) => flushQueue.occupancy.mean(now));
   gauge('flush_queue.occupancy.max', () => flushQueue.occupancy.max);
   gauge('swiotlb.bounced', () => swiotlb.bounced);

@@ -99,7 +99,7 @@ export class Os implements StoreWatch, DeviceClient {
   /** By unit; null where nothing is translated. */
   private readonly drivers: readonly (IommuDriver | null)[];
   private readonly factory: DomainFactory;
-  private readonly statistics = new OsStatistics();
+  readonly statistics: OsStatistics = new OsStatistics();
   private readonly bouncing: Bouncing | null;
   /** Null unless the operating system runs in a virtual machine with an emulated IOMMU. */
   private readonly monitor: Monitor | null;
@@ -116,6 +116,7 @@ export class Os implements StoreWatch, DeviceClient {
     const cpus = machine.sockets.flatMap(({ cores, frequency }, socket) =>
       Array.from({ length: cores }, () => ({ socket, frequency })),
     );
+    this.statistics.flushQueue.executed = this.asked.executed;
     this.scheduler = new Scheduler(machine.kernel, cpus, machine.seed, spec.jitter);
     this.timers = new Timers(machine.kernel, this.scheduler, spec.tick);
     this.factory = new DomainFactory(

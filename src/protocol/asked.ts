@@ -3,6 +3,8 @@
  * range, the whole domain): what they remove besides is the price of that. Hardware knows nothing of it; only counters ask.
  */
 export class AskedRanges {
+  /** [0] when a unit last executed a command that removes everything of a domain, ps. */
+  readonly executed: Float64Array = new Float64Array(1);
   /** Ranges now being invalidated. */
   active = 0;
   /** First page and end of each, in 4 KiB pages; a free one has end 0. */

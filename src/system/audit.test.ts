@@ -111,6 +111,8 @@ describe('audit', () => {
     audit.flushed(1, 105, 500);
     touch(audit, 510);
     expect([audit.staleAccesses, audit.staleBytes, audit.exposure.count, audit.exposure.max]).toEqual([3, 192, 1, 380]);
+    expect(audit.staleAge.count).toBe(3);
+    expect(audit.staleAge.max).toBeLessThan(380);
     expect(audit.violations).toEqual([expect.stringMatching(/translated after/)]);
   });
 

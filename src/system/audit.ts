@@ -110,6 +110,12 @@ export const AUDIT_METRICS: readonly MetricDef[] = [
     formula: 'sum over stale accesses of their size',
   },
   {
+    name: 'audit.stale_age',
+    unit: 'ns',
+    sentence: 'Time from the return of an unmap to a transaction that still reached its pages.',
+    formula: 'histogram over stale accesses',
+  },
+  {
     name: 'audit.exposure',
     unit: 'ns',
     sentence: 'Time from the return of an unmap until the flush that made its pages unreachable.',
@@ -124,6 +130,7 @@ export class Audit implements Observer {
   staleAccesses = 0;
   staleBytes = 0;
   readonly exposure = new Histogram();
+  readonly staleAge = new Histogram();
   private readonly domains = new Map<number, DomainShadow>();
   private readonly owners = new Map<string, { domain: number; identity: boolean }>();
 
@@ -253,6 +260,7 @@ export class Audit implements Observer {
     } else if (page.staleSince >= 0) {
       this.staleAccesses++;
       this.staleBytes += bytes;
+      this.staleAge.add(now - page.staleSince);
     }
   }
 
@@ -265,6 +273,7 @@ export class Audit implements Observer {
     registry.gauge('audit', 'audit.translations', () => this.translations);
     registry.gauge('audit', 'audit.stale_accesses', () => this.staleAccesses);
     registry.gauge('audit', 'audit.stale_bytes', () => this.staleBytes);
+    registry.histogram('audit', 'audit.stale_age', this.staleAge);
     registry.histogram('audit', 'audit.exposure', this.exposure);
     // Violations are never reset: one during warm-up counts too.
     registry.onReset(() => {
@@ -272,6 +281,7 @@ export class Audit implements Observer {
       this.staleAccesses = 0;
       this.staleBytes = 0;
       this.exposure.reset();
+      this.staleAge.reset();
     });
   }
 }

@@ -14,6 +14,8 @@ import { type Call, type Cpu, type Program, type Thread, Wait } from '../thread.
 import { Driver, type DriverEnvironment } from './driver.js';
 
 const PAGE = 4096;
+/** Bytes that no domain exceeds. */
+const ADDRESSES = 2 ** 64;
 
 /** Shape of an invalidate job of a workload; times in ps. */
 export interface InvalidateSpec {
@@ -103,8 +105,8 @@ export class Invalidate extends Driver {
     const { domain } = target;
     const { driver } = domain;
     const whole = spec.granularity === 'domain';
-    const iova = whole ? target.base : target.base + this.stride * this.random.below(this.places);
-    const bytes = whole ? target.bytes : this.length;
+    const iova = whole ? 0 : target.base + this.stride * this.random.below(this.places);
+    const bytes = whole ? ADDRESSES : this.length;
     invalidations.ledger.start(thread.id, scheduler.now());
     thread.ledger = invalidations.ledger;
     thread.interruptStep = Step.Interrupt;

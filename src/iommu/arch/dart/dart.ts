@@ -104,6 +104,7 @@ export class Dart implements Hardware {
   step(): void {
     const { unit, commands, kernel } = this;
     const t = unit.translations;
+    commands.executes(kernel.clock[0]!);
     if (this.target === ALL) {
       commands.removes(Removes.Global, t, null);
       t.invalidateAll();

@@ -108,6 +108,7 @@ export class Kills {
   /** Op.InvalidationStep. */
   step(): void {
     if (this.state === State.Kill) {
+      this.counters.executes(this.kernel.clock[0]!);
       this.execute();
       this.counters.served(this.kernel.clock[0]!);
       this.state = State.Idle;

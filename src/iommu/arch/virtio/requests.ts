@@ -123,6 +123,7 @@ export class Requests {
   private execute(): void {
     const { request, counters } = this;
     const type = request.type as RequestType;
+    counters.executes(this.kernel.clock[0]!);
     if (type === RequestType.Attach || type === RequestType.Detach) counters.context++;
     else if (type === RequestType.Unmap) {
       const first = Math.floor(request.start / 4096);

@@ -96,6 +96,11 @@ describe('descriptors', () => {
     expect(rig.stored).toEqual([{ address: rig.status + 12, at: written }]);
     expect([rig.statusWord(3), rig.statusWord(2)]).toEqual([77, 0]);
     expect(rig.vtd.commands.busyPs(rig.now)).toBe(written);
+    const { removals, queueWait } = rig.vtd.commands;
+    expect(removals.map((removal) => removal.commands)).toEqual([1, 0, 0, 0, 1, 0]);
+    expect([removals[0]!.service.max, removals[4]!.service.max]).toEqual([10_000, 20_000]);
+    // All were announced by one doorbell; the second and third began when the one before them was complete.
+    expect([queueWait.count, queueWait.min, queueWait.max]).toEqual([2, done[0]!, done[1]!]);
   });
 
   it('of a wide queue come two a line', () => {
