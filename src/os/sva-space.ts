@@ -44,7 +44,7 @@ export class SvaBond {
 
 export class SvaSpace implements MmuNotifier, FaultHandler {
   readonly domain: Domain;
-  readonly bonds: SvaBond[] = [];
+  bonds: SvaBond[] = [];
 
   constructor(
     private readonly scheduler: Scheduler,
@@ -62,6 +62,14 @@ export class SvaSpace implements MmuNotifier, FaultHandler {
     const { driver } = this.domain;
     if (start === 0 && end >= this.manager.tables.limit) return driver.flushAll(thread, this.domain);
     return driver.flushRange(thread, this.domain, start, end - start, true);
+  }
+
+  /** Binds the device, whose PASID is attached. */
+  bond(target: SvaDevice): SvaBond {
+    const bond = new SvaBond(target, this.mm.pasid, this);
+    if (this.bonds.length === 0) this.bonds = [bond];
+    else this.bonds.push(bond);
+    return bond;
   }
 
   /** The bonds stay until their devices' drivers give them up. */

@@ -104,7 +104,8 @@ export class MemoryManager {
       throw new RangeError(`0x${start.toString(16)}, ${bytes} bytes: not whole pages of an address space`);
     }
     const region = new Vma(start, start + bytes, access, kind, huge);
-    addRegion(mm.regions, region);
+    if (mm.regions.length === 0 && (access & Access.Read) !== 0) mm.regions = [region];
+    else addRegion(mm.regions, region);
     return region;
   }
 
@@ -165,11 +166,11 @@ export class MemoryManager {
   /** Unmaps [start, start + bytes). What is not mapped there is no error. */
   *munmap(thread: Thread, mm: Mm, start: number, bytes: number): Call<void> {
     const { costs } = this.spec;
-    const { regions } = mm;
     const end = start + bytes;
     yield* this.lockForWriting(thread, mm);
     thread.charge(MmStep.Call, costs.call);
     yield Wait.Run;
+    const { regions } = mm;
     const [first, behind] = isolateRegions(regions, start, end);
     this.cutAt(mm, start);
     this.cutAt(mm, end);
@@ -238,7 +239,7 @@ export class MemoryManager {
     if (thread.debt !== 0) yield Wait.Run;
     const gather = new Gather();
     for (const region of mm.regions) this.zap(mm, region.start, region.end, gather);
-    mm.regions.length = 0;
+    mm.regions = [];
     this.tables.destroy(mm.root, gather.tables);
     mm.root = -1;
     yield* this.flushAndFree(thread, mm, 0, this.tables.limit, gather);
