@@ -140,7 +140,16 @@ class Program3 {
 
   constructor(seed: number, limit: number) {
     this.random = new RandomStream(seed, 'programs');
-    const costs = { exception: 90, lock: 10, fault: 900, clearPage: 300, call: 400, callPage: 20, shootdown: 500, scanPage: 5 };
+    const costs = {
+      exception: 90,
+      lock: 10,
+      fault: 900,
+      clearPage: 300,
+      call: 400,
+      callPage: 20,
+      shootdown: 500,
+      scanPage: 5,
+    };
     this.bench = new SvaBench({
       spec: { limit, cluster: 4, storage: { latency: 9000, interval: 300 }, costs },
       turns: { wakeLatency: 800, contextSwitch: 200 },
