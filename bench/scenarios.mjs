@@ -102,13 +102,17 @@ const generic = { rootPerLeaf: false, map: terms, unmap: terms };
 const os = {
   dma: {
     mode: 'strict',
-    flushQueue: { entries: 256, timeout: 10_000_000_000 },
+    flushQueue: { kind: 'per-cpu', entries: 256, timeout: 10_000_000_000 },
     iova: { magazine: 127, cachedOrders: 6, trim: 100_000_000_000, addressBits: 64 },
+    bounce: 'never',
+    swiotlb: { size: 64 * MIB, areas: 0 },
   },
   superpages: false,
   invalidationHint: true,
   tick: 4_000_000_000,
+  jitter: 0,
   tableCode: { vtdss: 'generic' },
+  guest: { mode: 'none' },
   costs: { ...costs, table: { vtdss: { generic } } },
 };
 

@@ -14,8 +14,8 @@ import { type IommuMode, type PublishedSeries, windowKiB } from './published.js'
 
 export const VALIDATION_FOLDER: string = fileURLToPath(new URL('../../workloads/validation', import.meta.url));
 
-/** What is read from a point's result. */
-export type Measure = 'latency' | 'read' | 'write';
+/** What is read from a point's result: a figure of pcie-bench, or the value or mean of `component/metric`. */
+export type Measure = 'latency' | 'read' | 'write' | `${string}/${string}`;
 
 export interface BenchPoint {
   readonly spec: PointSpec;
@@ -90,12 +90,21 @@ function readText(file: string): string {
   }
 }
 
-/** The published figure of a result: ns or Gb/s. */
+/** The published figure of a result: ns or Gb/s, or the unit of a metric. */
 export function measured(result: PointResult, measure: Measure): number {
+  const slash = measure.indexOf('/');
+  if (slash >= 0) return readingOf(result, measure.slice(0, slash), measure.slice(slash + 1));
   if (measure === 'latency') {
     const latency = result.histograms.find((h) => h.component === DEVICE && h.metric === 'dma.read.latency');
     return latency === undefined ? Number.NaN : latency.sum / latency.count / 1000;
   }
   const metric = `dma.${measure}.bandwidth`;
   return result.metrics.find((m) => m.component === DEVICE && m.metric === metric)?.value ?? Number.NaN;
+}
+
+/** Value of a metric; of a distribution its mean in ns. NaN when there is none. */
+function readingOf({ histograms, metrics }: PointResult, component: string, metric: string): number {
+  const distribution = histograms.find((h) => h.component === component && h.metric === metric);
+  if (distribution !== undefined) return distribution.sum / distribution.count / 1000;
+  return metrics.find((m) => m.component === component && m.metric === metric)?.value ?? Number.NaN;
 }

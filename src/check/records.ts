@@ -4,6 +4,7 @@ import type { ScoredSeries } from './score.js';
 import { pagesLabel } from './table-code/published.js';
 import { CODE_TOLERANCE, type ScoredCode } from './table-code/validation.js';
 import type { DerivedFigure, Validation } from './validation.js';
+import type { ScoredWorkload } from './workload-rows/validation.js';
 
 const HEADER = [
   'row',
@@ -41,6 +42,31 @@ export function tableCodeRecords(results: readonly ScoredCode[], format: (value:
       format(p.simulated),
       format(p.error),
       format(CODE_TOLERANCE),
+      scored ? (p.ok ? 'ok' : 'miss') : 'not scored',
+      '',
+      '',
+      '',
+      series.source,
+    ]),
+  );
+}
+
+/** Stages of shipped workloads: the columns `host` and `test` hold the workload file and the metric, `window` the label of the point. */
+export function workloadRecords(results: readonly ScoredWorkload[], format: (value: number) => string): string[][] {
+  return results.flatMap(({ series, scored, tolerance, points }) =>
+    points.map((p) => [
+      series.row,
+      series.use,
+      series.workload,
+      p.metric,
+      '',
+      '',
+      p.label,
+      p.unit,
+      format(p.value),
+      format(p.simulated),
+      format(p.error),
+      format(tolerance),
       scored ? (p.ok ? 'ok' : 'miss') : 'not scored',
       '',
       '',

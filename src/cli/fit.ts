@@ -1,5 +1,5 @@
 /**
- * `iommusim fit`: finds the parameters of the pcie-bench hosts and their device, or those of page-table code, from the sheets' starting
+ * `iommusim fit`: finds the parameters of the pcie-bench hosts and their device, of page-table code, of guests or of user memory, from the sheets' starting
  * values, with a seed.
  */
 import { resolve } from 'node:path';
@@ -7,11 +7,20 @@ import { Command } from 'commander';
 import { Evaluator, Interrupted } from '../check/evaluator.js';
 import { fitPcieBench } from '../check/fit/fit.js';
 import { type Host, HOSTS, shippedValues, startValues } from '../check/fit/parameters.js';
-import { type FitTarget, fittedSource, PCIE_BENCH_TARGET, TABLE_CODE_TARGET } from '../check/fit/source.js';
+import {
+  type FitTarget,
+  fittedSource,
+  PCIE_BENCH_TARGET,
+  TABLE_CODE_TARGET,
+  WORKLOAD_TARGETS,
+} from '../check/fit/source.js';
 import { fitTableCode } from '../check/fit/table-code.js';
+import { fitWorkloads, WORKLOAD_FITS } from '../check/fit/workload.js';
 import { PcieBench } from '../check/pcie-bench.js';
 import { publishedPcieBench } from '../check/published.js';
 import { publishedTableCode } from '../check/table-code/published.js';
+import { WorkloadFiles } from '../check/workload-rows/points.js';
+import { publishedWorkloads } from '../check/workload-rows/published.js';
 import { catchInterrupt } from '../run/interrupt.js';
 import { inputError } from '../workload/errors.js';
 import { nearest } from '../workload/nearest.js';
@@ -33,7 +42,7 @@ export function fitCommand(context: Context): Command {
     .description('fit the pcie-bench hosts, or page-table code, to the published rows tagged CAL')
     .option(
       '--stage <n>',
-      '5: page-table code, in a second (default: the pcie-bench hosts of stages 1 and 2, in minutes)',
+      '5: page-table code; 8: guests; 9: user memory; in a minute (default: the pcie-bench hosts of stages 1 and 2, in minutes)',
     )
     .option('--host <name>', 'fit this machine only; the device and the other hosts keep their shipped values')
     .option('--seed <n>', 'order of the search and random numbers of the points', '1')
@@ -47,7 +56,9 @@ async function run(options: Options, context: Context): Promise<void> {
   const threads = readThreads(options.threads);
   const seed = readSeed(options.seed);
   if (options.stage !== undefined) {
-    await runTableCode(options, seed, context);
+    if (options.host !== undefined) throw inputError('E503', '--host goes with the pcie-bench hosts, not with --stage');
+    if (options.stage === '5') await runTableCode(options, seed, context);
+    else await runWorkloads(options, seed, threads, context);
     return;
   }
   const host = readHost(options.host);
@@ -79,9 +90,34 @@ async function run(options: Options, context: Context): Promise<void> {
   }
 }
 
-async function runTableCode({ stage, host, out }: Options, seed: number, context: Context): Promise<void> {
-  if (stage !== '5') throw inputError('E503', `--stage expects 5 (page-table code), got "${stage}"`);
-  if (host !== undefined) throw inputError('E503', '--host goes with the pcie-bench hosts, not with --stage 5');
+async function runWorkloads({ stage, out }: Options, seed: number, threads: number, context: Context): Promise<void> {
+  const target = WORKLOAD_FITS.includes(Number(stage)) ? WORKLOAD_TARGETS[Number(stage)] : undefined;
+  if (target === undefined) {
+    throw inputError('E503', `--stage expects 5 (page-table code), 8 (guests) or 9 (user memory), got "${stage}"`);
+  }
+  const interrupt = catchInterrupt();
+  const evaluator = new Evaluator({ threads, signal: interrupt.signal });
+  try {
+    const values = await fitWorkloads({
+      published: publishedWorkloads(),
+      stage: Number(stage),
+      files: new WorkloadFiles(),
+      evaluator,
+      seed,
+      log: (line) => context.output.err(`${line}\n`),
+    });
+    finish(fittedSource(values, `iommusim fit --stage ${stage} --seed ${seed}`, target), target, out, context);
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    context.output.err('interrupted\n');
+    context.exitCode = ExitCode.Interrupted;
+  } finally {
+    await evaluator.close();
+    interrupt.dispose();
+  }
+}
+
+async function runTableCode({ out }: Options, seed: number, context: Context): Promise<void> {
   const values = await fitTableCode(publishedTableCode(), seed, (line) => context.output.err(`${line}\n`));
   const command = `iommusim fit --stage 5 --seed ${seed}`;
   finish(fittedSource(values, command, TABLE_CODE_TARGET), TABLE_CODE_TARGET, out, context);

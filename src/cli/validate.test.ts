@@ -37,16 +37,31 @@ describe('validate', () => {
     expect(readFileSync(csv, 'utf8')).toBe(readFileSync('results/validation/page-table-code.csv', 'utf8'));
   });
 
+  test('repeats guests and user memory by shipped workloads, writes CSV, and accepts them', async () => {
+    for (const [stage, points, file] of [
+      ['8', '11 of 11', 'guest.csv'],
+      ['9', '12 of 12', 'user-map.csv'],
+    ] as const) {
+      const csv = join(folder, file);
+      const { code, out } = await run('validate', '--stage', stage, '--csv', csv, '--threads', '2');
+      expect(out).toContain(`: ${points}\naccepted: `);
+      expect(code).toBe(0);
+      expect(readFileSync(csv, 'utf8')).toBe(readFileSync(`results/validation/${file}`, 'utf8'));
+    }
+  }, 60_000);
+
   test('an unknown stage names those that exist', async () => {
     const { code, err } = await run('validate', '--stage', '3');
     expect(code).toBe(2);
     expect(err).toBe(
-      'error E503: there is no stage "3"; stages are 1 (IOMMU off), 2 (IOMMU on), 5 (page-table code)\n',
+      'error E503: there is no stage "3"; stages are 1 (IOMMU off), 2 (IOMMU on), 5 (page-table code), 8 (guests), 9 (user memory)\n',
     );
   });
 
   test('a pattern without rows, a bad number of threads, a file that cannot be written', async () => {
-    expect((await run('validate', '--row', 'nothing')).err).toContain('no published row of stage 1, 2, 5 matches');
+    expect((await run('validate', '--row', 'nothing')).err).toContain(
+      'no published row of stage 1, 2, 5, 8, 9 matches',
+    );
     expect((await run('validate', '--threads', '0')).code).toBe(2);
     const csv = join(folder, 'missing', 'table.csv');
     const { code, err } = await run('validate', '--row', 'HSWB-BWwr64', '--csv', csv, '--quiet');
@@ -64,7 +79,14 @@ describe('fit', () => {
     expect((await run('fit', '--seed', 'x')).code).toBe(2);
     expect((await run('fit', '--stage', '2')).err).toContain('--stage expects 5');
     expect((await run('fit', '--stage', '5', '--host', 'bdw-e5-2630v4')).code).toBe(2);
+    expect((await run('fit', '--stage', '8', '--host', 'bdw-e5-2630v4')).code).toBe(2);
   });
+
+  test('of user memory writes the committed values', async () => {
+    const { code, out } = await run('fit', '--stage', '9', '--seed', '1', '--threads', '2');
+    expect(code).toBe(0);
+    expect(out).toBe(readFileSync('src/models/fitted/user-map.ts', 'utf8'));
+  }, 60_000);
 
   test('of page-table code writes the committed values', async () => {
     const { code, out } = await run('fit', '--stage', '5', '--seed', '1');

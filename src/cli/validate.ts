@@ -4,7 +4,7 @@ import { Evaluator, Interrupted } from '../check/evaluator.js';
 import { formatSummary, formatValidation } from '../check/listing.js';
 import { PcieBench } from '../check/pcie-bench.js';
 import { publishedPcieBench } from '../check/published.js';
-import { tableCodeRecords, validationRecords } from '../check/records.js';
+import { tableCodeRecords, validationRecords, workloadRecords } from '../check/records.js';
 import { formatTableCode, formatTableCodeSummary } from '../check/table-code/listing.js';
 import { publishedTableCode } from '../check/table-code/published.js';
 import { codeShare, type ScoredCode, shippedTableCosts, validateTableCode } from '../check/table-code/validation.js';
@@ -18,6 +18,15 @@ import {
   validate,
   validationPoints,
 } from '../check/validation.js';
+import { formatWorkloads, formatWorkloadSummary } from '../check/workload-rows/listing.js';
+import { WorkloadFiles } from '../check/workload-rows/points.js';
+import { publishedWorkloads, type WorkloadSeries } from '../check/workload-rows/published.js';
+import {
+  type ScoredWorkload,
+  validateWorkloads,
+  workloadPoints,
+  workloadShare,
+} from '../check/workload-rows/validation.js';
 import { csvText } from '../report/csv.js';
 import { formatNumber } from '../report/number.js';
 import { catchInterrupt } from '../run/interrupt.js';
@@ -41,7 +50,10 @@ interface Options {
 export function validateCommand(context: Context): Command {
   return new Command('validate')
     .description('repeat published measurements and compare; exit status 0: accepted, 1: not')
-    .option('--stage <n>', '1: IOMMU off, 2: IOMMU on (pcie-bench); 5: page-table code (default: all)')
+    .option(
+      '--stage <n>',
+      '1: IOMMU off, 2: IOMMU on (pcie-bench); 5: page-table code; 8: guests; 9: user memory (default: all)',
+    )
     .option('--row <pattern>', 'only rows whose name contains the text; * stands for anything')
     .option('--csv <file>', 'write the comparison as tidy CSV')
     .option('--figures <dir>', 'write a figure of the bandwidth curves of each host into an existing folder')
@@ -57,12 +69,14 @@ async function run(options: Options, context: Context): Promise<void> {
   const plan = planValidation(publishedPcieBench(), stages, matches);
   const code = stages.includes(5) ? publishedTableCode().filter(({ row }) => matches(row)) : [];
   const points = plan.measured.length + plan.predicted.length + plan.derived.length;
-  if (points + code.length === 0) {
+  const rows = publishedWorkloads().filter(({ stage, row }) => stages.includes(stage as Stage) && matches(row));
+  if (points + code.length + rows.length === 0) {
     throw inputError('E503', `no published row of stage ${stages.join(', ')} matches "${options.row}"`);
   }
   try {
     const bench = points === 0 ? null : await runBench(plan, threads, options);
-    report(bench, validateTableCode(code, shippedTableCosts()), stages, options, context);
+    const workloads = rows.length === 0 ? [] : await runWorkloads(rows, threads, options);
+    report({ bench, code: validateTableCode(code, shippedTableCosts()), workloads }, stages, options, context);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     context.output.err('interrupted\n');
@@ -71,23 +85,44 @@ async function run(options: Options, context: Context): Promise<void> {
 }
 
 /** Simulates the points of the pcie-bench stages. */
-async function runBench(plan: ValidationPlan, threads: number, { quiet }: Options): Promise<Validation> {
+function runBench(plan: ValidationPlan, threads: number, options: Options): Promise<Validation> {
   const bench = new PcieBench();
   const total = new Set(validationPoints(plan, bench)).size;
+  return simulate(total, threads, options, (evaluator) => validate(plan, bench, evaluator));
+}
+
+/** Simulates the points of the stages of shipped workloads. */
+function runWorkloads(rows: readonly WorkloadSeries[], threads: number, options: Options): Promise<ScoredWorkload[]> {
+  const files = new WorkloadFiles();
+  const total = workloadPoints(rows, files).length;
+  return simulate(total, threads, options, (evaluator) => validateWorkloads(rows, files, evaluator));
+}
+
+async function simulate<T>(
+  total: number,
+  threads: number,
+  { quiet }: Options,
+  work: (evaluator: Evaluator) => Promise<T>,
+): Promise<T> {
   const progress = new Progress(quiet ? null : process.stderr, total, 0);
   const interrupt = catchInterrupt();
   const evaluator = new Evaluator({ threads, signal: interrupt.signal, onPoint: () => progress.advance() });
   try {
-    return await validate(plan, bench, evaluator).finally(() => progress.finish());
+    return await work(evaluator).finally(() => progress.finish());
   } finally {
     await evaluator.close();
     interrupt.dispose();
   }
 }
 
+interface Results {
+  readonly bench: Validation | null;
+  readonly code: readonly ScoredCode[];
+  readonly workloads: readonly ScoredWorkload[];
+}
+
 function report(
-  bench: Validation | null,
-  code: readonly ScoredCode[],
+  { bench, code, workloads }: Results,
   stages: readonly Stage[],
   { csv, figures, quiet }: Options,
   context: Context,
@@ -95,7 +130,10 @@ function report(
   const { output } = context;
   if (csv !== undefined) {
     const records = validationRecords(bench ?? { series: [], predicted: [], derived: [] }, formatNumber);
-    writeAtomically(csv, csvText([...records, ...tableCodeRecords(code, formatNumber)]));
+    writeAtomically(
+      csv,
+      csvText([...records, ...tableCodeRecords(code, formatNumber), ...workloadRecords(workloads, formatNumber)]),
+    );
   }
   let accepted = true;
   if (bench !== null) {
@@ -109,6 +147,12 @@ function report(
     if (!quiet) output.out(`${formatTableCode(code)}\n`);
     output.out(formatTableCodeSummary(code));
     const { ok, total } = codeShare(code);
+    accepted &&= ok === total;
+  }
+  if (workloads.length > 0) {
+    if (!quiet) output.out(`${formatWorkloads(workloads)}\n`);
+    output.out(formatWorkloadSummary(workloads));
+    const { ok, total } = workloadShare(workloads);
     accepted &&= ok === total;
   }
   context.exitCode = accepted ? ExitCode.Ok : ExitCode.Internal;

@@ -25,13 +25,15 @@ export interface EngineLimits {
 }
 
 function intervalFor(rows: readonly IntervalRow[], bytes: number): number {
-  for (const row of rows) if (bytes <= row.size) return row.interval;
-  return rows.length === 0 ? 0 : rows[rows.length - 1]!.interval;
+  const { length } = rows;
+  for (let i = 0; i < length; i++) if (bytes <= rows[i]!.size) return rows[i]!.interval;
+  return length === 0 ? 0 : rows[length - 1]!.interval;
 }
 
 function slotsFor(rows: readonly SlotRow[], bytes: number): number {
-  for (const row of rows) if (bytes <= row.size) return row.slots;
-  return rows.length === 0 ? 0x7fffffff : rows[rows.length - 1]!.slots;
+  const { length } = rows;
+  for (let i = 0; i < length; i++) if (bytes <= rows[i]!.size) return rows[i]!.slots;
+  return length === 0 ? 0x7fffffff : rows[length - 1]!.slots;
 }
 
 /** A DMA in flight; its index is the slot. */

@@ -32,9 +32,9 @@ export class SetAssociativeCache {
   occupancy = 0;
   /** Third key word of the entry that the last evicting `fill` replaced. */
   victimKey2 = 0;
-  /** Entries filled since `logged` was set to 0, for who keeps an index of them; once `log` is full any may have been. */
+  /** Entries filled since `clearLog`, for who keeps an index of them: `log` from `logFree` on; 0 means that any may have been. */
   log: Int32Array = new Int32Array(0);
-  logged = 0;
+  logFree = 0;
 
   private readonly ways: number;
   private readonly setMask: number;
@@ -152,7 +152,7 @@ export class SetAssociativeCache {
       if (this.index !== null) this.enter(entry);
     }
     this.fills++;
-    if (this.logged < this.log.length) this.log[this.logged++] = entry;
+    if (this.logFree !== 0) this.log[--this.logFree] = entry;
     if (this.policy === Policy.Plru) this.touchTree(entry);
     else this.stamp[entry] = this.clock = (this.clock + 1) | 0;
     return entry;
@@ -161,6 +161,11 @@ export class SetAssociativeCache {
   /** From now on fills are logged. */
   keepLog(): void {
     this.log = new Int32Array(this.entries);
+    this.clearLog();
+  }
+
+  clearLog(): void {
+    this.logFree = this.log.length;
   }
 
   /** Removes one entry. */

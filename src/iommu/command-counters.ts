@@ -1,52 +1,183 @@
-/** What a unit's command queue did since the window began: commands by what they remove, and time. */
-export class CommandCounters {
+/**
+ * What a unit's command queue did since the window began: commands by what they remove, what they did remove, and time. An entry is
+ * `outside` when it meets none of the pages that software asked for (protocol/asked.ts), or where that is not known, that the command
+ * names.
+ */
+import type { AskedRanges } from '../protocol/asked.js';
+import { Histogram } from '../stats/histogram.js';
+import { type Pages, POWER } from './page-range.js';
+import type { Tag } from './tag.js';
+import type { Witness } from './tag-index.js';
+import type { Translations } from './translations.js';
+
+/** Kinds of invalidations of translations, by what the command names. */
+export const enum Removes {
+  /** One page. */
+  Page,
+  /** A naturally aligned power of two of pages. */
+  Cover,
+  /** Pages from one to another. */
+  Range,
+  /** A PASID, ASID or PSCID. */
+  Pasid,
+  /** A domain, VMID, GSCID, endpoint. */
+  Domain,
+  Global,
+}
+
+export const REMOVES = ['page', 'cover', 'range', 'pasid', 'domain', 'global'] as const;
+
+/** Of one kind of command. */
+export class RemovalCounters {
+  commands = 0;
+  /** Entries removed from the IOTLB, the paging-structure caches (level 2 first) and the second-stage TLB; of all those `outside`. */
+  leaves = 0;
+  readonly tables: Int32Array = new Int32Array(4);
+  seconds = 0;
+  outside = 0;
+  /** From the command being understood to its completion, the wait for older requests included where it has to wait. ps */
+  readonly service: Histogram = new Histogram();
+
+  reset(): void {
+    this.commands = 0;
+    this.leaves = 0;
+    this.tables.fill(0);
+    this.seconds = 0;
+    this.outside = 0;
+    this.service.reset();
+  }
+}
+
+const enum Clock {
+  /** Start of the present busy period or -1, time of those before. */
+  BusySince,
+  Busy,
+  DrainSince,
+  Drain,
+  /** When the present command began; how long it had waited. */
+  Began,
+  Waited,
+  Count,
+}
+
+export class CommandCounters implements Witness {
   context = 0;
   pasid = 0;
-  iotlbGlobal = 0;
-  iotlbDomain = 0;
-  iotlbPage = 0;
   wait = 0;
   drains = 0;
-  /** [0] start of the present busy period or -1, [1] busy time, [2] drain time, [3] drain start. ps */
-  private readonly clocks = Float64Array.of(-1, 0, 0, 0);
+  readonly removals: readonly RemovalCounters[] = REMOVES.map(() => new RemovalCounters());
+  /** From the doorbell that announced an invalidation to its start, ps. */
+  readonly queueWait: Histogram = new Histogram();
+  /** Set by who builds the machine. */
+  asked: AskedRanges | null = null;
+  private readonly clocks = new Float64Array(Clock.Count);
+  /** Invalidation being executed, or null; what had been removed before it, in the order of `tally`. */
+  private current: RemovalCounters | null = null;
+  private translations: Translations | null = null;
+  private named: Pages | null = null;
+  private readonly before = new Float64Array(6);
+
+  constructor() {
+    this.clocks[Clock.BusySince] = -1;
+  }
+
+  get iotlbPage(): number {
+    const { removals } = this;
+    return removals[Removes.Page]!.commands + removals[Removes.Cover]!.commands + removals[Removes.Range]!.commands;
+  }
+
+  get iotlbDomain(): number {
+    return this.removals[Removes.Pasid]!.commands + this.removals[Removes.Domain]!.commands;
+  }
+
+  get iotlbGlobal(): number {
+    return this.removals[Removes.Global]!.commands;
+  }
 
   busy(now: number): void {
-    this.clocks[0] = now;
+    this.clocks[Clock.BusySince] = now;
   }
 
   idle(now: number): void {
-    this.clocks[1]! += now - this.clocks[0]!;
-    this.clocks[0] = -1;
+    this.clocks[Clock.Busy]! += now - this.clocks[Clock.BusySince]!;
+    this.clocks[Clock.BusySince] = -1;
   }
 
   drainBegins(now: number): void {
     this.drains++;
-    this.clocks[3] = now;
+    this.clocks[Clock.DrainSince] = now;
   }
 
   drainEnds(now: number): void {
-    this.clocks[2]! += now - this.clocks[3]!;
+    this.clocks[Clock.Drain]! += now - this.clocks[Clock.DrainSince]!;
+  }
+
+  /** A command has been understood and begins; it was announced at `announced`. */
+  begins(now: number, announced: number): void {
+    this.clocks[Clock.Began] = now;
+    this.clocks[Clock.Waited] = now - announced;
+  }
+
+  /** The command takes effect: it removes translations. `named`: the pages it names, null: all. `served` has to follow. */
+  removes(kind: Removes, translations: Translations, named: Pages | null): void {
+    this.current = this.removals[kind]!;
+    this.current.commands++;
+    this.translations = translations;
+    this.named = named;
+    this.tally(translations);
+    translations.witness(this);
+  }
+
+  /** The command is complete. */
+  served(now: number): void {
+    const { current, translations, before } = this;
+    if (current === null || translations === null) return;
+    translations.witness(null);
+    current.leaves += translations.iotlb.invalidated - before[0]!;
+    current.seconds += translations.second.invalidated - before[1]!;
+    for (let i = 0; i < 4; i++) current.tables[i]! += translations.structure[i]!.invalidated - before[2 + i]!;
+    current.service.add(now - this.clocks[Clock.Began]!);
+    this.queueWait.add(this.clocks[Clock.Waited]!);
+    this.current = null;
+  }
+
+  private tally({ iotlb, second, structure }: Translations): void {
+    this.before[0] = iotlb.invalidated;
+    this.before[1] = second.invalidated;
+    for (let i = 0; i < 4; i++) this.before[2 + i] = structure[i]!.invalidated;
+  }
+
+  removed({ region, spanLg2 }: Tag): void {
+    const pages = POWER[spanLg2 - 12]!;
+    const first = region * pages;
+    const { asked, named } = this;
+    let inside = true;
+    if (asked !== null && asked.active > 0) inside = asked.meets(first, first + pages);
+    else if (named !== null) inside = first < named.first + named.count && first + pages > named.first;
+    if (!inside) this.current!.outside++;
   }
 
   /** Time in which the queue was being worked on, ps. */
   busyPs(now: number): number {
-    return this.clocks[1]! + (this.clocks[0]! >= 0 ? now - this.clocks[0]! : 0);
+    const since = this.clocks[Clock.BusySince]!;
+    return this.clocks[Clock.Busy]! + (since >= 0 ? now - since : 0);
   }
 
   drainPs(): number {
-    return this.clocks[2]!;
+    return this.clocks[Clock.Drain]!;
   }
 
+  /** The counters of the caches start afresh at the same time. */
   reset(now: number): void {
     this.context = 0;
     this.pasid = 0;
-    this.iotlbGlobal = 0;
-    this.iotlbDomain = 0;
-    this.iotlbPage = 0;
     this.wait = 0;
     this.drains = 0;
-    this.clocks[1] = 0;
-    this.clocks[2] = 0;
-    if (this.clocks[0]! >= 0) this.clocks[0] = now;
+    for (const removal of this.removals) removal.reset();
+    this.queueWait.reset();
+    this.clocks[Clock.Busy] = 0;
+    this.clocks[Clock.Drain] = 0;
+    if (this.clocks[Clock.BusySince]! >= 0) this.clocks[Clock.BusySince] = now;
+    if (this.current !== null) this.tally(this.translations!);
   }
 }

@@ -30,12 +30,12 @@ export class Ring {
 
   /** Slot of a head or tail. */
   slotOf(position: number): number {
-    return position & (2 ** this.entriesLg2 - 1);
+    return position & ((1 << this.entriesLg2) - 1);
   }
 
   /** Commands between two positions, or a position after another. */
   distance(from: number, to: number): number {
-    return (to - from) & (2 ** (this.entriesLg2 + (this.wraps ? 1 : 0)) - 1);
+    return (to - from) & ((1 << (this.entriesLg2 + (this.wraps ? 1 : 0))) - 1);
   }
 }
 
@@ -89,6 +89,9 @@ export class CommandQueue {
   private bufferEnd = 0;
   private readonly words = new Int32Array(LINE / 4);
   private watch: StoreWatch | null = null;
+  /** When the doorbell announced each slot, ps; positions before `announced` have been. */
+  private stamps = new Float64Array(0);
+  private announced = 0;
   /** The drain under way is followed by a store. */
   private storesNext = false;
 
@@ -115,10 +118,25 @@ export class CommandQueue {
   /** The tail has moved, or the queue has been enabled. */
   doorbell(): void {
     const { ring } = this;
+    this.stamp();
     if (this.state !== State.Idle || !ring.enabled || ring.stopped || ring.head === ring.tail) return;
     this.counters.busy(this.kernel.clock[0]!);
     this.state = State.Start;
     this.kernel.after(this.startPs, this.event, Op.InvalidationStep);
+  }
+
+  private stamp(): void {
+    const { ring } = this;
+    const size = 1 << ring.entriesLg2;
+    if (this.stamps.length !== size) {
+      this.stamps = new Float64Array(size);
+      this.announced = ring.head;
+    }
+    const now = this.kernel.clock[0]!;
+    while (ring.slotOf(this.announced) !== ring.slotOf(ring.tail)) {
+      this.stamps[ring.slotOf(this.announced)] = now;
+      this.announced = ring.distance(0, this.announced + 1);
+    }
   }
 
   /** Op.InvalidationStep. */
@@ -175,7 +193,7 @@ export class CommandQueue {
     const perLine = LINE >> bytesLg2;
     const slot = ring.slotOf(head);
     this.bufferFirst = slot - (slot % perLine);
-    this.bufferEnd = Math.min(slot + ring.distance(head, tail), this.bufferFirst + perLine, 2 ** entriesLg2);
+    this.bufferEnd = Math.min(slot + ring.distance(head, tail), this.bufferFirst + perLine, 1 << entriesLg2);
     const lo = this.ring.lo + (this.bufferFirst << bytesLg2);
     for (let i = 0; i < LINE; i += 8) {
       this.physical.read(hi, (lo + i) | 0);
@@ -195,6 +213,7 @@ export class CommandQueue {
       return;
     }
     this.state = State.Execute;
+    this.counters.begins(this.kernel.clock[0]!, this.stamps[ring.slotOf(ring.head)]!);
     this.kernel.after(time, this.event, Op.InvalidationStep);
   }
 
@@ -247,6 +266,7 @@ export class CommandQueue {
   private advance(): void {
     const { ring } = this;
     this.commands.completed();
+    this.counters.served(this.kernel.clock[0]!);
     ring.head = ring.distance(0, ring.head + 1);
     if (ring.slotOf(ring.head) === 0) this.bufferEnd = 0;
     this.fetch();

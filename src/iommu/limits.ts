@@ -128,3 +128,20 @@ export function mostRequesters({ architecture, levels }: IommuSpec): number {
   if (architecture === 'dart') return levels === 3 ? 64 : 16;
   return architecture === 'tce' ? 511 : 65536;
 }
+
+/** Bits of the PASIDs that a unit translates by; 0: it does not. */
+export function pasidBits({ architecture, mode, stage, processLevels }: IommuSpec): number {
+  switch (architecture) {
+    case 'vtd':
+      return mode === 'scalable' ? 20 : 0;
+    case 'amdvi':
+      return stage === 'second' ? 0 : Math.min(9 * processLevels, 20);
+    case 'smmuv3':
+      // A linear table has 1024 context descriptors, as many as a leaf of a two-level one.
+      return stage === 'second' || processLevels === 0 ? 0 : processLevels === 1 ? 10 : 20;
+    case 'riscv':
+      return [0, 8, 17, 20][processLevels]!;
+    default:
+      return 0;
+  }
+}

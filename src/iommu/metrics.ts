@@ -2,6 +2,7 @@
 import type { MetricDef, Registry } from '../stats/registry.js';
 import type { Hardware } from './architecture.js';
 import type { SetAssociativeCache } from './cache.js';
+import { type CommandCounters, REMOVES, type RemovalCounters } from './command-counters.js';
 import type { IommuUnit } from './unit.js';
 
 const CACHES: readonly [name: string, what: string][] = [
@@ -23,6 +24,51 @@ const COMMANDS: readonly [name: string, what: string][] = [
   ['iotlb_page', 'IOTLB invalidations by address executed.'],
   ['wait', 'Commands executed that wait for, or tell of, the completion of earlier ones.'],
 ];
+
+/** What each kind of invalidation names. */
+const NAMES: Readonly<Record<(typeof REMOVES)[number], string>> = {
+  page: 'one page',
+  cover: 'a naturally aligned power of two of pages',
+  range: 'pages from one to another',
+  pasid: 'all of a PASID, ASID or PSCID',
+  domain: 'all of a domain, VMID, GSCID, stream or endpoint',
+  global: 'everything',
+};
+
+const REMOVED: readonly [name: string, what: string, read: (r: RemovalCounters) => number][] = [
+  ['iotlb', 'IOTLB entries', (r) => r.leaves],
+  ['psc_level2', 'entries of the paging-structure cache of level 2', (r) => r.tables[0]!],
+  ['psc_level3', 'entries of the paging-structure cache of level 3', (r) => r.tables[1]!],
+  ['psc_level4', 'entries of the paging-structure cache of level 4', (r) => r.tables[2]!],
+  ['psc_level5', 'entries of the paging-structure cache of level 5', (r) => r.tables[3]!],
+  ['second_stage_tlb', 'entries of the second-stage TLB', (r) => r.seconds],
+  [
+    'outside',
+    'entries of all caches outside the pages that software asked for, or else that the command names,',
+    (r) => r.outside,
+  ],
+];
+
+const removalMetrics: MetricDef[] = REMOVES.flatMap((kind) => [
+  {
+    name: `iommu.invalidation.${kind}.commands`,
+    unit: 'count',
+    sentence: `Invalidation commands executed that name ${NAMES[kind]}.`,
+    formula: 'count',
+  },
+  ...REMOVED.map(([name, what]) => ({
+    name: `iommu.invalidation.${kind}.${name}`,
+    unit: 'entries/command',
+    sentence: `Mean number of ${what} removed by a command that names ${NAMES[kind]}.`,
+    formula: 'entries removed / commands',
+  })),
+  {
+    name: `iommu.invalidation.${kind}.service`,
+    unit: 'ns',
+    sentence: `Time the unit spends on a command that names ${NAMES[kind]}: execution, and waiting for requests that use old translations where it does that at once.`,
+    formula: 'histogram',
+  },
+]);
 
 const cacheMetrics: MetricDef[] = CACHES.flatMap(([name, what]) => [
   { name: `iommu.${name}.lookups`, unit: 'count', sentence: `Lookups of the ${what}.`, formula: 'count' },
@@ -75,6 +121,13 @@ export const IOMMU_METRICS: readonly MetricDef[] = [
     formula: 'count',
   },
   {
+    name: 'iommu.walk_time_lost',
+    unit: 'ns',
+    sentence:
+      'Time in walks that began again because an invalidation overtook them: from their last beginning to then.',
+    formula: 'sum',
+  },
+  {
     name: 'iommu.walkers.occupancy',
     unit: 'walks',
     sentence: 'Walkers in use, average over time.',
@@ -123,6 +176,13 @@ export const IOMMU_METRICS: readonly MetricDef[] = [
       'Mean time an invalidation waited for requests that still used old translations, over those that had to wait.',
     formula: 'total drain time / drains',
   },
+  ...removalMetrics,
+  {
+    name: 'iommu.invalidation.queue_wait',
+    unit: 'ns',
+    sentence: 'From the doorbell that announced an invalidation command to its execution, fetch included.',
+    formula: 'histogram',
+  },
   {
     name: 'iommu.faults',
     unit: 'count',
@@ -163,6 +223,7 @@ export function registerUnit(registry: Registry, component: string, unit: IommuU
   registry.gauge(component, 'iommu.directory_reads', () => counters.directoryReads);
   registry.gauge(component, 'iommu.walks_merged', () => counters.merged);
   registry.gauge(component, 'iommu.walks_restarted', () => counters.restarts);
+  registry.gauge(component, 'iommu.walk_time_lost', () => unit.walkers.lostPs / 1000);
   registry.gauge(component, 'iommu.walkers.occupancy', (now) => unit.walkers.busy.mean(now));
   registry.gauge(component, 'iommu.queue.occupancy', (now) => unit.queue.occupancy.mean(now));
   registry.gauge(component, 'iommu.queue.stalls', () => unit.queue.stalls);
@@ -189,6 +250,7 @@ function registerHardware(registry: Registry, component: string, { commands, fau
   registry.gauge(component, 'iommu.invalidation.drain_time', () =>
     commands.drains === 0 ? Number.NaN : commands.drainPs() / commands.drains / 1000,
   );
+  registerRemovals(registry, component, commands);
   registry.gauge(component, 'iommu.faults', () => faults.total);
   registry.gauge(component, 'iommu.faults_lost', () => faults.lost);
   registry.onReset((now) => {
@@ -196,4 +258,17 @@ function registerHardware(registry: Registry, component: string, { commands, fau
     commands.reset(now);
     faults.reset();
   });
+}
+
+function registerRemovals(registry: Registry, component: string, commands: CommandCounters): void {
+  REMOVES.forEach((kind, i) => {
+    const removal = commands.removals[i]!;
+    const metric = `iommu.invalidation.${kind}`;
+    registry.gauge(component, `${metric}.commands`, () => removal.commands);
+    for (const [name, , read] of REMOVED) {
+      registry.gauge(component, `${metric}.${name}`, () => rate(read(removal), removal.commands));
+    }
+    registry.histogram(component, `${metric}.service`, removal.service);
+  });
+  registry.histogram(component, 'iommu.invalidation.queue_wait', commands.queueWait);
 }

@@ -7,7 +7,7 @@
 import type { Stage } from './address-space.js';
 import type { SetAssociativeCache } from './cache.js';
 import { Chains } from './chains.js';
-import type { Pages } from './page-range.js';
+import { type Pages, POWER } from './page-range.js';
 import { Tag, type TagReader } from './tag.js';
 
 /** Structures up to this size are looked through: as fast. */
@@ -56,7 +56,13 @@ function placeHash(did: number, pasid: number, spanLg2: number, region: number):
   return mix(low, processHash(did, pasid) + spanLg2);
 }
 
+/** Told of every entry that an invalidation removes. */
+export interface Witness {
+  removed(tag: Tag): void;
+}
+
 export class TagIndex {
+  witness: Witness | null = null;
   private readonly tag = new Tag();
   private readonly small: boolean;
   private byDomain: Chains | null = null;
@@ -96,7 +102,9 @@ export class TagIndex {
     for (let entry = 0; entry < cache.entries; entry++) {
       if (cache.valid[entry] === 0) continue;
       reader.read(entry, tag);
-      if (drop(tag)) this.remove(entry);
+      if (!drop(tag)) continue;
+      this.witness?.removed(tag);
+      this.remove(entry);
     }
   }
 
@@ -149,6 +157,7 @@ export class TagIndex {
     chains.sweep(hash & chains.mask, this.cache, (entry) => {
       reader.read(entry, tag);
       if (!drop(tag)) return false;
+      this.witness?.removed(tag);
       this.remove(entry);
       return true;
     });
@@ -157,13 +166,13 @@ export class TagIndex {
   /** Puts the entries filled since the last call on the chains there are. */
   private settle(): void {
     const { cache } = this;
-    const { log, valid } = cache;
-    if (cache.logged === log.length) {
+    const { log, logFree, valid } = cache;
+    if (logFree === 0) {
       for (let entry = 0; entry < cache.entries; entry++) if (valid[entry] === 1) this.enter(entry);
     } else {
-      for (let i = 0; i < cache.logged; i++) if (valid[log[i]!] === 1) this.enter(log[i]!);
+      for (let i = logFree; i < log.length; i++) if (valid[log[i]!] === 1) this.enter(log[i]!);
     }
-    cache.logged = 0;
+    cache.clearLog();
   }
 
   private enter(entry: number): void {
@@ -206,9 +215,9 @@ export class TagIndex {
 
 /** Numbers of the regions of 2^spanLg2 bytes that the pages touch. */
 function firstRegion({ first }: Pages, spanLg2: number): number {
-  return Math.floor(first / 2 ** (spanLg2 - 12));
+  return Math.floor(first / POWER[spanLg2 - 12]!);
 }
 
 function lastRegion({ first, count }: Pages, spanLg2: number): number {
-  return Math.floor((first + count - 1) / 2 ** (spanLg2 - 12));
+  return Math.floor((first + count - 1) / POWER[spanLg2 - 12]!);
 }

@@ -86,40 +86,42 @@ export class TransactionQueue {
       lane.ingress.push(tlp);
       return false;
     }
+    this.occupancy.add(this.clock[0]!, 1);
     this.take(lane, tlp);
     return true;
   }
 
   private take(lane: Lane, tlp: Event): void {
     lane.count++;
-    this.occupancy.add(this.clock[0]!, 1);
     tlp.state = Progress.Pending;
     if (lane.ordered === true) lane.append(tlp);
   }
 
-  /** Marks `tlp` translated and returns the request that may leave now, or null. Call `next` for those behind it. */
+  /** Marks `tlp` translated and returns the request that may leave now, or null. Call `leave` for it. */
   translated(tlp: Event): Event | null {
     tlp.state = Progress.Translated;
     const lane = this.lane(tlp);
     return lane.ordered === true ? lane.ready() : tlp;
   }
 
-  /** `tlp`, as returned by `translated` or `next`, leaves the queue. Returns the next one that may leave, or null. */
+  /**
+   * `tlp`, as returned by `translated` or `leave`, leaves the queue. Returns the next one that may leave, or null. Call `admit` at the
+   * same instant.
+   */
   leave(tlp: Event): Event | null {
     const lane = this.lane(tlp);
     lane.count--;
-    this.occupancy.add(this.clock[0]!, -1);
     if (lane.ordered === false) return null;
     lane.removeHead();
     return lane.ready();
   }
 
-  /** A request that entered from the ingress because `tlp` left, or null. */
+  /** A request that enters from the ingress in the place of `tlp`, which has just left, or null. */
   admit(tlp: Event): Event | null {
     const lane = this.lane(tlp);
-    if (lane.count === lane.depth) return null;
     const next = lane.ingress.pop();
-    if (next !== null) this.take(lane, next);
+    if (next === null) this.occupancy.add(this.clock[0]!, -1);
+    else this.take(lane, next);
     return next;
   }
 }

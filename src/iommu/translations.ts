@@ -12,10 +12,32 @@ import { SetAssociativeCache } from './cache.js';
 import type { Miss } from './miss.js';
 import type { IommuSpec } from './spec.js';
 import { LeafTags, TableTags } from './tag.js';
-import { TagIndex } from './tag-index.js';
+import { EVERYTHING, TagIndex, type Witness } from './tag-index.js';
 
 /** Most page sizes a unit can tell apart. */
 const SIZES = 16;
+
+/** How many entries of each size class there are, and as a bit set which classes have any. */
+class Census {
+  present = 0;
+  private readonly counts = new Int32Array(SIZES);
+
+  add(size: number): void {
+    this.counts[size]!++;
+    this.present |= 1 << size;
+  }
+
+  remove(size: number): void {
+    const left = this.counts[size]! - 1;
+    this.counts[size] = left;
+    if (left === 0) this.present &= ~(1 << size);
+  }
+
+  clear(): void {
+    this.counts.fill(0);
+    this.present = 0;
+  }
+}
 
 export class Translations {
   readonly iotlb: SetAssociativeCache;
@@ -29,13 +51,12 @@ export class Translations {
   readonly sizeLg2: readonly number[];
   /** Size class that holds a leaf of 2^n bytes. */
   private readonly classOf = new Int8Array(65);
-  private readonly sizes: number;
   private readonly shift: Int32Array;
   private readonly maskHi: Int32Array;
   private readonly maskLo: Int32Array;
-  /** Entries of each size class now in the IOTLB, and in the second-stage TLB: sizes that are absent are not searched. */
-  private readonly population = new Int32Array(SIZES);
-  private readonly secondPopulation = new Int32Array(SIZES);
+  /** Size classes now in the IOTLB, and in the second-stage TLB: sizes that are absent are not searched. */
+  private readonly population = new Census();
+  private readonly secondPopulation = new Census();
   /** By entry number of the IOTLB: first address and permissions of the page. */
   readonly pageHi: Int32Array;
   readonly pageLo: Int32Array;
@@ -70,7 +91,6 @@ export class Translations {
   constructor(spec: IommuSpec, pageSizes: readonly number[], seed: number, name: string) {
     if (pageSizes.length > SIZES) throw new RangeError(`${name}: more than ${SIZES} page sizes`);
     this.sizeLg2 = pageSizes;
-    this.sizes = pageSizes.length;
     for (let lg2 = 0; lg2 <= 64; lg2++) {
       for (let i = 0; i < pageSizes.length; i++) if (pageSizes[i]! <= lg2) this.classOf[lg2] = i;
     }
@@ -114,8 +134,8 @@ export class Translations {
     const iotlb = this.iotlb;
     if (iotlb.enabled === false) return false;
     iotlb.lookups++;
-    for (let size = 0; size < this.sizes; size++) {
-      if (this.population[size] === 0) continue;
+    for (let rest = this.population.present; rest !== 0; rest &= rest - 1) {
+      const size = 31 - Math.clz32(rest & -rest);
       const entry = this.touch(space, size, hi, lo);
       if (entry < 0) continue;
       if ((this.permission[entry]! & needed) !== needed) return false;
@@ -159,8 +179,8 @@ export class Translations {
     const occupancyBefore = iotlb.occupancy;
     const entry = iotlb.fill(k0, k1, space.pasid | (size << 20) | (space.stage << 24) | ((hi >>> 28) << 26));
     if (entry < 0) return;
-    if (iotlb.evictions !== victimsBefore) this.population[(iotlb.victimKey2 >>> 20) & 15]!--;
-    if (iotlb.occupancy !== occupancyBefore || iotlb.evictions !== victimsBefore) this.population[size]!++;
+    if (iotlb.evictions !== victimsBefore) this.population.remove((iotlb.victimKey2 >>> 20) & 15);
+    if (iotlb.occupancy !== occupancyBefore || iotlb.evictions !== victimsBefore) this.population.add(size);
     this.pageHi[entry] = walk.outHi & ~this.maskHi[size]!;
     this.pageLo[entry] = walk.outLo & ~this.maskLo[size]!;
     this.permission[entry] = walk.permissions;
@@ -172,8 +192,8 @@ export class Translations {
     const cache = this.second;
     if (cache.enabled === false) return false;
     cache.lookups++;
-    for (let size = 0; size < this.sizes; size++) {
-      if (this.secondPopulation[size] === 0) continue;
+    for (let rest = this.secondPopulation.present; rest !== 0; rest &= rest - 1) {
+      const size = 31 - Math.clz32(rest & -rest);
       const s = this.shift[size]!;
       const k0 = s < 32 ? (lo >>> s) | (hi << (32 - s)) : hi >>> (s - 32);
       const entry = cache.touch(k0, (s < 32 ? (hi >>> s) & 0xffff : 0) | (space.did << 16), size);
@@ -201,8 +221,8 @@ export class Translations {
     const occupancyBefore = cache.occupancy;
     const entry = cache.fill(k0, (s < 32 ? (hi >>> s) & 0xffff : 0) | (space.did << 16), size);
     if (entry < 0) return;
-    if (cache.evictions !== victimsBefore) this.secondPopulation[cache.victimKey2]!--;
-    if (cache.occupancy !== occupancyBefore || cache.evictions !== victimsBefore) this.secondPopulation[size]!++;
+    if (cache.evictions !== victimsBefore) this.secondPopulation.remove(cache.victimKey2);
+    if (cache.occupancy !== occupancyBefore || cache.evictions !== victimsBefore) this.secondPopulation.add(size);
     this.hostHi[entry] = walk.outHi & ~this.maskHi[size]!;
     this.hostLo[entry] = walk.outLo & ~this.maskLo[size]!;
     this.hostPermission[entry] = walk.clean === 1 ? walk.permissions & ~Permission.Write : walk.permissions;
@@ -260,20 +280,34 @@ export class Translations {
   /** Removes an IOTLB entry. */
   drop(entry: number): void {
     if (this.iotlb.valid[entry] === 0) return;
-    this.population[(this.iotlb.k2[entry]! >>> 20) & 15]!--;
+    this.population.remove((this.iotlb.k2[entry]! >>> 20) & 15);
     this.iotlb.invalidate(entry);
   }
 
   /** Removes an entry of the second-stage TLB. */
   dropSecond(entry: number): void {
     if (this.second.valid[entry] === 0) return;
-    this.secondPopulation[this.second.k2[entry]!]!--;
+    this.secondPopulation.remove(this.second.k2[entry]!);
     this.second.invalidate(entry);
   }
 
+  /** Who is told of every entry that is removed from now on. */
+  witness(witness: Witness | null): void {
+    this.leafIndex.witness = witness;
+    this.secondIndex.witness = witness;
+    for (const index of this.tableIndex) index.witness = witness;
+  }
+
+  /** A command that removes everything: as `dropAll`, and the witness is told. */
+  invalidateAll(): void {
+    this.leafIndex.drop(EVERYTHING, () => true);
+    this.secondIndex.drop(EVERYTHING, () => true);
+    for (const index of this.tableIndex) index.drop(EVERYTHING, () => true);
+  }
+
   dropAll(): void {
-    this.population.fill(0);
-    this.secondPopulation.fill(0);
+    this.population.clear();
+    this.secondPopulation.clear();
     this.iotlb.invalidateAll();
     this.second.invalidateAll();
     for (const cache of this.structure) cache.invalidateAll();

@@ -94,9 +94,8 @@ export class IommuUnit implements Translator {
 
   private startLookup(tlp: Event): void {
     const now = this.kernel.clock[0]!;
-    this.ledger.charge(tlp.id, Cause.Ingress, now);
     const start = this.pipeline.book(now, this.spec.queue.interval);
-    this.ledger.chargeFor(tlp.id, Cause.Lookup, start + this.lookupPs);
+    this.ledger.chargeBoth(tlp.id, Cause.Ingress, now, Cause.Lookup, start + this.lookupPs);
     this.kernel.relay(start, this.lookupPs, tlp, Op.IommuLookup);
   }
 
@@ -199,7 +198,7 @@ export class IommuUnit implements Translator {
     this.translations.resetCounters();
     this.queue.stalls = 0;
     this.queue.occupancy.reset(now);
-    this.walkers.busy.reset(now);
+    this.walkers.resetCounters(now);
     this.architecture.contexts.resetCounters();
   }
 }

@@ -65,6 +65,8 @@ export class Walkers {
   private readonly retry = new EventFifo();
   /** When the search of a miss for its address space began, or began again. */
   private readonly searchingSince: Float64Array;
+  /** By miss: when its last attempt began; [outstanding] the time of attempts that invalidations overtook. ps */
+  private readonly attempts: Float64Array;
 
   constructor(
     private readonly unit: IommuUnit,
@@ -88,6 +90,7 @@ export class Walkers {
     this.freeMissCount = outstanding;
     this.free = count;
     this.searchingSince = new Float64Array(outstanding);
+    this.attempts = new Float64Array(outstanding + 1);
   }
 
   /** A request that no cache answers. */
@@ -143,6 +146,7 @@ export class Walkers {
     m.fault = 0;
     m.guest = 0;
     this.searchingSince[m.event.id] = this.kernel.clock[0]!;
+    this.attempts[m.event.id] = this.kernel.clock[0]!;
     m.walk.inputHi = m.inputHi;
     m.walk.inputLo = m.inputLo;
     m.walk.access = this.unit.neededBy(m.flags);
@@ -156,8 +160,23 @@ export class Walkers {
     this.search(m, this.architecture.start(m), delayPs);
   }
 
-  private repeat(m: Miss): void {
+  /** Time of walks that invalidations overtook, ps. */
+  get lostPs(): number {
+    return this.attempts[this.misses.length]!;
+  }
+
+  resetCounters(now: number): void {
+    this.busy.reset(now);
+    this.attempts[this.misses.length] = 0;
+  }
+
+  private lose(m: Miss): void {
     this.counters.restarts++;
+    this.attempts[this.misses.length]! += this.kernel.clock[0]! - this.attempts[m.event.id]!;
+  }
+
+  private repeat(m: Miss): void {
+    this.lose(m);
     this.restart(m, 0);
   }
 
@@ -435,7 +454,7 @@ export class Walkers {
     this.freeMisses[this.freeMissCount++] = m.event.id;
     // Requests parked below may take the record again: everything needed from it is in locals, and its list is emptied first.
     const again = this.retry;
-    if (stale) this.counters.restarts++;
+    if (stale) this.lose(m);
     while (tlp !== null) {
       const following = waiters.pop();
       const needed = unit.neededBy(tlp.flags);

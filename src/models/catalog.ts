@@ -13,6 +13,7 @@ import { amdviMilan } from './iommus/amdvi-milan.js';
 import { amdviNaples } from './iommus/amdvi-naples.js';
 import { amdviRome } from './iommus/amdvi-rome.js';
 import { ideal } from './iommus/ideal.js';
+import { none } from './iommus/none.js';
 import { kunpeng920 } from './iommus/kunpeng-920.js';
 import { mmu600 } from './iommus/mmu-600.js';
 import { mmu700 } from './iommus/mmu-700.js';
@@ -82,6 +83,7 @@ export const SHEETS: readonly Sheet[] = [
   appleM1Dart,
   virtioKvm,
   ideal,
+  none,
   nfp6000,
   nic100g,
   nvmeGen4,

@@ -36,10 +36,7 @@ export class Device implements Endpoint {
       throw new AttachError('EINVAL', `${this.name}: PASID ${pasid} is not in 1..${LAST_PASID}`);
     }
     if (this.unit < 0 || !domain.driver.supportsPasid(this.unit)) {
-      throw new AttachError(
-        'EINVAL',
-        `${this.name}: its IOMMU unit does not translate by PASID (scalable mode is needed)`,
-      );
+      throw new AttachError('EINVAL', `${this.name}: its IOMMU unit does not translate by PASID`);
     }
     if (this.byPasid.has(pasid)) throw new AttachError('EBUSY', `${this.name}: PASID ${pasid} has a domain already`);
     domain.driver.attach(domain, this, pasid);

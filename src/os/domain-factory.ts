@@ -13,6 +13,7 @@ import type { OsSpec, UnitSpec } from './spec.js';
 import type { OsStatistics } from './statistics.js';
 import { tableProfile } from './table-code.js';
 import type { Timers } from './timers.js';
+import { log2 } from './log2.js';
 
 export class DomainFactory {
   private readonly identity: Domain[] = [];
@@ -80,11 +81,4 @@ export class DomainFactory {
   private lock(): SpinLock {
     return new SpinLock(this.scheduler, this.spec.costs, this.statistics.domainLocks);
   }
-}
-
-/** Exact for the powers of two it is given. */
-function log2(size: number): number {
-  let bits = 0;
-  while (2 ** bits < size) bits++;
-  return bits;
 }

@@ -1,12 +1,13 @@
 /**
- * The second-stage table under nested translation: guest-physical memory is host memory, mapped to itself in the largest pages, as a
- * host maps the memory of a guest that owns the machine. One for each unit; functional, built at boot.
+ * The second-stage table under nested translation: guest-physical memory is host memory, mapped to itself in the largest pages the
+ * unit has (`largestPage`), as a host maps the memory of a guest that owns the machine. One for each unit; functional, built at boot.
  */
 import type { Format } from '../pagetable/format.js';
 import { PageTable, type PageTableOptions } from '../pagetable/table.js';
 import { Access } from '../protocol/access.js';
 import type { FrameAllocator } from '../memory/frames.js';
 import type { PhysicalMemory } from '../memory/physical.js';
+import { log2 } from './log2.js';
 
 /** A range of physical memory, bytes. */
 export interface MemoryRange {
@@ -21,9 +22,11 @@ export function identityTable(
   frames: FrameAllocator,
   levels: number,
   ranges: readonly MemoryRange[],
+  largestPage: number,
   options: PageTableOptions = {},
 ): PageTable {
   const table = new PageTable(format, memory, frames, levels, 'covered', options);
-  for (const { base, size } of ranges) table.map(base, base, size, Access.Read | Access.Write, 64);
+  const largestLg2 = log2(largestPage);
+  for (const { base, size } of ranges) table.map(base, base, size, Access.Read | Access.Write, largestLg2);
   return table;
 }

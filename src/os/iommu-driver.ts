@@ -52,6 +52,12 @@ export interface IommuDriver {
   /** The same for everything in the domain. */
   flushAll(thread: Thread, domain: DomainState): Call<void>;
 
+  /**
+   * Where the second stage belongs to a host: removes every cached translation of the guest, on all units, by the host's queues, and
+   * waits until they are gone.
+   */
+  flushStage2?(thread: Thread): Call<void>;
+
   /** `StoreWatch.stored`. */
   stored(hi: number, lo: number): void;
   /** `StoreWatch.changed`. */

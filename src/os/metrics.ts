@@ -3,6 +3,7 @@ import type { MetricDef, Registry } from '../stats/registry.js';
 import type { DmaApi } from './dma/api.js';
 import type { Driver } from './drivers/driver.js';
 import { GUEST_METRICS } from './guest/metrics.js';
+import { Invalidate } from './drivers/invalidate.js';
 import { MapBenchmark } from './drivers/map-benchmark.js';
 import { Stream } from './drivers/stream.js';
 import type { Scheduler } from './scheduler.js';
@@ -42,6 +43,21 @@ const JOB_METRICS: Metrics = [
   ['table.pages.freed', 'pages', 'Page-table pages unlinked by unmaps.', 'count'],
   ['dma.faults', 'DMAs', 'DMAs of the job that the IOMMU did not translate.', 'count'],
   ['dma.late', 'DMAs', 'Buffers the device touched again after it had reported them complete.', 'count'],
+  [
+    'invalidate.latency',
+    'ns',
+    'Time one invalidation of an invalidate job takes, locks and waits included.',
+    'histogram',
+  ],
+  ...STEP_NAMES.map(
+    (step) =>
+      [
+        `invalidate.time.${step}`,
+        'ns',
+        `Mean time of an invalidation of an invalidate job spent in step ${step}; the steps add up to the mean latency.`,
+        'time in the step / invalidations',
+      ] as const,
+  ),
   ...perStep('map'),
   ...perStep('unmap'),
   ...STEP_NAMES.map(
@@ -175,6 +191,13 @@ export function registerJob(registry: Registry, driver: Driver, hertz: number): 
   if (driver instanceof Stream) {
     registry.gauge(job, 'dma.faults', () => driver.faults);
     registry.gauge(job, 'dma.late', () => driver.lateAccesses);
+  }
+  if (driver instanceof Invalidate) {
+    const { ledger, latency } = driver.invalidations;
+    registry.histogram(job, 'invalidate.latency', latency);
+    for (const [step, name] of STEP_NAMES.entries()) {
+      registry.gauge(job, `invalidate.time.${name}`, () => ratio(ledger.totalPs(step) / PS_PER_NS, ledger.count()));
+    }
   }
   for (const [turn, name] of TURN_NAMES.entries()) {
     registry.gauge(job, `loop.cycles.${name}`, () => {

@@ -180,7 +180,7 @@ describe('attachments', () => {
   it('refuse what the kernel refuses', () => {
     const legacy = new TestMachine();
     const device = legacy.os.devices[0]!;
-    expect(() => device.attachPasid(1, device.domainOf(-1)!)).toThrow(/scalable mode/);
+    expect(() => device.attachPasid(1, device.domainOf(-1)!)).toThrow(/does not translate by PASID/);
     expect(() => device.group.attach(device.domainOf(-1)!)).toThrow(/attached to domain 0/);
     const scalable = new TestMachine({ unit: { mode: 'scalable' } });
     for (const pasid of [0, 2 ** 20, 1.5]) expect(() => scalable.os.attachPasid(0, pasid)).toThrow(/not in 1/);
@@ -216,17 +216,40 @@ describe('jobs', () => {
     const machine = new TestMachine({ devices, units: 2, cores: [4, 4], costs: COSTS, dma: 3_000_000, ...options });
     machine.os.addStream(
       'rx',
-      { threads: 2, depth: 8, size: 1500, direction: 'from-device', lateAccess: 5, lateAfter: 1e6 },
+      {
+        threads: 2,
+        depth: 8,
+        size: 1500,
+        segments: 1,
+        placement: 'contiguous',
+        maxSegment: 65536,
+        completers: 0,
+        direction: 'from-device',
+        lateAccess: 5,
+        lateAfter: 1e6,
+      },
       0,
       0,
     );
     machine.os.addMapBenchmark(
       'bench',
-      { threads: 3, granule: 4, direction: 'bidirectional', transfer: 200_000 },
+      {
+        threads: 3,
+        mode: 'single',
+        placement: 'contiguous',
+        granule: 4,
+        direction: 'bidirectional',
+        transfer: 200_000,
+      },
       1,
       1,
     );
-    machine.os.addMapBenchmark('same', { threads: 2, granule: 40, direction: 'to-device', transfer: 0 }, 0, 0);
+    machine.os.addMapBenchmark(
+      'same',
+      { threads: 2, mode: 'single', placement: 'contiguous', granule: 40, direction: 'to-device', transfer: 0 },
+      0,
+      0,
+    );
     return machine;
   }
 
@@ -256,18 +279,23 @@ describe('jobs', () => {
   it('are refused when the socket has no core left', () => {
     const machine = build({});
     expect(() =>
-      machine.os.addMapBenchmark('more', { threads: 1, granule: 1, direction: 'to-device', transfer: 0 }, 0, 0),
+      machine.os.addMapBenchmark(
+        'more',
+        { threads: 1, mode: 'single', placement: 'contiguous', granule: 1, direction: 'to-device', transfer: 0 },
+        0,
+        0,
+      ),
     ).toThrow('socket s0 has 4 cores');
   });
 
   it('have metrics that are all defined, and define none that nobody reports', () => {
-    const machine = build({});
-    const registry = new Registry();
-    machine.os.registerMetrics(registry);
-    const reported = new Set([
-      ...registry.collect(0).map(({ metric }) => metric),
-      ...registry.histograms().map(({ metric }) => metric),
-    ]);
+    const reported = new Set<string>();
+    // Some are only reported by a guest.
+    for (const options of [{}, { guest: { mode: 'caching' } }] as const) {
+      const registry = new Registry();
+      build(options).os.registerMetrics(registry);
+      for (const { metric } of [...registry.collect(0), ...registry.histograms()]) reported.add(metric);
+    }
     expect([...reported].sort()).toEqual(OS_METRICS.map(({ name }) => name).sort());
     expect(new Set(OS_METRICS.map(({ name }) => name)).size).toBe(OS_METRICS.length);
   });

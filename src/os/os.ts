@@ -10,6 +10,7 @@ import type { FrameAllocator } from '../memory/frames.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { MemorySystem } from '../memory/system.js';
 import { Access } from '../protocol/access.js';
+import { AskedRanges } from '../protocol/asked.js';
 import type { Observer } from '../protocol/observer.js';
 import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
 import type { RegisterBus } from '../protocol/registers.js';
@@ -17,17 +18,21 @@ import type { StoreWatch } from '../protocol/watch.js';
 import type { Registry } from '../stats/registry.js';
 import type { Cpu } from './thread.js';
 import { Device } from './device.js';
+import { Distance } from './distance.js';
 import { DirectDriver } from './direct.js';
 import { DmaApi } from './dma/api.js';
 import type { Bouncing } from './dma/bounce.js';
 import type { Domain } from './domain.js';
 import { DomainFactory } from './domain-factory.js';
 import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.js';
+import { Invalidate, type InvalidateSpec } from './drivers/invalidate.js';
 import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
+import { UserMap, type UserMapSpec } from './drivers/user-map.js';
 import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
 import { OutOfCpus } from './errors.js';
 import { registerGuest } from './guest/metrics.js';
 import { Monitor } from './guest/monitor.js';
+import { StageTwoChanges } from './guest/stage2.js';
 import { Group } from './group.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
@@ -42,6 +47,8 @@ import type { UnitDriverEnvironment } from './unit-environment.js';
 import { type DriverName, makeDriver } from './unit-drivers.js';
 
 const PAGE = 4096;
+const SMALLEST_LARGE_PAGE = 2 ** 21;
+const LARGEST_ALIGNMENT = 2 ** 30;
 
 export interface OsSocket {
   readonly name: string;
@@ -85,6 +92,7 @@ export type MakeDriver = (architecture: DriverName, environment: UnitDriverEnvir
 
 export class Os implements StoreWatch, DeviceClient {
   readonly scheduler: Scheduler;
+  readonly asked: AskedRanges = new AskedRanges();
   readonly devices: readonly Device[];
   private readonly timers: Timers;
   private readonly direct = new DirectDriver();
@@ -161,21 +169,58 @@ export class Os implements StoreWatch, DeviceClient {
     return pfn * page + offset;
   }
 
-  /** Adds driver threads that keep buffers posted to a device. Returns the job's number. Throws OutOfCpus, OutOfMemory. */
-  addStream(name: string, spec: StreamSpec, device: number, socket: number): number {
+  /**
+   * Adds driver threads that keep buffers posted to a device: threads on `socket`, buffers in the memory of socket `memory`.
+   * Returns the job's number. Throws OutOfCpus, OutOfMemory.
+   */
+  addStream(name: string, spec: StreamSpec, device: number, socket: number, memory: number = socket): number {
     const firstTag = this.tagOwners.length;
     const random = new RandomStream(this.machine.seed, `os/${name}`);
-    const cpus = this.claim(name, spec.threads, socket);
-    const job = new Stream(name, spec, firstTag, random, cpus, this.environment(device, socket));
+    const cpus = this.claim(name, spec.threads + spec.completers, socket);
+    const job = new Stream(name, spec, firstTag, random, cpus, this.environment(device, memory));
     for (let i = 0; i < job.tags; i++) this.tagOwners.push(job);
     this.jobs.push(job);
     return this.jobs.length - 1;
   }
 
-  /** Adds the threads of a mapping benchmark on a device. Returns the job's number. Throws OutOfCpus, OutOfMemory. */
-  addMapBenchmark(name: string, spec: MapBenchmarkSpec, device: number, socket: number): number {
+  /** Adds the threads of a mapping benchmark on a device, as `addStream` does. Returns the job's number. Throws OutOfCpus, OutOfMemory. */
+  addMapBenchmark(
+    name: string,
+    spec: MapBenchmarkSpec,
+    device: number,
+    socket: number,
+    memory: number = socket,
+  ): number {
     const cpus = this.claim(name, spec.threads, socket);
-    this.jobs.push(new MapBenchmark(name, spec, cpus, this.environment(device, socket)));
+    this.jobs.push(new MapBenchmark(name, spec, cpus, this.environment(device, memory)));
+    return this.jobs.length - 1;
+  }
+
+  /** Adds processes that map and unmap memory of theirs for a device. Returns the job's number. Throws OutOfCpus, OutOfMemory. */
+  addUserMap(name: string, spec: UserMapSpec, device: number, socket: number): number {
+    const cpus = this.claim(name, spec.threads, socket);
+    this.jobs.push(new UserMap(name, spec, this.spec.userMap, cpus, this.environment(device, socket)));
+    return this.jobs.length - 1;
+  }
+
+  /**
+   * Adds threads that invalidate addresses of [base, base + bytes) of the domain of a device's requests with `pasid`. Returns the job's
+   * number. Throws OutOfCpus.
+   */
+  addInvalidate(
+    name: string,
+    spec: InvalidateSpec,
+    device: number,
+    pasid: number,
+    base: number,
+    bytes: number,
+    socket: number,
+  ): number {
+    const domain = this.devices[device]!.domainOf(pasid)!;
+    const random = new RandomStream(this.machine.seed, `os/${name}`);
+    const cpus = this.claim(name, spec.threads, socket);
+    const environment = this.environment(device, socket);
+    this.jobs.push(new Invalidate(name, spec, { domain, base, bytes }, this.asked, random, cpus, environment));
     return this.jobs.length - 1;
   }
 
@@ -188,6 +233,10 @@ export class Os implements StoreWatch, DeviceClient {
   /** Starts the threads of all jobs, in the order the jobs were added. */
   start(): void {
     for (const job of this.jobs) for (const thread of job.threads) this.scheduler.start(thread);
+    const { monitor, scheduler, timers } = this;
+    if (monitor === null || monitor.spec.stage2Change === 0) return;
+    const drivers = [...new Set(this.drivers.filter((driver) => driver !== null))];
+    new StageTwoChanges(monitor, scheduler, timers, drivers).start();
   }
 
   /** `Op.ThreadStep`. */
@@ -242,6 +291,10 @@ export class Os implements StoreWatch, DeviceClient {
       const driver = make(architecture, {
         scheduler,
         costs: spec.costs,
+        distance: new Distance(
+          spec.costs,
+          machine.units.map(({ socket }) => socket),
+        ),
         memory: machine.memory,
         timing: machine.timing,
         registers: machine.registers,
@@ -295,6 +348,7 @@ export class Os implements StoreWatch, DeviceClient {
     return free.slice(0, count);
   }
 
+  /** `socket`: where the job's buffers lie. */
   private environment(device: number, socket: number): DriverEnvironment {
     const { kernel, queue, timing, sink, observer, sockets } = this.machine;
     const { scheduler } = this;
@@ -312,7 +366,16 @@ export class Os implements StoreWatch, DeviceClient {
       sink,
       job: this.jobs.length,
       slots,
-      buffer: (bytes) => sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, PAGE),
+      tick: this.spec.tick,
+      buffer: (bytes) => sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, alignmentOf(bytes)),
     };
   }
+}
+
+/** Blocks that a large leaf could map begin where it could: a page allocator gives out aligned powers of two. */
+function alignmentOf(bytes: number): number {
+  if (bytes < SMALLEST_LARGE_PAGE) return PAGE;
+  let align = SMALLEST_LARGE_PAGE;
+  while (align < bytes && align < LARGEST_ALIGNMENT) align *= 2;
+  return align;
 }

@@ -1,5 +1,6 @@
 /** Read-only description of the operating system's I/O address-space software. Times in integer picoseconds unless said otherwise. */
 import type { GuestSpec } from './guest/spec.js';
+import type { UserMapCosts } from './uapi/spec.js';
 import type { TableCode, TableCosts, TableFormat } from './table-costs.js';
 
 export const DMA_MODES = ['strict', 'lazy', 'passthrough', 'bounce'] as const;
@@ -65,6 +66,8 @@ export interface CostSpec {
   /** CPU time of a posted register write; the write reaches the unit `mmioFlight` later. */
   readonly mmioWrite: number;
   readonly mmioFlight: number;
+  /** One way over the link between sockets: register writes, queue stores and polls of a CPU on another socket than the unit. */
+  readonly socketHop: number;
   /** One turn of the completion polling loop (uncached status-register read included). */
   readonly poll: number;
   /** One uncached read of a register. */
@@ -105,6 +108,7 @@ export interface OsSpec {
   /** Generation of the page-table code that maintains tables of each format. */
   readonly tableCode: Readonly<Record<TableFormat, TableCode>>;
   readonly guest: GuestSpec;
+  readonly userMap: UserMapCosts;
   readonly costs: CostSpec;
 }
 

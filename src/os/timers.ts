@@ -34,6 +34,16 @@ export class Timers {
 
   /** Runs `work` on the CPU when the timeout (ps) has expired. */
   after(timeout: number, cpu: number, work: SoftWork): void {
+    const now = this.scheduler.now();
+    this.arm(timerExpiry(now, timeout, this.tick) - now, cpu, work);
+  }
+
+  /** The same after exactly `delay` (a high-resolution timer). */
+  afterExactly(delay: number, cpu: number, work: SoftWork): void {
+    this.arm(delay, cpu, work);
+  }
+
+  private arm(delay: number, cpu: number, work: SoftWork): void {
     let id = this.unused.pop();
     if (id === undefined) {
       id = this.events.length;
@@ -41,11 +51,10 @@ export class Timers {
       event.id = id;
       this.events.push(event);
     }
-    const now = this.scheduler.now();
     this.armed[id] = work;
     const event = this.events[id]!;
     event.source = cpu;
-    this.kernel.after(timerExpiry(now, timeout, this.tick) - now, event, Op.Timer);
+    this.kernel.after(delay, event, Op.Timer);
   }
 
   /** `Op.Timer`. */

@@ -4,6 +4,7 @@ import type { PhysicalMemory } from '../memory/physical.js';
 import type { MemorySystem } from '../memory/system.js';
 import type { Observer } from '../protocol/observer.js';
 import type { RegisterBus } from '../protocol/registers.js';
+import type { Distance } from './distance.js';
 import type { InvalidationStatistics } from './invalidation-statistics.js';
 import type { LockStatistics } from './lock.js';
 import type { Scheduler } from './scheduler.js';
@@ -14,6 +15,7 @@ import type { CostSpec, UnitSpec } from './spec.js';
 export interface UnitDriverEnvironment {
   readonly scheduler: Scheduler;
   readonly costs: CostSpec;
+  readonly distance: Distance;
   readonly memory: PhysicalMemory;
   readonly timing: MemorySystem | null;
   readonly registers: RegisterBus;

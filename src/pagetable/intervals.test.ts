@@ -37,3 +37,20 @@ it('agree with a page-by-page dictionary on random programs', () => {
     }),
   );
 });
+
+it('gives the intervals that have an address of a range, in order', () => {
+  const intervals = new Intervals();
+  for (const [start, end] of [
+    [0, 10],
+    [20, 30],
+    [30, 40],
+  ] as const) {
+    intervals.add({ start, end, pa: 0, access: Access.Read });
+  }
+  const starts = (from: number, to: number): number[] => intervals.within(from, to).map(({ start }) => start);
+  expect(starts(0, Infinity)).toEqual([0, 20, 30]);
+  expect(starts(9, 20)).toEqual([0]);
+  expect(starts(10, 21)).toEqual([20]);
+  expect(starts(10, 20)).toEqual([]);
+  expect(intervals.size).toBe(3);
+});

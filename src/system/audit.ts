@@ -57,10 +57,22 @@ class DomainShadow {
     }
   }
 
+  /** Everything mapped in a range that is unmapped as a whole: a scatter list consists of several mappings. */
+  *within(iova: number, bytes: number): Generator<Shadow> {
+    const end = iova + bytes;
+    for (const shadow of this.large) if (shadow.iova >= iova && shadow.iova < end) yield shadow;
+    for (let page = iova; page < end && this.pages.size > 0; page += PAGE) {
+      const shadow = this.pages.get(page);
+      if (shadow !== undefined) yield shadow;
+    }
+  }
+
   /** Nobody may reach the range any more. */
   forget({ iova, bytes }: Cleared): void {
-    for (const page of pagesOf(iova, bytes)) this.pages.delete(page);
-    if (bytes >= LARGE) this.large = this.large.filter((shadow) => shadow.iova !== iova);
+    // What was mapped in pieces may go as a whole.
+    for (let page = iova - (iova % PAGE); page < iova + bytes && this.pages.size > 0; page += PAGE)
+      this.pages.delete(page);
+    if (bytes >= LARGE) this.large = this.large.filter((shadow) => shadow.iova < iova || shadow.iova >= iova + bytes);
   }
 }
 
@@ -173,7 +185,7 @@ export class Audit implements Observer {
 
   unmapped(domain: number, iova: number, bytes: number, strict: boolean, now: number): void {
     const d = this.domain(domain);
-    const index = d.cleared.findIndex((c) => c.iova === iova && c.bytes === bytes && c.unmappedAt < 0);
+    const index = d.cleared.findLastIndex((c) => c.iova === iova && c.bytes === bytes && c.unmappedAt < 0);
     const range = d.cleared[index];
     if (range === undefined) {
       this.violate(`unmap of IOVA ${hex(iova)} of domain ${domain} returned, but its entries were never cleared`);
@@ -183,10 +195,7 @@ export class Audit implements Observer {
     if (strict) d.forget(range);
     else if (range.flushed) this.exposure.add(0);
     else {
-      for (const at of pagesOf(iova, bytes)) {
-        const page = d.find(at);
-        if (page !== undefined) page.staleSince = now;
-      }
+      for (const shadow of d.within(iova, bytes)) shadow.staleSince = now;
     }
     if (strict || range.flushed) d.cleared.splice(index, 1);
   }

@@ -23,7 +23,15 @@ import type { DeviceQueue } from '../protocol/queue.js';
 import { CAUSES } from '../protocol/tlp.js';
 import { LatencyLedger } from '../stats/latency-ledger.js';
 import { Registry } from '../stats/registry.js';
-import type { DeviceSpec, DmaJobSpec, JobSpec, PointSpec } from '../workload/spec.js';
+import type {
+  DeviceSpec,
+  DmaJobSpec,
+  InvalidateJobSpec,
+  JobSpec,
+  MapBenchmarkJobSpec,
+  PointSpec,
+  StreamJobSpec,
+} from '../workload/spec.js';
 import { Audit } from './audit.js';
 import { Dispatcher } from './dispatch.js';
 import { allMetrics } from './metrics.js';
@@ -161,7 +169,10 @@ export class Machine implements DeviceQueue {
       },
       ...(options.makeDriver === undefined ? [] : ([options.makeDriver] as const)),
     );
-    for (const { hardware } of this.units) hardware.connect(this.os);
+    for (const { hardware } of this.units) {
+      hardware.connect(this.os);
+      hardware.commands.asked = this.os.asked;
+    }
     this.posted = this.engines.map(() => null);
     this.engines.forEach((engine, index) => {
       engine.connect(this.links[index]!, this.os);
@@ -188,9 +199,13 @@ export class Machine implements DeviceQueue {
       if (job.kind === 'dma') windows.push(this.addWindow(name, job, device));
       else if (job.kind === 'stream') {
         this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
-        this.os.addStream(name, job, device, this.memory.indexOf(job.socket));
-      } else this.benchmarks.push(this.os.addMapBenchmark(name, job, device, this.memory.indexOf(job.socket)));
+        this.os.addStream(name, job, device, ...this.socketsOf(job));
+      } else if (job.kind === 'user-map') {
+        this.os.addUserMap(name, job, device, this.memory.indexOf(job.socket));
+      } else if (job.kind === 'map-benchmark')
+        this.benchmarks.push(this.os.addMapBenchmark(name, job, device, ...this.socketsOf(job)));
     }
+    for (const [name, job] of jobs) if (job.kind === 'invalidate') this.addInvalidate(name, job);
     // Tables and queues have just been written by the CPU; then the windows get their state.
     if (this.spec.machine.hostCache !== 'cold') {
       this.physical.forEachLine((hi, lo) => {
@@ -198,6 +213,16 @@ export class Machine implements DeviceQueue {
       });
     }
     for (const [address, bytes] of windows) this.memory.warmWindow(address, bytes);
+  }
+
+  private socketsOf({ socket, memory }: StreamJobSpec | MapBenchmarkJobSpec): [threads: number, memory: number] {
+    return [this.memory.indexOf(socket), this.memory.indexOf(memory ?? socket)];
+  }
+
+  private addInvalidate(name: string, job: InvalidateJobSpec): void {
+    const device = this.deviceNames.indexOf(job.device);
+    const [base, bytes] = this.windows.get(`${device}:${job.pasid}`)!;
+    this.os.addInvalidate(name, job, device, job.pasid, base, bytes, this.memory.indexOf(job.socket));
   }
 
   private addWindow(name: string, job: DmaJobSpec, device: number): [number, number] {
@@ -208,12 +233,15 @@ export class Machine implements DeviceQueue {
     if (job.pasid >= 0) this.attachOnce(device, job.pasid);
     const base = this.os.mapStatic(device, pa, bytes, job.pasid);
     const { window, size, reads, outstanding, interarrival, pasid } = job;
+    this.windows.set(`${device}:${pasid}`, [base, window]);
     const sequential = job.pattern === 'sequential';
     const work = { base, window, size, reads, sequential, outstanding, interarrival, pasid };
     this.addSource(device, new Source(work, this.random(name), this.limitOf(device)));
     return [pa, job.window];
   }
 
+  /** Addresses of DMA jobs by device and PASID. */
+  private readonly windows = new Map<string, readonly [base: number, bytes: number]>();
   private readonly attached = new Set<string>();
   private attachOnce(device: number, pasid: number): void {
     const key = `${device}:${pasid}`;

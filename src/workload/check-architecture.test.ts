@@ -93,3 +93,8 @@ it('a DART tells sixteen devices apart', () => {
   expect(problems('apple-m1-dart', [], devices(16))[0]).toBe('E305 17 devices behind "iommu0", which tells 16 apart');
   expect(problems('power9-phb4', [], devices(16))).toEqual([]);
 });
+
+it('a stage that an architecture lacks is one problem', () => {
+  expect(problems('apple-m1-dart', ['.stage=nested'])).toEqual(['E305 Apple DART has no nested stage']);
+  expect(problems('ideal', ['.stage=first'])).toEqual(['E305 an ideal IOMMU has no first stage']);
+});

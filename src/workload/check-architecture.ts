@@ -37,7 +37,8 @@ export function checkArchitecture(unit: IommuSpec, path: readonly string[]): Fau
   checkSizes(unit, refuse);
   within('deviceLevels', unit.deviceLevels, limits.deviceLevels, 'device directory levels');
   within('processLevels', unit.processLevels, limits.processLevels, 'process directory levels');
-  if (unit.stage !== 'second' && unit.processLevels === 0 && unit.architecture !== 'riscv') {
+  const hangsOnProcess = unit.stage !== 'second' && levels !== undefined && unit.architecture !== 'riscv';
+  if (hangsOnProcess && unit.processLevels === 0) {
     refuse('processLevels', `${unit.stage}-stage tables of ${title} hang on a process directory`, 'stage');
   }
   if (unit.architecture === 'vtd') faults.push(...checkVtd(unit, path));

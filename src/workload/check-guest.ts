@@ -21,7 +21,11 @@ function lacks({ architecture, stage }: Unit, mode: PointSpec['os']['guest']['mo
 }
 
 export function checkGuest({ os, machine }: Pick<PointSpec, 'os' | 'machine'>): Fault[] {
-  const { mode } = os.guest;
+  const { mode, stage2Change } = os.guest;
+  if (stage2Change > 0 && !mode.startsWith('nested')) {
+    const related = [['os', 'guest', 'mode']];
+    return [fault('E305', ['os', 'guest', 'stage2Change'], `a guest in mode ${mode} has no second stage`, { related })];
+  }
   return Object.entries(machine.iommus).flatMap(([name, unit]) => {
     const found = lacks(unit, mode);
     if (found === null) return [];

@@ -53,12 +53,12 @@ describe('errors of a workload file are one line: place, code, key, what to do',
     [
       '    kind: stream',
       '    kind: streem',
-      'w.yaml:18:11: error E104: workload.rx.kind: "streem" is not one of dma, stream, map-benchmark; did you mean "stream"?',
+      'w.yaml:18:11: error E104: workload.rx.kind: "streem" is not one of dma, stream, map-benchmark, invalidate; did you mean "stream"?',
     ],
     [
       '    kind: dma\n',
       '',
-      'w.yaml:26:5: error E102: workload.reads.kind: the key "kind" is missing: one of dma, stream, map-benchmark',
+      'w.yaml:26:5: error E102: workload.reads.kind: the key "kind" is missing: one of dma, stream, map-benchmark, invalidate',
     ],
     [
       '  preset: skx-8160',
@@ -254,7 +254,7 @@ describe('errors of settings and sweeps', () => {
     [['devices.card.port=port0'], '--set devices.card.port=port0: error E402: devices.card.port: no such path'],
     [
       ['os.dma.mode=loose'],
-      '--set os.dma.mode=loose: error E104: os.dma.mode: "loose" is not one of strict, lazy, passthrough',
+      '--set os.dma.mode=loose: error E104: os.dma.mode: "loose" is not one of strict, lazy, passthrough, bounce',
     ],
     [['os.dma.mode'], '--set os.dma.mode: error E401: expected PATH=VALUE, such as --set os.dma.mode=strict'],
     [['os.__proto__.x=1'], '--set os.__proto__.x=1: error E106: "__proto__" cannot be a key'],
@@ -293,7 +293,7 @@ describe('errors of settings and sweeps', () => {
     ],
     [
       '  cross:\n    os.dma.mode: [lazy, loose]',
-      'w.yaml:37:25: error E104: os.dma.mode: "loose" is not one of strict, lazy, passthrough',
+      'w.yaml:37:25: error E104: os.dma.mode: "loose" is not one of strict, lazy, passthrough, bounce',
     ],
     ['  cross:\n    os.dma.mode: []', 'w.yaml:37:18: error E404: sweep.cross.os.dma.mode: the list of values is empty'],
     ['  cross:\n    os.dma.mode: lazy', 'w.yaml:37:18: error E103: sweep.cross.os.dma.mode: expected a list of values'],
@@ -335,6 +335,95 @@ describe('errors of settings and sweeps', () => {
     expect(failure(text, ['os.dma={}'])).toEqual([
       '--set os.dma={}: error E406: os.dma: overlaps with "os.dma.mode", which the file sweeps',
     ]);
+  });
+});
+
+describe('errors of buffers, lists and bounce pools', () => {
+  const RX = '    size: 4KiB\n';
+  const LOOP = '  loop: {kind: map-benchmark, device: nic, threads: 1, direction: to-device, socket: s0, ';
+  test.each([
+    [
+      RX,
+      `${RX}    segments: 0\n`,
+      [],
+      'w.yaml:23:15: error E204: workload.rx.segments: expected a whole number from 1 to 1024, got 0',
+    ],
+    [
+      RX,
+      `${RX}    placement: scattered\n`,
+      [],
+      'w.yaml:23:16: error E305: workload.rx.placement: only the segments of a scatter list can lie apart: one mapping is one piece of memory',
+    ],
+    [
+      RX,
+      `${RX}    placement: spread\n    segments: 2\n`,
+      [],
+      'w.yaml:23:16: error E104: workload.rx.placement: "spread" is not one of contiguous, scattered',
+    ],
+    [
+      RX,
+      `    size: 128KiB\n    segments: 4\n`,
+      [],
+      'w.yaml:22:11: error E308: workload.rx.size: a segment of 128KiB, but the device takes 64KiB',
+    ],
+    [
+      RX,
+      `${RX}    memory: s9\n`,
+      [],
+      'w.yaml:23:13: error E303: workload.rx.memory: no socket "s9"; there is s0; did you mean "s0"?',
+    ],
+    [
+      RX,
+      `${RX}    completers: 23\n`,
+      [],
+      'w.yaml:20:14: error E307: workload.rx.threads: 25 threads on the 24 cores of socket "s0"; each thread needs a core of its own',
+    ],
+    [
+      RX,
+      '    size: 512KiB\n',
+      ['os.dma.mode=bounce'],
+      '--set os.dma.mode=bounce: error E308: workload.rx.size: a mapping of 512KiB is copied, but a bounce buffer has at most 256KiB',
+    ],
+    [
+      RX,
+      RX,
+      ['os.dma.mode=passthrough', 'os.dma.bounce=untrusted'],
+      '--set os.dma.bounce=untrusted: error E305: os.dma.bounce: "untrusted" is for buffers behind an IOMMU, but mode passthrough does not translate',
+    ],
+    [
+      RX,
+      RX,
+      ['os.dma.bounce=sometimes'],
+      '--set os.dma.bounce=sometimes: error E104: os.dma.bounce: "sometimes" is not one of never, untrusted, always',
+    ],
+    [
+      RX,
+      RX,
+      ['os.dma.swiotlb.size=4KiB'],
+      '--set os.dma.swiotlb.size=4KiB: error E204: os.dma.swiotlb.size: 4KiB is outside the range: at least 256KiB is needed',
+    ],
+    [
+      RX,
+      RX,
+      ['os.dma.flushQueue.kind=double'],
+      '--set os.dma.flushQueue.kind=double: error E104: os.dma.flushQueue.kind: "double" is not one of per-cpu, single',
+    ],
+    [
+      'seeds: 2\n',
+      `${LOOP}mode: sg, granule: 1025}\nseeds: 2\n`,
+      [],
+      'w.yaml:32:109: error E204: workload.loop.granule: a list has at most 1024 segments, got 1025',
+    ],
+    [
+      'seeds: 2\n',
+      `${LOOP}granule: 2, placement: scattered}\nseeds: 2\n`,
+      [],
+      'w.yaml:32:113: error E305: workload.loop.placement: only the segments of a scatter list can lie apart: one mapping is one piece of memory',
+    ],
+  ])('%j instead of %j with %j', (from, to, sets, line) => {
+    const text = sampleWith(from, to);
+    const found = from === to ? failure(SAMPLE, sets) : failure(text, sets);
+    expect(found).toEqual([line]);
   });
 });
 

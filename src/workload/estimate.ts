@@ -12,8 +12,15 @@ export interface Estimate {
 }
 
 /** Events of one operation, and events a second of one core, as benchmarks of the simulator show them. */
-const EVENTS: Readonly<Record<JobSpec['kind'], number>> = { dma: 10, stream: 40, 'map-benchmark': 25 };
+const EVENTS: Readonly<Record<JobSpec['kind'], number>> = {
+  dma: 10,
+  stream: 40,
+  'map-benchmark': 25,
+  'user-map': 25,
+  invalidate: 15,
+};
 const EVENTS_PER_SECOND = 8e6;
+const PAGE = 4096;
 
 export function estimateRun(plan: RunPlan): Estimate {
   return estimatePoints(plan.points.map(({ spec }) => spec));
@@ -51,9 +58,15 @@ function operationRate(spec: PointSpec, job: JobSpec): number {
     const latency = (engine.readOverhead + spec.machine.sockets[socketOf(job)]!.llc.latency) / job.outstanding;
     return 1 / Math.max(interval, latency, job.interarrival, 1);
   }
+  if (job.kind === 'invalidate') {
+    const each = costs.lock + 2 * costs.descriptor + costs.mmioWrite + costs.mmioFlight;
+    return job.threads / Math.max(1, each, job.interval);
+  }
   const software = costs.mapCall + costs.unmapCall + tableTime(spec, job) + 2 * costs.iovaCache;
   const pause = job.kind === 'map-benchmark' ? job.transfer : 0;
-  return job.threads / Math.max(1, software + pause);
+  const { call, pinPage } = spec.os.userMap;
+  const user = job.kind === 'user-map' ? 2 * call + (job.size / PAGE) * pinPage : 0;
+  return job.threads / Math.max(1, software + pause + user);
 }
 
 /** Page-table code of one map and one unmap, without what depends on their size. */

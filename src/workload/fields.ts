@@ -223,9 +223,9 @@ export function formatRequester(value: number): string {
   return `${hex(value >> 8, 2)}:${hex((value >> 3) & 31, 2)}.${value & 7}`;
 }
 
-/** A PASID; null (none) is -1. */
+/** A PASID; null (none) is -1. 0 stands for requests without (IOMMU_NO_PASID). */
 export function pasid() {
-  const schema = count(0, 2 ** 20 - 1, 'PASID of the DMAs, or null for none.')
+  const schema = count(1, 2 ** 20 - 1, 'PASID of the DMAs, or null for none.')
     .nullable()
     .transform((value) => value ?? -1);
   WRITERS.set(schema, (value: number) => (value === -1 ? null : value));

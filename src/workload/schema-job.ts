@@ -1,6 +1,8 @@
 /** Schemas of the jobs a workload consists of, and of the windows that start and stop the measurement. */
 import { z } from 'zod';
-import { choice, count, millionths, pasid, percent, reference, size, time } from './fields.js';
+import { MAP_MODES } from '../os/drivers/map-benchmark.js';
+import { PLACEMENTS } from '../os/drivers/segments.js';
+import { choice, count, flag, millionths, pasid, percent, reference, size, time } from './fields.js';
 
 const LARGEST_DMA = 2 ** 30;
 
@@ -19,6 +21,14 @@ const dma = z.strictObject({
   pasid: pasid().default(-1),
 });
 
+const MEMORY = reference("Socket whose memory holds the buffers; by default the threads' own.")
+  .nullable()
+  .default(null);
+const PLACEMENT = choice(
+  PLACEMENTS,
+  'Segments of a scatter list in physical memory: in one block, or apart from each other.',
+).default('contiguous');
+
 const THREADS = count(1, 1024, 'Driver threads, one core each.');
 
 const stream = z.strictObject({
@@ -26,9 +36,21 @@ const stream = z.strictObject({
   device: reference('Device the buffers are posted to.'),
   threads: THREADS,
   depth: count(1, 65536, 'Buffers each thread keeps posted.'),
-  size: size('Bytes of a buffer.', { max: LARGEST_DMA }),
+  size: size('Bytes of a buffer, or of one of its segments.', { max: LARGEST_DMA }),
+  segments: count(1, 1024, 'Segments of a buffer; more than one: it is mapped as a scatter list.').default(1),
+  placement: PLACEMENT,
+  maxSegment: size('Most bytes of a mapped segment of a list, and so of a DMA (dma_set_max_seg_size).', {
+    min: 4096,
+    max: LARGEST_DMA,
+  }).default(65536),
   direction: choice(['to-device', 'from-device'], 'from-device: the device writes the buffer.'),
-  socket: reference('Socket of CPUs and memory.'),
+  socket: reference('Socket of the CPUs.'),
+  memory: MEMORY,
+  completers: count(
+    0,
+    1024,
+    'Threads on further cores that unmap what the device reports; 0: each thread unmaps its own buffers.',
+  ).default(0),
   lateAccess: percent('Buffers the device touches again after it reported them complete.').default(0),
   lateAfter: time('When it touches them again.').default(0),
 });
@@ -37,13 +59,50 @@ const mapBenchmark = z.strictObject({
   kind: z.literal('map-benchmark').meta({ description: "The kernel's dma_map_benchmark loop." }),
   device: reference('Device the mappings are for.'),
   threads: THREADS,
-  granule: count(1, 1024, 'Pages of a mapping.'),
+  mode: choice(
+    MAP_MODES,
+    'map_mode (-m): one mapping of all pages, or a scatter list with a segment for each.',
+  ).default('single'),
+  granule: count(1, 262144, 'Pages of a mapping, segments of a list. The tool allows 1024, and so do lists.'),
+  placement: PLACEMENT,
   direction: choice(['bidirectional', 'to-device', 'from-device'], 'Direction of the mappings.'),
   transfer: time('dma_trans_ns: pause between map and unmap.', { max: 1e10 }).default(0),
   socket: reference('Socket of the threads.'),
+  memory: MEMORY,
 });
 
-export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark]);
+const userMap = z.strictObject({
+  kind: z.literal('user-map').meta({
+    description: 'Processes that map and unmap a buffer of theirs for a device, a system call each.',
+  }),
+  device: reference('Device the mappings are for.'),
+  threads: THREADS,
+  size: size('Bytes of the buffer of each thread.', { min: 4096, max: 2 ** 40 }),
+  run: size('Bytes of frames that follow each other in memory.', { min: 4096, max: 2 ** 40 }).default(4096),
+  socket: reference('Socket of the threads and their buffers.'),
+});
+
+const invalidate = z.strictObject({
+  kind: z
+    .literal('invalidate')
+    .meta({ description: 'Threads that invalidate translations of a DMA job on the same device while it runs.' }),
+  device: reference('Device of the DMA job.'),
+  pasid: pasid().default(-1),
+  threads: THREADS,
+  granularity: choice(['range', 'domain'], 'A range of addresses, or all of the domain.').default('range'),
+  size: size('Bytes of a range; whole pages are invalidated.', { max: LARGEST_DMA }).default(4096),
+  align: choice(
+    ['natural', 'page'],
+    'Where ranges begin: at multiples of the next power of two of their size, or at any page.',
+  ).default('natural'),
+  tables: flag('Pointers to tables go too, as when an unmap has freed tables.').default(false),
+  interval: time('From the start of an invalidation to that of the next one of a thread; 0ns: back to back.').default(
+    0,
+  ),
+  socket: reference('Socket of the threads.'),
+});
+
+export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark, userMap, invalidate]);
 
 const bounds = {
   time: time('Simulated time.', { min: 1 }).nullable().default(null),

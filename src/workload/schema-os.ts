@@ -47,6 +47,7 @@ const costs = z.strictObject({
   descriptor: time('Building and storing one invalidation descriptor.'),
   mmioWrite: time('CPU time of a posted register write.'),
   mmioFlight: time('From the register write until it reaches the unit.'),
+  socketHop: time('One way over the link to a unit of another socket: its registers, queues and status words.'),
   poll: time('One turn of the completion polling loop.', { min: 1 }),
   mmioRead: time('One uncached read of a register.', { min: 1 }),
   queueIova: time('Adding an entry to a flush queue.'),
@@ -71,6 +72,18 @@ const guest = z.strictObject({
   call: time("A system call of the monitor into the host's IOMMU code, without its work on tables and queues."),
   pin: time('Pinning one page of guest memory for a shadow mapping.'),
   unpin: time('Unpinning it.'),
+  stage2Change: time(
+    'Time between changes of the second stage under the guest, each of which flushes all its translations; 0ns: never.',
+  ),
+});
+
+const userMap = z.strictObject({
+  call: time('A system call that maps or unmaps memory of a process, with its bookkeeping.'),
+  pinBatch: count(1, 2 ** 20, 'Most pages of one call of pin_user_pages.'),
+  pinCall: time('One such call.'),
+  pinPage: time('Each of its pages.'),
+  unpinPage: time('Unpinning one page.'),
+  run: time('One run of frames handed to the page-table code.'),
 });
 
 export const osSchema = z.strictObject({
@@ -113,5 +126,6 @@ export const osSchema = z.strictObject({
     ),
   ),
   guest,
+  userMap,
   costs,
 });

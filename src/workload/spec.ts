@@ -53,12 +53,21 @@ export interface StreamJobSpec {
   readonly threads: number;
   /** Buffers each thread keeps posted. */
   readonly depth: number;
-  /** Bytes of a buffer. */
+  /** Bytes of a buffer, or of one segment of it. */
   readonly size: number;
+  /** Segments of a buffer; more than one: it is mapped as a scatter list. */
+  readonly segments: number;
+  readonly placement: 'contiguous' | 'scattered';
+  /** Most bytes of a mapped segment of a list. */
+  readonly maxSegment: number;
   /** `from-device`: the device writes the buffer; `to-device`: reads it. */
   readonly direction: 'to-device' | 'from-device';
-  /** Socket of CPUs and memory. */
+  /** Socket of the CPUs. */
   readonly socket: string;
+  /** Socket whose memory holds the buffers; null: `socket`. */
+  readonly memory: string | null;
+  /** Threads on further CPUs that unmap what the device reports; 0: each thread unmaps its own buffers. */
+  readonly completers: number;
   /** Percent of buffers the device touches once more `lateAfter` ps after it reported them complete (a misbehaving device). */
   readonly lateAccess: number;
   readonly lateAfter: number;
@@ -69,15 +78,48 @@ export interface MapBenchmarkJobSpec {
   readonly kind: 'map-benchmark';
   readonly device: string;
   readonly threads: number;
-  /** Pages per mapping. */
+  readonly mode: 'single' | 'sg';
+  /** Pages per mapping; segments in mode sg. */
   readonly granule: number;
+  readonly placement: 'contiguous' | 'scattered';
   readonly direction: 'bidirectional' | 'to-device' | 'from-device';
   /** dma_trans_ns: pause between map and unmap, ps. */
   readonly transfer: number;
   readonly socket: string;
+  /** Socket whose memory holds the buffers; null: `socket`. */
+  readonly memory: string | null;
 }
 
-export type JobSpec = DmaJobSpec | StreamJobSpec | MapBenchmarkJobSpec;
+/** Processes that map and unmap a buffer of theirs for a device, a system call each. */
+export interface UserMapJobSpec {
+  readonly kind: 'user-map';
+  readonly device: string;
+  readonly threads: number;
+  /** Bytes of a thread's buffer, whole pages. */
+  readonly size: number;
+  /** Bytes of frames that follow each other, whole pages. */
+  readonly run: number;
+  readonly socket: string;
+}
+
+/** Threads that invalidate translations of a DMA job's window while it runs. */
+export interface InvalidateJobSpec {
+  readonly kind: 'invalidate';
+  /** Device and PASID of the DMA job. */
+  readonly device: string;
+  readonly pasid: number;
+  readonly threads: number;
+  readonly granularity: 'range' | 'domain';
+  /** Bytes of a range. */
+  readonly size: number;
+  readonly align: 'natural' | 'page';
+  readonly tables: boolean;
+  /** From the start of one invalidation of a thread to the next, ps. */
+  readonly interval: number;
+  readonly socket: string;
+}
+
+export type JobSpec = DmaJobSpec | StreamJobSpec | MapBenchmarkJobSpec | UserMapJobSpec | InvalidateJobSpec;
 
 /** When a window ends: the first condition met; absent conditions are Infinity-like nulls. */
 export interface WindowSpec {

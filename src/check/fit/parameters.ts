@@ -70,13 +70,22 @@ export class Values {
       [host.unit]: ['machine', 'iommus', UNIT],
       [NIC]: ['devices', DEVICE],
     };
-    let changed: unknown = spec;
-    for (const { sheet, path, value, unit } of this.values.values()) {
-      const root = Object.hasOwn(roots, sheet) ? roots[sheet]! : null;
-      if (root !== null) changed = replace(changed, [...root, ...path.split('.')], base(value, unit));
-    }
-    return fillRing(changed as PointSpec);
+    return fillRing(placeValues(spec, this, roots));
   }
+}
+
+/** The point with the values in place; `roots` says where the paths of a sheet begin, sheets without one are left out. */
+export function placeValues(
+  spec: PointSpec,
+  values: Iterable<Value>,
+  roots: Readonly<Record<string, readonly string[]>>,
+): PointSpec {
+  let changed: unknown = spec;
+  for (const { sheet, path, value, unit } of values) {
+    const root = Object.hasOwn(roots, sheet) ? roots[sheet]! : null;
+    if (root !== null) changed = replace(changed, [...root, ...path.split('.')], base(value, unit));
+  }
+  return changed as PointSpec;
 }
 
 /** Bandwidth tests use every place of the device. */

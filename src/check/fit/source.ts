@@ -24,6 +24,20 @@ export const TABLE_CODE_TARGET: FitTarget = {
  * Core i7-12700): sheet name, dotted path, value.`,
 };
 
+export const WORKLOAD_TARGETS: Readonly<Record<number, FitTarget>> = {
+  8: {
+    file: 'src/models/fitted/guest.ts',
+    constant: 'GUEST_FIT',
+    title: ` * What virtual machines with an emulated IOMMU cost, decided by published latencies in guests: sheet name, dotted path,
+ * value.`,
+  },
+  9: {
+    file: 'src/models/fitted/user-map.ts',
+    constant: 'USER_MAP_FIT',
+    title: ` * What mapping memory of a process for a device costs, decided by a published benchmark: sheet name, dotted path, value.`,
+  },
+};
+
 /** `command`: the command line that found the values. */
 export function fittedSource(values: Values, command: string, { constant, title }: FitTarget): string {
   const tables = Object.entries(fittedTables(values)).map(([sheet, table]) => {
@@ -46,10 +60,11 @@ ${tables.join('')}};
 const LINE_WIDTH = 120;
 
 function entryText(path: string, fields: string): string {
-  const line = `    '${path}': { ${fields} },\n`;
+  const name = key(path);
+  const line = `    ${name}: { ${fields} },\n`;
   if (line.length <= LINE_WIDTH + 1) return line;
   const spread = fields.split(/, (?=unit:|rows:|confidence:)/).map((field) => `      ${field},\n`);
-  return `    '${path}': {\n${spread.join('')}    },\n`;
+  return `    ${name}: {\n${spread.join('')}    },\n`;
 }
 
 /** Quotes only what must be quoted. */

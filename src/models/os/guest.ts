@@ -21,6 +21,7 @@ const common: Parameters = {
   lockHandOver: assumed(4, 'us', SLEEP),
   call: assumed(600, 'ns', CALL),
   pin: assumed(500, 'ns', RESIDENT),
+  stage2Change: assumed(0, 'ns', 'the memory of the guest stays as it is'),
   unpin: assumed(200, 'ns', 'order of unpinning one page, with its accounting'),
 };
 

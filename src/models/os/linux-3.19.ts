@@ -7,6 +7,7 @@ import { defineSheet, type Sheet } from '../sheet.js';
 import { commonCosts, iova, swiotlb } from './costs.js';
 import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
+import { userMap } from './user-map.js';
 
 const OLD = spec('legacy', '', 'Linux before 6.19 has no generic_pt');
 
@@ -37,6 +38,7 @@ export const linux319: Sheet = defineSheet({
     jitter: assumed(10, '%', 'not published; keeps threads from running in lockstep'),
     tableCode: tableCode(OLD, OLD, OLD, OLD, assumed('legacy', '', 'this kernel has no driver for RISC-V IOMMUs')),
     guest: guestX86,
+    userMap,
     costs: {
       ...commonCosts,
       table: tableCosts,

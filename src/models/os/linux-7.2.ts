@@ -4,6 +4,7 @@ import { defineSheet, type Sheet } from '../sheet.js';
 import { commonCosts, iova, swiotlb } from './costs.js';
 import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
+import { userMap } from './user-map.js';
 
 export const linux72: Sheet = defineSheet({
   name: 'linux-7.2',
@@ -39,6 +40,7 @@ export const linux72: Sheet = defineSheet({
       spec('generic', '', 'Linux 7.2 drivers/iommu/riscv/iommu.c: pt_iommu_riscv_64_init'),
     ),
     guest: guestX86,
+    userMap,
     costs: {
       ...commonCosts,
       table: tableCosts,

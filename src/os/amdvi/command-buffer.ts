@@ -84,7 +84,7 @@ export class CommandBuffer {
 
   /** Hardware has stored to memory: true if it was this unit's completion word. */
   stored(hi: number, lo: number): boolean {
-    const { memory, scheduler } = this.environment;
+    const { distance, memory, scheduler } = this.environment;
     if ((hi >>> 0) * 2 ** 32 + (lo >>> 0) !== this.layout.semaphore) return false;
     memory.read(hi, lo);
     while (this.completed < memory.wordLo) {
@@ -94,12 +94,13 @@ export class CommandBuffer {
     const polling = this.pollers;
     this.pollers = [];
     for (const waiter of polling) {
-      if (waiter.sequence <= this.completed) scheduler.wakePoller(waiter.thread, POLL);
+      if (waiter.sequence <= this.completed)
+        scheduler.wakePoller(waiter.thread, POLL + distance.access(waiter.thread, this.unit));
       else this.pollers.push(waiter);
     }
     const { spaceWaiter } = this;
     this.spaceWaiter = null;
-    if (spaceWaiter !== null) scheduler.wakePoller(spaceWaiter, POLL);
+    if (spaceWaiter !== null) scheduler.wakePoller(spaceWaiter, POLL + distance.access(spaceWaiter, this.unit));
     return true;
   }
 
@@ -114,10 +115,10 @@ export class CommandBuffer {
 
   /** Under the lock: copies the command and writes the tail register. */
   private *push(thread: Thread, words: Int32Array): Call<void> {
-    const { costs, memory, timing, registers, statistics } = this.environment;
+    const { costs, distance, memory, timing, registers, statistics } = this.environment;
     const { ring, slots } = this.layout;
     if (this.issued - this.executed + 1 + RESERVE >= slots) yield* this.waitForSpace(thread);
-    thread.charge(Step.Descriptor, costs.descriptor);
+    thread.charge(Step.Descriptor, costs.descriptor + distance.access(thread, this.unit));
     thread.charge(Step.Doorbell, costs.mmioWrite);
     // The stores precede the register write; nothing reads them before it.
     yield Wait.Run;
@@ -128,7 +129,8 @@ export class CommandBuffer {
     timing?.cpuWrite(hi, lo, 1 << ENTRY_LG2);
     this.issued++;
     statistics.descriptors++;
-    registers.write(this.unit, Register.CommandTail, 0, (this.issued % slots) << ENTRY_LG2, costs.mmioFlight);
+    const flight = distance.flight(thread, this.unit);
+    registers.write(this.unit, Register.CommandTail, 0, (this.issued % slots) << ENTRY_LG2, flight);
   }
 
   /** Under the lock, as in the kernel: spins until hardware has executed some commands. */

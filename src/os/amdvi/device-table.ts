@@ -86,8 +86,11 @@ export class Gcr3Table {
     store(this.memory, entry, this.words, 0);
   }
 
-  /** Address of the lowest entry of a PASID; installs tables on the way. */
+  /** Address of the lowest entry of a PASID; installs tables on the way. Throws RangeError for a PASID beyond the levels. */
   private entry(pasid: number): number {
+    if (pasid >= 2 ** (9 * this.levels)) {
+      throw new RangeError(`a GCR3 table of ${this.levels} levels does not take PASID ${pasid}`);
+    }
     let table = this.root;
     for (let level = this.levels; level > 1; level--) {
       const at = table + gcr3EntryOffset(pasid, level);

@@ -45,9 +45,9 @@ export class AmdviUnit {
     private readonly environment: UnitDriverEnvironment,
   ) {
     const { memory, registers, ranges } = environment;
-    const { stage, secondLevels, invalidation } = spec;
+    const { stage, secondLevels, largestPage, invalidation } = spec;
     const nested = stage === 'nested';
-    this.host = nested ? identityTable(hostTableFormat(spec), memory, frames, secondLevels, ranges) : null;
+    this.host = nested ? identityTable(hostTableFormat(spec), memory, frames, secondLevels, ranges, largestPage) : null;
     this.devices = new DeviceTable(memory, frames);
     const slots = 2 ** invalidation.sizeLg2;
     const ring = ringMemory(frames, invalidation.sizeLg2);

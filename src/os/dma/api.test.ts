@@ -297,7 +297,7 @@ describe('threads that unmap in one domain', () => {
     for (let i = 0; i < threads; i++) {
       machine.os.addMapBenchmark(
         `j${i}`,
-        { threads: 1, granule: 1, direction: 'from-device', transfer: 0 },
+        { threads: 1, mode: 'single', placement: 'contiguous', granule: 1, direction: 'from-device', transfer: 0 },
         i % domains,
         0,
       );
@@ -328,7 +328,12 @@ describe('an invalidation queue that is full', () => {
       costs: { lockHandOver: 10, poll: 10 },
     });
     for (let i = 0; i < 200; i++) {
-      machine.os.addMapBenchmark(`j${i}`, { threads: 1, granule: 1, direction: 'from-device', transfer: 0 }, i, 0);
+      machine.os.addMapBenchmark(
+        `j${i}`,
+        { threads: 1, mode: 'single', placement: 'contiguous', granule: 1, direction: 'from-device', transfer: 0 },
+        i,
+        0,
+      );
     }
     const registry = new Registry();
     machine.os.registerMetrics(registry);

@@ -106,7 +106,7 @@ export class DmaApi {
   }
 
   /** Opens the call's account: it starts when the time charged before has passed. */
-  private begin(thread: Thread, meter: CallMeter): LatencyLedger | null {
+  begin(thread: Thread, meter: CallMeter): LatencyLedger | null {
     const outer = thread.ledger;
     meter.ledger.start(thread.id, this.scheduler.now() + thread.debt);
     thread.ledger = meter.ledger;
@@ -114,7 +114,8 @@ export class DmaApi {
     return outer;
   }
 
-  private end(thread: Thread, meter: CallMeter, outer: LatencyLedger | null, turn: Turn): void {
+  /** Closes it now; `turn` of the driver's loop takes its time. */
+  end(thread: Thread, meter: CallMeter, outer: LatencyLedger | null, turn: Turn): void {
     const latency = meter.ledger.finish(thread.id, this.scheduler.now());
     meter.latency.add(latency);
     thread.lastCallPs = latency;

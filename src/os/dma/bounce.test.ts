@@ -258,7 +258,12 @@ describe('bounce pool of the operating system', () => {
       [1, true],
     ] as const) {
       const machine = new TestMachine({ mode: 'bounce', cores: [3], costs: COSTS, swiotlb: { areas } });
-      machine.os.addMapBenchmark('b', { threads: 3, granule: 1, direction: 'bidirectional', transfer: 0 }, 0, 0);
+      machine.os.addMapBenchmark(
+        'b',
+        { threads: 3, mode: 'single', placement: 'contiguous', granule: 1, direction: 'bidirectional', transfer: 0 },
+        0,
+        0,
+      );
       const registry = new Registry();
       machine.os.registerMetrics(registry);
       machine.os.start();

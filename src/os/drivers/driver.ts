@@ -33,7 +33,9 @@ export interface DriverEnvironment {
   readonly sink: OperationSink | null;
   readonly job: number;
   readonly slots: number;
-  /** Allocates a buffer on the job's socket. */
+  /** Timer tick, ps: what a driver waits before it tries again to map when nothing will complete. */
+  readonly tick: number;
+  /** Allocates a buffer on the job's socket. Throws OutOfMemory. */
   buffer(bytes: number): number;
 }
 

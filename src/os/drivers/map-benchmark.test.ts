@@ -1,10 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { Registry } from '../../stats/registry.js';
 import { STEP_NAMES, TURN_NAMES } from '../step.js';
+import { testTableCosts } from '../testing/costs.js';
 import { type MachineOptions, TestMachine } from '../testing/machine.js';
 import type { MapBenchmarkSpec } from './map-benchmark.js';
 
-const SPEC: MapBenchmarkSpec = { threads: 1, granule: 1, direction: 'bidirectional', transfer: 0 };
+const SPEC: MapBenchmarkSpec = {
+  threads: 1,
+  mode: 'single',
+  placement: 'contiguous',
+  granule: 1,
+  direction: 'bidirectional',
+  transfer: 0,
+};
 
 function start(spec: Partial<MapBenchmarkSpec>, options: MachineOptions = {}) {
   const machine = new TestMachine(options);
@@ -33,6 +41,24 @@ describe('map benchmark', () => {
       'average map latency(us):0.4 standard deviation:0.0',
       'average unmap latency(us):0.2 standard deviation:0.0',
     ]);
+  });
+
+  it('maps a list of pages in mode sg, and says so', () => {
+    const costs = { ...COSTS, segment: 10_000 };
+    const single = start({ granule: 8 }, { costs });
+    const list = start({ granule: 8, mode: 'sg' }, { costs });
+    const apart = start(
+      { granule: 8, mode: 'sg', placement: 'scattered' },
+      { costs: { ...costs, table: testTableCosts({ call: 50_000 }) } },
+    );
+    for (const { machine } of [single, list, apart]) machine.runOperations(50);
+    expect(list.machine.os.benchmarkReport(list.job, 1e12)).toEqual([
+      'dma mapping benchmark(SG_MODE): threads:1 seconds:1 node:0 dir:BIDIRECTIONAL granule:8',
+      'average map latency(us):0.5 standard deviation:0.0',
+      'average unmap latency(us):0.3 standard deviation:0.0',
+    ]);
+    expect(list.metric('map.time.call') - single.metric('map.time.call')).toBe(80);
+    expect(apart.metric('map.time.table')).toBe(8 * 50);
   });
 
   it('averages over all loops with integer divisions and a truncated square root', () => {

@@ -1,24 +1,34 @@
 /**
  * The kernel's DMA mapping benchmark (kernel/dma/map_benchmark.c, tools/testing/selftests/dma/dma_map_benchmark.c): every thread
- * writes its buffer unless the device only writes, maps it, pauses, unmaps it. No device is involved. The report repeats the tool's
+ * writes its buffer unless the device only writes, maps it, pauses, unmaps it: as one piece, or as a scatter list with a segment for each
+ * page. No device is involved. The report repeats the tool's
  * integer arithmetic in units of 100 ns.
  */
 import { Access } from '../../protocol/access.js';
 import type { DmaStatus } from '../../protocol/queue.js';
 import { Turn } from '../step.js';
 import { type Cpu, type Program, type Thread, Wait } from '../thread.js';
+import { DEFAULT_LIMITS } from '../dma/limits.js';
+import { ScatterList } from '../dma/scatter-list.js';
 import { Driver, type DriverEnvironment } from './driver.js';
+import { type Placement, placeSegments } from './segments.js';
 
 const PAGE = 4096;
 const LINE = 64;
 const PS_PER_100NS = 100_000;
 const PS_PER_SECOND = 1e12;
 
+export const MAP_MODES = ['single', 'sg'] as const;
+
 /** Shape of a map-benchmark job of a workload; times in ps. */
 export interface MapBenchmarkSpec {
   readonly threads: number;
-  /** Pages per mapping. */
+  /** map_mode: dma_map_single, or dma_map_sg. */
+  readonly mode: (typeof MAP_MODES)[number];
+  /** Pages per mapping; segments in mode sg. */
   readonly granule: number;
+  /** Of the segments of a list; the tool's lie in one block. */
+  readonly placement: Placement;
   readonly direction: 'bidirectional' | 'to-device' | 'from-device';
   /** Pause between map and unmap. */
   readonly transfer: number;
@@ -61,7 +71,10 @@ export class MapBenchmark extends Driver {
   ) {
     super(name, environment);
     for (const [i, cpu] of cpus.entries()) {
-      const buffer = environment.buffer(spec.granule * PAGE);
+      const list = spec.mode === 'sg';
+      const [count, bytes] = list ? [spec.granule, PAGE] : [1, spec.granule * PAGE];
+      const segments = placeSegments(count, bytes, spec.placement, (size) => environment.buffer(size));
+      const buffer = list ? new ScatterList(segments, DEFAULT_LIMITS) : segments[0]![0];
       const thread = environment.scheduler.spawn(`${name}/${i}`, cpu, (self) => this.program(self, buffer));
       this.threads.push(thread);
     }
@@ -77,20 +90,23 @@ export class MapBenchmark extends Driver {
     this.loops = 0;
   }
 
-  private *program(thread: Thread, buffer: number): Program {
-    const { dma, domain, scheduler, costs, memory } = this.environment;
+  /** `buffer`: its address, or its pages as a list. */
+  private *program(thread: Thread, buffer: number | ScatterList): Program {
+    const { dma, domain, scheduler } = this.environment;
     const { direction, transfer } = this.spec;
     const bytes = this.spec.granule * PAGE;
     const access = accessOf(direction);
     for (;;) {
       const start = scheduler.now();
       this.beginTurn(thread);
-      if (direction !== 'from-device') {
-        thread.charge(Turn.Dirty, (bytes / LINE) * costs.dirtyLine);
-        memory?.cpuWrite(Math.floor(buffer / 2 ** 32), (buffer % 2 ** 32) | 0, bytes);
-      }
-      const address = yield* dma.map(thread, domain, buffer, bytes, access);
-      if (address === 0) {
+      if (direction !== 'from-device') this.dirty(thread, buffer, bytes);
+      let address = 0;
+      let mapped: boolean;
+      if (typeof buffer === 'number') {
+        address = yield* dma.map(thread, domain, buffer, bytes, access);
+        mapped = address !== 0;
+      } else mapped = yield* dma.mapList(thread, domain, buffer, access);
+      if (!mapped) {
         this.failed++;
         this.endTurn(thread);
         return;
@@ -100,13 +116,23 @@ export class MapBenchmark extends Driver {
         thread.chargeExactly(Turn.Transfer, transfer);
         yield Wait.Delay;
       }
-      yield* dma.unmap(thread, domain, address, bytes, access);
+      if (typeof buffer === 'number') yield* dma.unmap(thread, domain, address, bytes, access);
+      else yield* dma.unmapList(thread, domain, buffer, access);
       this.count(mapPs, thread.lastCallPs);
       this.endTurn(thread);
       const latency = scheduler.now() - start;
       if (latency === 0) throw new Error(`${this.name}: an operation takes no time; all its costs are 0`);
       this.operationDone(latency);
     }
+  }
+
+  /** The CPU writes the buffer. */
+  private dirty(thread: Thread, buffer: number | ScatterList, bytes: number): void {
+    const { costs, memory } = this.environment;
+    thread.charge(Turn.Dirty, (bytes / LINE) * costs.dirtyLine);
+    if (memory === null) return;
+    if (typeof buffer === 'number') memory.warmFromHost(buffer, bytes);
+    else for (const page of buffer.physical) memory.warmFromHost(page, PAGE);
   }
 
   private count(mapPs: number, unmapPs: number): void {
@@ -122,12 +148,12 @@ export class MapBenchmark extends Driver {
 
   /** The lines that the tool prints for a window of `windowPs`; `node` is the socket's number. Seconds below 1 keep their decimals. */
   report(windowPs: number, node: number): string[] {
-    const { threads, direction, granule } = this.spec;
+    const { mode, threads, direction, granule } = this.spec;
     const seconds = windowPs / PS_PER_SECOND;
     const map = this.average(Sum.Map, Sum.MapSquares);
     const unmap = this.average(Sum.Unmap, Sum.UnmapSquares);
     return [
-      `dma mapping benchmark(SINGLE_MODE): threads:${threads} seconds:${seconds} node:${node} dir:${DIRECTIONS[direction]} granule:${granule}`,
+      `dma mapping benchmark(${mode.toUpperCase()}_MODE): threads:${threads} seconds:${seconds} node:${node} dir:${DIRECTIONS[direction]} granule:${granule}`,
       `average map latency(us):${tenths(map.mean)} standard deviation:${tenths(map.deviation)}`,
       `average unmap latency(us):${tenths(unmap.mean)} standard deviation:${tenths(unmap.deviation)}`,
     ];

@@ -1,7 +1,7 @@
 /**
  * The inner loop of a driver that keeps buffers posted to its device, like a NIC's receive ring: map, post; when the device
- * reports a buffer, unmap it, recycle it (first in, first out), map it again, post it. Completions are polled. Optionally the
- * device misbehaves and touches buffers again after it reported them: a lazily unmapped buffer is still reachable then.
+ * reports a buffer, unmap it, recycle it (first in, first out), map it again, post it. Completions are polled, by the same threads or,
+ * as when transmit and interrupt CPUs differ, by threads of their own. Optionally the device misbehaves and touches buffers again after it reported them: a lazily unmapped buffer is still reachable then.
  */
 import { Event } from '../../kernel/event.js';
 import type { RandomStream } from '../../kernel/random.js';
@@ -10,15 +10,25 @@ import { Op } from '../../protocol/op.js';
 import { DmaStatus } from '../../protocol/queue.js';
 import { Turn } from '../step.js';
 import { type Call, type Cpu, type Program, type Thread, ThreadState, Wait } from '../thread.js';
+import { DEFAULT_LIMITS } from '../dma/limits.js';
+import { ScatterList } from '../dma/scatter-list.js';
 import { Driver, type DriverEnvironment } from './driver.js';
+import { type Placement, placeSegments } from './segments.js';
 
 /** Shape of a stream job of a workload; times in ps. */
 export interface StreamSpec {
   readonly threads: number;
   /** Buffers each thread keeps posted. */
   readonly depth: number;
-  /** Bytes of a buffer. */
+  /** Bytes of a buffer, or of one segment of it. */
   readonly size: number;
+  /** Segments of a buffer; more than one: it is mapped as a scatter list. */
+  readonly segments: number;
+  readonly placement: Placement;
+  /** Most bytes of a mapped segment of a list, and so of a DMA. */
+  readonly maxSegment: number;
+  /** Threads on further CPUs that unmap what the device reports; 0: each thread unmaps its own buffers. */
+  readonly completers: number;
   readonly direction: 'to-device' | 'from-device';
   /** Percent of buffers touched again `lateAfter` ps after their completion. */
   readonly lateAccess: number;
@@ -52,10 +62,15 @@ class BufferFifo {
 
 interface Lane {
   readonly thread: Thread;
+  /** Not posted: not mapped yet, or given back by the device and unmapped. */
+  readonly unmapped: BufferFifo;
+}
+
+/** Handles what the device reports: the thread of a lane, or one that does nothing else. */
+interface Completer {
+  readonly thread: Thread;
   /** Reported by the device, not yet handled. */
   readonly completed: BufferFifo;
-  /** Not posted because no address space was left. */
-  readonly unmapped: BufferFifo;
 }
 
 export class Stream extends Driver {
@@ -65,13 +80,22 @@ export class Stream extends Driver {
   lateAccesses = 0;
   private readonly access: Access;
   private readonly lanes: Lane[] = [];
+  private readonly completers: Completer[] = [];
+  /** Buffers that are one piece of memory, and those that are lists; by buffer. */
   private readonly physical: Float64Array;
+  private readonly lists: (ScatterList | null)[] = [];
+  /** DMA address, of a list that of its first mapped segment. */
   private readonly mapped: Float64Array;
+  /** DMAs of each buffer that have not completed. */
+  private readonly pending: Int32Array;
   private readonly startedAt: Float64Array;
   private readonly late: Event[] = [];
   private readonly latePending: Uint8Array;
 
-  /** `firstTag`: buffers carry the tags from it on. `random` decides about late accesses. */
+  /**
+   * `firstTag`: buffers carry the tags from it on. `random` decides about late accesses. `cpus`: of the threads, then of those that only
+   * handle completions.
+   */
   constructor(
     name: string,
     private readonly spec: StreamSpec,
@@ -81,21 +105,33 @@ export class Stream extends Driver {
     environment: DriverEnvironment,
   ) {
     super(name, environment);
+    const { threads, depth, segments, placement, maxSegment, size, completers } = spec;
     this.access = spec.direction === 'to-device' ? Access.Read : Access.Write;
-    this.tags = spec.threads * spec.depth;
+    this.tags = threads * depth;
     this.physical = new Float64Array(this.tags);
     this.mapped = new Float64Array(this.tags);
+    this.pending = new Int32Array(this.tags);
     this.startedAt = new Float64Array(this.tags);
     this.latePending = new Uint8Array(this.tags);
     for (let i = 0; i < this.tags; i++) {
-      this.physical[i] = environment.buffer(spec.size);
+      const pieces = placeSegments(segments, size, placement, (bytes) => environment.buffer(bytes));
+      this.physical[i] = pieces[0]![0];
+      this.lists.push(segments > 1 ? new ScatterList(pieces, { ...DEFAULT_LIMITS, maxSegment }) : null);
       this.late.push(new Event());
     }
-    for (const [i, cpu] of cpus.entries()) {
-      const thread = environment.scheduler.spawn(`${name}/${i}`, cpu, () => this.program(i));
-      const lane = { thread, completed: new BufferFifo(spec.depth), unmapped: new BufferFifo(spec.depth) };
-      for (let buffer = i * spec.depth; buffer < (i + 1) * spec.depth; buffer++) lane.unmapped.push(buffer);
+    for (let i = 0; i < threads; i++) {
+      const program = completers === 0 ? () => this.program(i) : () => this.mapping(i);
+      const thread = environment.scheduler.spawn(`${name}/${i}`, cpus[i]!, program);
+      const lane = { thread, unmapped: new BufferFifo(depth) };
+      for (let buffer = i * depth; buffer < (i + 1) * depth; buffer++) lane.unmapped.push(buffer);
       this.lanes.push(lane);
+      this.threads.push(thread);
+      if (completers === 0) this.completers.push({ thread, completed: new BufferFifo(depth) });
+    }
+    for (let i = 0; i < completers; i++) {
+      const cpu = cpus[threads + i]!;
+      const thread = environment.scheduler.spawn(`${name}/completer/${i}`, cpu, () => this.completing(i));
+      this.completers.push({ thread, completed: new BufferFifo(this.tags) });
       this.threads.push(thread);
     }
   }
@@ -103,16 +139,13 @@ export class Stream extends Driver {
   completed(tag: number, status: DmaStatus): void {
     const buffer = tag - this.firstTag;
     if (status !== DmaStatus.Ok) this.faults++;
-    const lane = this.lanes[Math.floor(buffer / this.spec.depth)]!;
-    lane.completed.push(buffer);
+    const pending = this.pending[buffer]! - 1;
+    this.pending[buffer] = pending;
+    if (pending > 0) return;
+    const { thread, completed } = this.completers[this.laneOf(buffer) % this.completers.length]!;
+    completed.push(buffer);
     if (this.spec.lateAccess > 0) this.maybeTouchLater(buffer);
-    if (
-      lane.thread.state === ThreadState.Blocked &&
-      lane.thread.waitStep === Turn.Idle &&
-      lane.thread.ledger === this.turns
-    ) {
-      this.environment.scheduler.wake(lane.thread, 0);
-    }
+    this.wakeIdle(thread);
   }
 
   /** The device touches a buffer it had given back; `event` was scheduled by `maybeTouchLater`. */
@@ -120,7 +153,7 @@ export class Stream extends Driver {
     this.latePending[event.id] = 0;
     this.lateAccesses++;
     const { queue, device } = this.environment;
-    queue.post(device.id, LATE_TAG, event.addressHi, event.addressLo, this.spec.size, this.access);
+    queue.post(device.id, LATE_TAG, event.addressHi, event.addressLo, event.value, this.access);
   }
 
   override resetStatistics(): void {
@@ -129,11 +162,45 @@ export class Stream extends Driver {
     this.lateAccesses = 0;
   }
 
+  private laneOf(buffer: number): number {
+    return Math.floor(buffer / this.spec.depth);
+  }
+
+  private wakeIdle(thread: Thread): void {
+    const idle = thread.state === ThreadState.Blocked && thread.waitStep === Turn.Idle;
+    if (idle && thread.ledger === this.turns) this.environment.scheduler.wake(thread, 0);
+  }
+
+  /** A thread that handles the completions of its own buffers. */
   private *program(index: number): Program {
     const lane = this.lanes[index]!;
-    const { thread, completed } = lane;
-    const { scheduler, costs, dma, domain } = this.environment;
+    const { thread } = lane;
+    const { completed } = this.completers[index]!;
     yield* this.refill(lane);
+    for (;;) {
+      this.beginTurn(thread);
+      if (completed.length === 0) yield* this.idle(lane);
+      if (completed.length > 0) yield* this.complete(thread, completed.shift());
+      yield* this.refill(lane);
+      this.endTurn(thread);
+    }
+  }
+
+  /** A thread that only maps and posts. */
+  private *mapping(index: number): Program {
+    const lane = this.lanes[index]!;
+    for (;;) {
+      this.beginTurn(lane.thread);
+      yield* this.refill(lane);
+      yield* this.idle(lane);
+      this.endTurn(lane.thread);
+    }
+  }
+
+  /** A thread that only unmaps, on behalf of others. */
+  private *completing(index: number): Program {
+    const { thread, completed } = this.completers[index]!;
+    const { scheduler } = this.environment;
     for (;;) {
       this.beginTurn(thread);
       if (completed.length === 0) {
@@ -141,30 +208,65 @@ export class Stream extends Driver {
         yield Wait.Block;
       }
       const buffer = completed.shift();
-      thread.charge(Turn.Completion, costs.completion);
-      yield* dma.unmap(thread, domain, this.mapped[buffer]!, this.spec.size, this.access);
-      this.operationDone(scheduler.now() - this.startedAt[buffer]!);
-      lane.unmapped.push(buffer);
-      yield* this.refill(lane);
+      yield* this.complete(thread, buffer);
+      this.wakeIdle(this.lanes[this.laneOf(buffer)]!.thread);
       this.endTurn(thread);
     }
   }
 
+  /** Waits for a buffer to come back; when all are here because none could be mapped, for a tick. */
+  private *idle({ thread, unmapped }: Lane): Call<void> {
+    if (unmapped.length === this.spec.depth) {
+      thread.chargeExactly(Turn.Idle, this.environment.tick);
+      yield Wait.Delay;
+      return;
+    }
+    this.environment.scheduler.block(thread, Turn.Idle);
+    yield Wait.Block;
+  }
+
+  private *complete(thread: Thread, buffer: number): Call<void> {
+    const { scheduler, costs, dma, domain } = this.environment;
+    const list = this.lists[buffer] ?? null;
+    thread.charge(Turn.Completion, costs.completion);
+    if (list === null) yield* dma.unmap(thread, domain, this.mapped[buffer]!, this.spec.size, this.access);
+    else yield* dma.unmapList(thread, domain, list, this.access);
+    this.operationDone(scheduler.now() - this.startedAt[buffer]!);
+    this.lanes[this.laneOf(buffer)]!.unmapped.push(buffer);
+  }
+
   /** Maps and posts every buffer that is not; those for which no address space is left stay. */
   private *refill(lane: Lane): Call<void> {
-    const { scheduler, dma, domain, queue, device } = this.environment;
+    const { scheduler, dma, domain } = this.environment;
     const { thread, unmapped } = lane;
     while (unmapped.length > 0) {
       const buffer = unmapped.shift();
+      const list = this.lists[buffer] ?? null;
       this.startedAt[buffer] = scheduler.now();
-      const address = yield* dma.map(thread, domain, this.physical[buffer]!, this.spec.size, this.access);
-      if (address === 0) {
+      if (list === null) {
+        this.mapped[buffer] = yield* dma.map(thread, domain, this.physical[buffer]!, this.spec.size, this.access);
+      } else {
+        const mapped = yield* dma.mapList(thread, domain, list, this.access);
+        this.mapped[buffer] = mapped ? list.addresses[0]! : 0;
+      }
+      if (this.mapped[buffer] === 0) {
         unmapped.push(buffer);
         return;
       }
-      this.mapped[buffer] = address;
-      const hi = Math.floor(address / 2 ** 32);
-      queue.post(device.id, this.firstTag + buffer, hi, (address % 2 ** 32) | 0, this.spec.size, this.access);
+      this.post(buffer, list);
+    }
+  }
+
+  /** One DMA for each mapped segment. */
+  private post(buffer: number, list: ScatterList | null): void {
+    const { queue, device } = this.environment;
+    const tag = this.firstTag + buffer;
+    const count = list === null ? 1 : list.mapped;
+    this.pending[buffer] = count;
+    for (let i = 0; i < count; i++) {
+      const address = list === null ? this.mapped[buffer]! : list.addresses[i]!;
+      const bytes = list === null ? this.spec.size : list.lengths[i]!;
+      queue.post(device.id, tag, Math.floor(address / 2 ** 32), (address % 2 ** 32) | 0, bytes, this.access);
     }
   }
 
@@ -177,6 +279,7 @@ export class Stream extends Driver {
     event.unit = this.environment.job + 1;
     event.addressHi = Math.floor(address / 2 ** 32);
     event.addressLo = (address % 2 ** 32) | 0;
+    event.value = this.lists[buffer]?.lengths[0] ?? this.spec.size;
     this.environment.kernel.after(this.spec.lateAfter, event, Op.Timer);
   }
 }

@@ -25,6 +25,12 @@ export const GUEST_METRICS: readonly MetricDef[] = [
     "From the doorbell write of the host's queue to the poll that sees its completion.",
     'histogram',
   ],
+  [
+    'guest.stage2.flush',
+    'ns',
+    'Removing all translations of the guest after a change of its second stage.',
+    'histogram',
+  ],
   ...STEP_NAMES.map(
     (step) =>
       [
@@ -51,6 +57,7 @@ export function registerGuest(registry: Registry, monitor: Monitor | null): void
   registry.histogram('os', 'guest.lock.wait', statistics.lockWait);
   registry.histogram('os', 'guest.call.latency', statistics.call);
   registry.histogram('os', 'guest.host.completion', host.statistics.completion);
+  registry.histogram('os', 'guest.stage2.flush', statistics.stage2);
   for (const [step, name] of STEP_NAMES.entries()) {
     gauge(`call.time.${name}`, () => calls.totalPs(step) / PS_PER_NS / calls.count());
   }

@@ -24,4 +24,6 @@ export interface GuestSpec {
   /** Pinning and unpinning one page of the guest's memory, already resident, for a shadow mapping. */
   readonly pin: number;
   readonly unpin: number;
+  /** Time between changes of the second stage under the guest; 0 = never. */
+  readonly stage2Change: number;
 }

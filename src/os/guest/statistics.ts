@@ -17,6 +17,8 @@ export class GuestStatistics {
   readonly lockWait: Histogram = new Histogram();
   /** One call into the host's kernel, with its wait for hardware, ps. */
   readonly call: Histogram = new Histogram();
+  /** Flushes after changes of the second stage, ps. */
+  readonly stage2: Histogram = new Histogram();
 
   reset(): void {
     this.exits = 0;
@@ -27,5 +29,6 @@ export class GuestStatistics {
     this.exit.reset();
     this.lockWait.reset();
     this.call.reset();
+    this.stage2.reset();
   }
 }

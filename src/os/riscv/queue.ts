@@ -38,7 +38,7 @@ export class CommandQueue {
 
   /** Queues one command and rings the doorbell; returns its slot. */
   *send(thread: Thread, words: Int32Array): Call<number> {
-    const { scheduler, costs, registers, statistics } = this.environment;
+    const { scheduler, costs, distance, registers, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     if (!this.lock.take(thread)) yield Wait.Block;
     if (this.full) {
@@ -50,14 +50,14 @@ export class CommandQueue {
         yield Wait.Block;
       }
     }
-    thread.charge(Step.Descriptor, costs.descriptor);
+    thread.charge(Step.Descriptor, costs.descriptor + distance.access(thread, this.unit));
     thread.charge(Step.Doorbell, costs.mmioWrite);
     yield Wait.Run;
     const slot = this.tail;
     this.store(slot, words);
     this.tail = (slot + 1) % this.slots;
     statistics.descriptors++;
-    registers.write(this.unit, Register.CommandQueueTail, 0, this.tail, costs.mmioFlight);
+    registers.write(this.unit, Register.CommandQueueTail, 0, this.tail, distance.flight(thread, this.unit));
     this.lock.release(thread);
     return slot;
   }
@@ -78,14 +78,14 @@ export class CommandQueue {
     const address = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
     const slot = (address - this.ring) / 2 ** COMMAND_LG2;
     if (slot < 0 || slot >= this.slots) return false;
-    const { scheduler, costs } = this.environment;
+    const { scheduler, distance } = this.environment;
     this.head = (slot + 1) % this.slots;
     const poller = this.pollers[slot]!;
     this.pollers[slot] = null;
-    if (poller !== null) scheduler.wakePoller(poller, costs.poll);
+    if (poller !== null) scheduler.wakePoller(poller, distance.poll(poller, this.unit));
     const waiter = this.spaceWaiter;
     this.spaceWaiter = null;
-    if (waiter !== null) scheduler.wakePoller(waiter, costs.poll);
+    if (waiter !== null) scheduler.wakePoller(waiter, distance.poll(waiter, this.unit));
     return true;
   }
 

@@ -35,9 +35,11 @@ export class RiscvUnit {
     environment: UnitDriverEnvironment,
   ) {
     const { memory, ranges, registers } = environment;
-    const { secondLevels, deviceLevels } = spec;
+    const { secondLevels, deviceLevels, largestPage } = spec;
     const host =
-      spec.stage === 'nested' ? identityTable(tableFormat(spec, true), memory, frames, secondLevels, ranges) : null;
+      spec.stage === 'nested'
+        ? identityTable(tableFormat(spec, true), memory, frames, secondLevels, ranges, largestPage)
+        : null;
     this.tables = new RiscvTables(spec, memory, frames, host === null ? null : { root: host.root, gscid: GUEST });
     const { sizeLg2 } = spec.invalidation;
     const ring = allocateQueue(frames, sizeLg2 + COMMAND_LG2);

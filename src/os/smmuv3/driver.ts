@@ -125,6 +125,16 @@ export class Smmuv3Driver implements IommuDriver {
     return this.flush(thread, domain, 0, Infinity, false);
   }
 
+  *flushStage2(thread: Thread): Call<void> {
+    for (const unit of this.units) {
+      if (unit === null || unit.spec.stage !== 'nested') continue;
+      const batch = this.take();
+      encodeTlbi(batch.words, batch.next(), Opcode.TLBI_S12_VMALL, HOST_VMID, 0);
+      yield* unit.host.submit(thread, batch, true);
+      this.batches.push(batch);
+    }
+  }
+
   stored(hi: number, lo: number): void {
     for (const unit of this.units) if (unit?.stored(hi, lo) === true) return;
   }

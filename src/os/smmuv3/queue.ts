@@ -128,15 +128,15 @@ export class CommandQueue {
     const poller = this.pollers[slot];
     if (poller !== null && poller !== undefined) {
       this.pollers[slot] = null;
-      const { scheduler, costs } = this.environment;
-      scheduler.wakePoller(poller, costs.poll);
+      const { scheduler, distance } = this.environment;
+      scheduler.wakePoller(poller, distance.poll(poller, this.unit));
     }
     return true;
   }
 
   /** The owner waits for its turn, ends its gathering, waits for its slots and rings the doorbell. */
   private *publish(thread: Thread, first: number): Call<void> {
-    const { scheduler, costs } = this.environment;
+    const { scheduler, costs, distance } = this.environment;
     if (this.published !== first) {
       this.nextOwner = thread;
       scheduler.block(thread, Step.LockWait);
@@ -157,7 +157,7 @@ export class CommandQueue {
     }
     this.publication = null;
     this.published = publication.until;
-    if (this.port === null) this.doorbell(costs.mmioFlight);
+    if (this.port === null) this.doorbell(distance.flight(thread, this.unit));
     const next = this.nextOwner;
     this.nextOwner = null;
     if (next !== null) scheduler.wake(next, costs.lockHandOver);

@@ -69,6 +69,7 @@ export class Smmuv3Unit {
               frames,
               secondLevels,
               ranges,
+              Math.max(spec.largestPage, spec.granule),
               tableOptions(spec, 2, secondLevels),
             ),
             vmid: HOST_VMID,

@@ -10,7 +10,8 @@ import type { Call, Thread } from '../thread.js';
 import { Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { PhbFirmware } from './phb.js';
-import { endOfMemory, log2, type Window, windowFor } from './windows.js';
+import { endOfMemory, type Window, windowFor } from './windows.js';
+import { log2 } from '../log2.js';
 
 /** MMIO of 32-bit devices: addresses between 2 and 4 GiB stay on the bus. */
 const MMIO32 = [[2 ** 31, 2 ** 32 - 1]] as const;

@@ -6,6 +6,7 @@ import { compileFormat, type Format } from '../../pagetable/format.js';
 import { tce } from '../../pagetable/formats/tce.js';
 import type { MemoryRange } from '../identity-table.js';
 import type { UnitSpec } from '../spec.js';
+import { log2 } from '../log2.js';
 
 /** log2 of the TCEs in a 4 KiB table and in the largest block. */
 const LEAST_INDEX = 9;
@@ -31,11 +32,4 @@ export function windowFor(spec: UnitSpec, ranges: readonly MemoryRange[]): Windo
 /** First address above all memory. */
 export function endOfMemory(ranges: readonly MemoryRange[]): number {
   return Math.max(...ranges.map(({ base, size }) => base + size));
-}
-
-/** log2 of the smallest power of two that is not less. */
-export function log2(size: number): number {
-  let bits = 0;
-  while (2 ** bits < size) bits++;
-  return bits;
 }

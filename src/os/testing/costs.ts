@@ -32,6 +32,7 @@ const FREE: CostSpec = {
   descriptor: 0,
   mmioWrite: 0,
   mmioFlight: 0,
+  socketHop: 0,
   poll: 0,
   mmioRead: 0,
   queueIova: 0,

@@ -44,6 +44,7 @@ export interface PostedDma {
 export interface MachineOptions {
   readonly mode?: DmaMode;
   readonly costs?: Partial<CostSpec>;
+  readonly userMap?: Partial<OsSpec['userMap']>;
   readonly guest?: Partial<OsSpec['guest']>;
   readonly unit?: Partial<UnitSpec>;
   readonly units?: number;
@@ -93,6 +94,7 @@ export const NO_GUEST: OsSpec['guest'] = {
   call: 0,
   pin: 0,
   unpin: 0,
+  stage2Change: 0,
 };
 
 /** A kernel from before generic_pt. */
@@ -152,6 +154,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       tick: MS,
       jitter: 0,
       tableCode: { ...LEGACY, ...options.tableCode },
+      userMap: { call: 0, pinBatch: 512, pinCall: 0, pinPage: 0, unpinPage: 0, run: 0, ...options.userMap },
       guest: { ...NO_GUEST, ...options.guest },
       costs: testCosts(options.costs ?? {}),
     };

@@ -147,6 +147,22 @@ export class VtdDriver implements IommuDriver {
     return this.flush(thread, domain, 0, EVERYTHING, false);
   }
 
+  /** Nested entries carry the guest's domain ids: one descriptor for each. */
+  *flushStage2(thread: Thread): Call<void> {
+    const words = new Int32Array(BATCH * DESCRIPTOR_WORDS);
+    for (const unit of this.units) {
+      if (unit === null || unit.spec.stage !== 'nested') continue;
+      const ids = unit.liveDomainIds();
+      for (let from = 0; from < ids.length; from += BATCH) {
+        const batch = ids.slice(from, from + BATCH);
+        batch.forEach((id, i) => {
+          encodeIotlbInvalidation(words, i * DESCRIPTOR_WORDS, Granularity.Domain, id, 0, 0, 0, false, true, true);
+        });
+        yield* unit.host.submit(thread, words, batch.length);
+      }
+    }
+  }
+
   stored(hi: number, lo: number): void {
     for (const unit of this.units) if (unit?.stored(hi, lo) === true) return;
   }

@@ -3,6 +3,7 @@ import { compileFormat, type Format } from '../../pagetable/format.js';
 import { vtdSecondStage } from '../../pagetable/formats/vtdss.js';
 import { x86FirstStage } from '../../pagetable/formats/x86_64.js';
 import type { UnitSpec } from '../spec.js';
+import { log2 } from '../log2.js';
 
 /** DMA mappings are in first-stage tables, alone or over a second stage. */
 export function usesFirstStage(spec: UnitSpec): boolean {
@@ -26,11 +27,4 @@ export function secondStageFormat(spec: UnitSpec, levels: number): Format {
       accessedDirty: false,
     }),
   );
-}
-
-/** Exact for the powers of two it is given. */
-function log2(size: number): number {
-  let bits = 0;
-  while (2 ** bits < size) bits++;
-  return bits;
 }

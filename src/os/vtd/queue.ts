@@ -62,7 +62,7 @@ export class InvalidationQueue {
    * them. The caller has interrupts off.
    */
   *submit(thread: Thread, words: Int32Array, count: number): Call<void> {
-    const { scheduler, costs, registers, statistics } = this.environment;
+    const { scheduler, costs, distance, registers, statistics } = this.environment;
     const { slots, descriptorLg2 } = this.layout;
     if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
     if (thread.debt !== 0) yield Wait.Run;
@@ -77,7 +77,7 @@ export class InvalidationQueue {
         if (!this.lock.take(thread, false)) yield Wait.Block;
       }
     }
-    thread.charge(Step.Descriptor, (count + 1) * costs.descriptor);
+    thread.charge(Step.Descriptor, (count + 1) * costs.descriptor + distance.access(thread, this.unit));
     if (this.doorbell === null) thread.charge(Step.Doorbell, costs.mmioWrite);
     const first = this.freeHead;
     const last = (first + count) % slots;
@@ -94,7 +94,10 @@ export class InvalidationQueue {
     statistics.descriptors += count + 1;
     const tail = this.freeHead;
     if (this.doorbell !== null) yield* this.doorbell.ring(thread, tail);
-    else registers.write(this.unit, Register.InvalidationQueueTail, 0, tail << descriptorLg2, costs.mmioFlight);
+    else {
+      const flight = distance.flight(thread, this.unit);
+      registers.write(this.unit, Register.InvalidationQueueTail, 0, tail << descriptorLg2, flight);
+    }
     const rung = scheduler.now();
     this.lock.release(thread);
 
@@ -128,7 +131,8 @@ export class InvalidationQueue {
     const poller = this.pollers[slot];
     if (poller === null || poller === undefined || this.statusWord(slot) !== Slot.Done) return;
     this.pollers[slot] = null;
-    this.environment.scheduler.wakePoller(poller, this.environment.costs.poll);
+    const { scheduler, distance } = this.environment;
+    scheduler.wakePoller(poller, distance.poll(poller, this.unit));
   }
 
   /** Gives the lock up and waits until slots are reclaimed. */

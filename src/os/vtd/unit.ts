@@ -39,7 +39,7 @@ export class VtdUnit {
     const { secondLevels } = spec;
     const host =
       spec.stage === 'nested'
-        ? identityTable(secondStageFormat(spec, secondLevels), memory, frames, secondLevels, ranges)
+        ? identityTable(secondStageFormat(spec, secondLevels), memory, frames, secondLevels, ranges, spec.largestPage)
         : null;
     this.tables = new VtdTables(spec, memory, frames, host?.root ?? 0);
     const scalable = spec.mode === 'scalable';
@@ -92,6 +92,12 @@ export class VtdUnit {
 
   freeDomainId(id: number): void {
     this.freeIds.push(id);
+  }
+
+  /** Domain ids that are in use, but for identity. */
+  liveDomainIds(): number[] {
+    const ids = Array.from({ length: this.nextId - FIRST_DOMAIN_ID }, (_, i) => FIRST_DOMAIN_ID + i);
+    return ids.filter((id) => !this.freeIds.includes(id));
   }
 
   /** Hardware has stored to memory: true if it was a status word of the unit. */

@@ -5,11 +5,11 @@
  * remapping, COMMAND_HARDWARE_ERROR.
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
-import type { CommandCounters } from '../../command-counters.js';
+import { type CommandCounters, Removes } from '../../command-counters.js';
 import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { ContextCaches } from '../../contexts.js';
 import type { InvalidationSpec } from '../../spec.js';
-import type { PageRange } from '../../page-range.js';
+import { type PageRange, pagesOf } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
 import type { EventLog } from './event-log.js';
 import { Command, decodeCommand, ENTRY_LG2, EventCode, EVERYTHING, Opcode } from './format.js';
@@ -80,7 +80,7 @@ export class Commands implements CommandSet {
         this.invalidatePages(c);
         return this.invalidated();
       case Opcode.InvalidateAll:
-        counters.iotlbGlobal++;
+        counters.removes(Removes.Global, translations, null);
         invalidateAll(translations, contexts);
         walkers.overtake(-1, null);
         return this.invalidated();
@@ -96,9 +96,9 @@ export class Commands implements CommandSet {
   private invalidatePages({ domain, pasid, guest, directories, addressMask, addressHi, addressLo }: Command): void {
     const { unit, contexts, counters, spec } = this;
     const range: PageRange = { hi: addressHi, lo: addressLo, addressMask };
-    if (addressMask === EVERYTHING) counters.iotlbDomain++;
-    else counters.iotlbPage++;
     const t = unit.translations;
+    if (addressMask === EVERYTHING) counters.removes(guest ? Removes.Pasid : Removes.Domain, t, null);
+    else counters.removes(addressMask === 0 ? Removes.Page : Removes.Cover, t, pagesOf(range));
     if (guest) invalidateGuestPages(t, contexts, domain, pasid, range, directories, spec);
     else invalidateHostPages(t, domain, range, directories, spec);
     unit.walkers.overtake(domain, range, !guest);

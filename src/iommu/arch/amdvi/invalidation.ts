@@ -63,6 +63,6 @@ export function invalidateGuestPages(
 
 /** INVALIDATE_IOMMU_ALL. */
 export function invalidateAll(t: Translations, contexts: ContextCaches): void {
-  t.dropAll();
+  t.invalidateAll();
   contexts.dropAll();
 }

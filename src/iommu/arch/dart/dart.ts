@@ -7,7 +7,7 @@ import type { Kernel } from '../../../kernel/kernel.js';
 import { Op } from '../../../protocol/op.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import type { Hardware } from '../../architecture.js';
-import { CommandCounters } from '../../command-counters.js';
+import { CommandCounters, Removes } from '../../command-counters.js';
 import type { FaultCounters } from '../../fault-counters.js';
 import type { InvalidationSpec } from '../../spec.js';
 import { dropLeaves, dropStructures } from '../../sweep.js';
@@ -94,7 +94,9 @@ export class Dart implements Hardware {
     const { start, iotlbGlobal, iotlbDomain } = this.spec;
     this.state = State.Flush;
     this.target = target;
-    this.commands.busy(this.kernel.clock[0]!);
+    const now = this.kernel.clock[0]!;
+    this.commands.busy(now);
+    this.commands.begins(now, now);
     this.kernel.after(start + (all ? iotlbGlobal : iotlbDomain), this.event, Op.InvalidationStep);
   }
 
@@ -103,10 +105,10 @@ export class Dart implements Hardware {
     const { unit, commands, kernel } = this;
     const t = unit.translations;
     if (this.target === ALL) {
-      commands.iotlbGlobal++;
-      t.dropAll();
+      commands.removes(Removes.Global, t, null);
+      t.invalidateAll();
     } else {
-      commands.iotlbDomain++;
+      commands.removes(Removes.Domain, t, null);
       this.flush();
     }
     unit.walkers.overtake(this.old || this.target === ALL ? -1 : this.target, null);
@@ -137,6 +139,7 @@ export class Dart implements Hardware {
   /** The busy bit clears. */
   private done(): void {
     this.state = State.Idle;
+    this.commands.served(this.kernel.clock[0]!);
     this.commands.idle(this.kernel.clock[0]!);
     this.watch?.changed?.(this.unit.index, this.old ? StreamCommand.Offset : TlbCommand.Offset, 0, 0);
   }

@@ -5,10 +5,10 @@
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
-import type { CommandCounters } from '../../command-counters.js';
+import { type CommandCounters, Removes } from '../../command-counters.js';
 import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
-import type { PageRange } from '../../page-range.js';
+import { type PageRange, pagesOf } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
 import type { Directory } from './directory.js';
 import { Capability, COMMAND_LG2, Command, DecodedCommand, decodeCommand } from './format.js';
@@ -108,9 +108,9 @@ export class Commands implements CommandSet {
     const first = c.command === Command.InvalidateFirst;
     const range: PageRange | null = c.byAddress ? { hi: c.addressHi, lo: c.addressLo, addressMask: c.pagesLg2 } : null;
     const gscid = c.byGscid ? c.gscid : -1;
-    if (c.byAddress) counters.iotlbPage++;
-    else if (c.byPscid || c.byGscid) counters.iotlbDomain++;
-    else counters.iotlbGlobal++;
+    if (range !== null) counters.removes(range.addressMask === 0 ? Removes.Page : Removes.Cover, t, pagesOf(range));
+    else if (c.byPscid) counters.removes(Removes.Pasid, t, null);
+    else counters.removes(c.byGscid ? Removes.Domain : Removes.Global, t, null);
     if (first) invalidateFirst(t, gscid, c.byPscid ? c.pscid : -1, range, c.nonLeaf);
     else invalidateSecond(t, gscid, range, c.nonLeaf);
     // A walk that has passed a non-leaf entry which stays cached may go on; guest addresses are not those of requests.

@@ -6,7 +6,7 @@
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
-import type { CommandCounters } from '../../command-counters.js';
+import { type CommandCounters, Removes } from '../../command-counters.js';
 import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
 import type { PageRange, Pages } from '../../page-range.js';
@@ -114,28 +114,28 @@ export class Commands implements CommandSet {
         this.invalidateContexts(c);
         break;
       case Opcode.TLBI_NSNH_ALL:
-        counters.iotlbGlobal++;
+        counters.removes(Removes.Global, t, null);
         invalidateNonSecure(t);
         this.overtake(-1);
         break;
       case Opcode.TLBI_EL2_ALL:
-        counters.iotlbGlobal++;
+        counters.removes(Removes.Global, t, null);
         invalidateStage1(t, true, null);
         this.overtake(-1);
         break;
       case Opcode.TLBI_NH_ALL:
-        counters.iotlbDomain++;
+        counters.removes(Removes.Domain, t, null);
         invalidateStage1(t, false, c.vmid);
         this.overtake(c.vmid);
         break;
       case Opcode.TLBI_NH_ASID:
       case Opcode.TLBI_EL2_ASID:
-        counters.iotlbDomain++;
+        counters.removes(Removes.Pasid, t, null);
         invalidateAsid(t, c.opcode === Opcode.TLBI_EL2_ASID, vmidOf(c), c.asid);
         this.overtake(vmidOf(c) ?? 0);
         break;
       case Opcode.TLBI_S12_VMALL:
-        counters.iotlbDomain++;
+        counters.removes(Removes.Domain, t, null);
         invalidateMachine(t, c.vmid);
         this.overtake(c.vmid);
         break;
@@ -143,11 +143,11 @@ export class Commands implements CommandSet {
       case Opcode.TLBI_NH_VAA:
       case Opcode.TLBI_EL2_VA:
       case Opcode.TLBI_EL2_VAA:
-        counters.iotlbPage++;
+        counters.removes(kindOf(c), t, pagesOf(c));
         this.invalidateAddresses(c);
         break;
       case Opcode.TLBI_S2_IPA:
-        counters.iotlbPage++;
+        counters.removes(kindOf(c), t, pagesOf(c));
         invalidateGuestPages(t, c.vmid, pagesOf(c), c.leaf);
         this.overtake(c.vmid);
         break;
@@ -228,6 +228,10 @@ export class Commands implements CommandSet {
 /** EL2 entries have no VMID. */
 function vmidOf({ opcode, vmid }: Command): number | null {
   return opcode >= Opcode.TLBI_EL2_ALL && opcode <= Opcode.TLBI_EL2_VAA ? null : vmid;
+}
+
+function kindOf({ granuleLg2, pages }: Command): Removes {
+  return granuleLg2 === 0 || pages === 1 ? Removes.Page : Removes.Range;
 }
 
 /** The 4 KiB pages that a command by address names. Its address is aligned to the granule. */

@@ -5,7 +5,7 @@
  * unless Leaf is set; TTL is a hint and not looked at. Global entries survive commands by ASID, not those by address or for all.
  */
 import { Stage } from '../../address-space.js';
-import type { Pages } from '../../page-range.js';
+import { type Pages, POWER } from '../../page-range.js';
 import { dropLeaves, dropSeconds, dropStructures } from '../../sweep.js';
 import type { Tag } from '../../tag.js';
 import { ANY, EVERYTHING, inDomain, type Scope } from '../../tag-index.js';
@@ -18,9 +18,9 @@ const PAGE_LG2 = 12;
 
 /** The region of the entry and the pages overlap. */
 function overlaps({ region, spanLg2 }: Tag, { first, count }: Pages): boolean {
-  const span = 2 ** (spanLg2 - PAGE_LG2);
-  const start = (region % 2 ** (ADDRESS_LG2 - spanLg2)) * span;
-  const from = first % 2 ** (ADDRESS_LG2 - PAGE_LG2);
+  const span = POWER[spanLg2 - PAGE_LG2]!;
+  const start = (region % POWER[ADDRESS_LG2 - spanLg2]!) * span;
+  const from = first % POWER[ADDRESS_LG2 - PAGE_LG2]!;
   return start < from + count && from < start + span;
 }
 

@@ -10,7 +10,7 @@ import { inDomain } from '../../tag-index.js';
 import type { Translations } from '../../translations.js';
 
 export function killAll(t: Translations): void {
-  t.dropAll();
+  t.invalidateAll();
 }
 
 export function killEndpoint(t: Translations, pe: number): void {

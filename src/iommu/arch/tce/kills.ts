@@ -7,7 +7,8 @@ import { Event } from '../../../kernel/event.js';
 import type { Kernel } from '../../../kernel/kernel.js';
 import { Op } from '../../../protocol/op.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
-import { CommandCounters } from '../../command-counters.js';
+import { CommandCounters, Removes } from '../../command-counters.js';
+import { pagesOf } from '../../page-range.js';
 import type { InvalidationSpec } from '../../spec.js';
 import type { IommuUnit } from '../../unit.js';
 import { Bit, KillBit, killPageLg2, killPe, Register } from './format.js';
@@ -26,6 +27,8 @@ export class Kills {
   registerHi = 0;
   syncComplete = false;
   private registerLo = 0;
+  /** When the kill that waits was written. */
+  private readonly writtenAt = new Float64Array(1);
   private state: State = State.Idle;
   private executingHi = 0;
   private executingLo = 0;
@@ -62,6 +65,7 @@ export class Kills {
     if (this.waiting || (hi & KillBit.Commands) === 0) return;
     this.registerHi = hi;
     this.registerLo = lo;
+    this.writtenAt[0] = this.kernel.clock[0]!;
     this.next();
   }
 
@@ -96,6 +100,8 @@ export class Kills {
     if (!this.busy) this.counters.busy(this.kernel.clock[0]!);
     this.busy = true;
     this.state = state;
+    const now = this.kernel.clock[0]!;
+    this.counters.begins(now, state === State.Kill ? this.writtenAt[0]! : now);
     this.kernel.after(this.spec.start + time, this.event, Op.InvalidationStep);
   }
 
@@ -103,6 +109,7 @@ export class Kills {
   step(): void {
     if (this.state === State.Kill) {
       this.execute();
+      this.counters.served(this.kernel.clock[0]!);
       this.state = State.Idle;
       if (!this.waiting) this.watch?.changed?.(this.unit.index, Register.QuiesceDma, 0, 0);
       this.next();
@@ -133,17 +140,17 @@ export class Kills {
     const { unit, counters, executingHi: hi, executingLo: lo } = this;
     const t = unit.translations;
     if ((hi & KillBit.All) !== 0) {
-      counters.iotlbGlobal++;
+      counters.removes(Removes.Global, t, null);
       killAll(t);
       unit.walkers.overtake(-1, null);
     } else if ((hi & KillBit.Pe) !== 0) {
-      counters.iotlbDomain++;
+      counters.removes(Removes.Domain, t, null);
       killEndpoint(t, killPe(lo));
       unit.walkers.overtake(killPe(lo), null);
     } else {
-      counters.iotlbPage++;
       const pageLg2 = killPageLg2(hi, lo);
       const range = { hi: hi & 0x0fff_ffff, lo: lo & -(2 ** Math.min(pageLg2, 30)), addressMask: pageLg2 - 12 };
+      counters.removes(Removes.Page, t, pagesOf(range));
       killPage(t, killPe(lo), range);
       unit.walkers.overtake(killPe(lo), range);
     }

@@ -10,7 +10,7 @@ import type { MemorySystem } from '../../../memory/system.js';
 import { readDwords, writeDword } from '../../../memory/words.js';
 import { Op } from '../../../protocol/op.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
-import { CommandCounters } from '../../command-counters.js';
+import { CommandCounters, Removes } from '../../command-counters.js';
 import type { InvalidationSpec } from '../../spec.js';
 import type { IommuUnit } from '../../unit.js';
 import { decodeRequest, Request, REQUEST_WORDS, RequestBytes, RequestType, Status, tailOffset } from './format.js';
@@ -115,15 +115,21 @@ export class Requests {
     const whole = decodeRequest(words, queue.readBytes, request);
     if (!whole) request.type = 0;
     this.status = whole ? Status.Ok : Status.Invalid;
+    const now = this.kernel.clock[0]!;
+    this.counters.begins(now, now);
     return spec.wait + timeOf(request.type, spec);
   }
 
   private execute(): void {
     const { request, counters } = this;
     const type = request.type as RequestType;
-    if (this.status === Status.Ok) this.status = this.host.execute(request);
     if (type === RequestType.Attach || type === RequestType.Detach) counters.context++;
-    else if (type === RequestType.Unmap) counters.iotlbPage++;
+    else if (type === RequestType.Unmap) {
+      const first = Math.floor(request.start / 4096);
+      const pages = { first, count: Math.ceil((request.end + 1) / 4096) - first };
+      counters.removes(pages.count === 1 ? Removes.Page : Removes.Range, this.unit.translations, pages);
+    }
+    if (this.status === Status.Ok) this.status = this.host.execute(request);
     const removes = type === RequestType.Unmap || type === RequestType.Detach;
     if (removes && this.spec.drain && this.unit.beginDrain() > 0) {
       this.state = State.Drain;
@@ -149,6 +155,7 @@ export class Requests {
     const { queue } = this;
     if (queue.writeBytes >= RequestBytes.Tail) writeDword(this.physical, queue.writeAddress, this.status);
     queue.give(RequestBytes.Tail);
+    this.counters.served(this.kernel.clock[0]!);
     this.watch?.stored(Math.floor(queue.used / 2 ** 32), queue.used | 0);
     this.next();
   }

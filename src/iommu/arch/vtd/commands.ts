@@ -3,10 +3,10 @@
  * wait descriptor. Not modelled: completion by interrupt, device-TLB invalidations (there is no ATS yet: they complete at once).
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
-import type { CommandCounters } from '../../command-counters.js';
+import { type CommandCounters, Removes } from '../../command-counters.js';
 import { After, type CommandSet } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
-import type { PageRange } from '../../page-range.js';
+import { type PageRange, pagesOf } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
 import type { Directory } from './directory.js';
 import { decodeDescriptor, Descriptor, DescriptorType, Granularity, WaitFlag } from './format.js';
@@ -91,9 +91,7 @@ export class Commands implements CommandSet {
     const t = this.unit.translations;
     const range: PageRange = { hi: d.addressHi, lo: d.addressLo, addressMask: d.addressMask };
     const hint = d.hint === 1;
-    if (d.granularity === Granularity.Global) counters.iotlbGlobal++;
-    else if (d.granularity === Granularity.Domain) counters.iotlbDomain++;
-    else counters.iotlbPage++;
+    counters.removes(kindOf(d), t, d.granularity === Granularity.Selective ? pagesOf(range) : null);
     if (d.type === DescriptorType.PasidIotlb) {
       if (d.granularity === Granularity.Domain) invalidatePasid(t, d.domain, d.pasid);
       else invalidatePasidPages(t, d.domain, d.pasid, range, hint, spec);
@@ -117,4 +115,10 @@ export class Commands implements CommandSet {
   }
 
   completed(): void {}
+}
+
+function kindOf({ type, granularity, addressMask }: Descriptor): Removes {
+  if (granularity === Granularity.Global) return Removes.Global;
+  if (granularity === Granularity.Domain) return type === DescriptorType.PasidIotlb ? Removes.Pasid : Removes.Domain;
+  return addressMask === 0 ? Removes.Page : Removes.Cover;
 }

@@ -18,7 +18,7 @@ const hasPasid = (tag: Tag): boolean => tag.stage === Stage.First || tag.stage =
 
 /** IOTLB invalidate, global (granularity 01b). */
 export function invalidateGlobal(t: Translations): void {
-  t.dropAll();
+  t.invalidateAll();
 }
 
 /** IOTLB invalidate, domain-selective (10b): every PASID of the domain. */

@@ -1,7 +1,8 @@
-/** The operating system alone over fake SMMUv3 units, which only execute their command queues: CMD_SYNC by MSI. */
+/** The operating system alone over fake SMMUv3 units, which only execute their command queues: CMD_SYNC by MSI or by CMDQ_CONS. */
 import {
   Command,
   COMMAND_LG2,
+  Completion,
   decodeCommand,
   Opcode,
   queueBaseLo,
@@ -54,6 +55,9 @@ export class SmmuMachine extends TestMachine {
       const command = new Command();
       if (!decodeCommand(words, true, command)) throw new Error(`unit ${unit}: illegal command`);
       this.see(command);
+      if (command.opcode === Opcode.CMD_SYNC && command.completion === Completion.None) {
+        this.os.changed(unit, Register.CommandQueueConsumer, 0, (queue.head + 1) % (2 * queue.slots));
+      }
     }
   }
 
@@ -70,7 +74,7 @@ export class SmmuMachine extends TestMachine {
   private see(c: Command): void {
     const { opcode, sid, ssid, vmid, asid, pages, leaf, addressHi: hi, addressLo: lo } = c;
     this.seen.push({ opcode, sid, ssid, vmid, asid, address: hi * 2 ** 32 + (lo >>> 0), pages, leaf });
-    if (opcode !== Opcode.CMD_SYNC) return;
+    if (opcode !== Opcode.CMD_SYNC || c.completion === Completion.None) return;
     this.memory.read(hi, lo & ~7);
     this.memory.write(hi, lo & ~7, this.memory.wordHi, c.data);
     this.os.stored(hi, lo);
