@@ -109,13 +109,16 @@ export class MemoryManager {
     return region;
   }
 
-  /** mmap at a fixed address. */
+  /** mmap at a fixed address. Throws RangeError for what cannot be mapped. */
   *mmap(thread: Thread, mm: Mm, start: number, bytes: number, options: RegionOptions = {}): Call<void> {
     yield* this.lockForWriting(thread, mm);
     thread.charge(MmStep.Call, this.spec.costs.call);
     yield Wait.Run;
-    this.addRegion(mm, start, bytes, options);
-    mm.lock.releaseWrite(thread, this.lockUse);
+    try {
+      this.addRegion(mm, start, bytes, options);
+    } finally {
+      mm.lock.releaseWrite(thread, this.lockUse);
+    }
   }
 
   /**
