@@ -148,9 +148,9 @@ function point(workload, overrides = {}) {
   };
 }
 
-/** A point of a sweep: hits, run for about 20 ms. */
-export function sweepPoint(seed) {
-  const stop = { time: null, operations: 50_000, steady: null };
+/** A point of a sweep: hits; 50,000 operations take about 20 ms. */
+export function sweepPoint(seed, operations = 50_000) {
+  const stop = { time: null, operations, steady: null };
   return point({ job: job(64 * 4 * KIB, 50, 64) }, { stop, seed });
 }
 

@@ -1,5 +1,7 @@
-/** `iommusim explain`: what a metric means, its unit and its formula. */
+/** `iommusim explain`: what a metric means, its unit and its formula; what a strategy does and protects. */
 import { Command } from 'commander';
+import { protectionOf, STRATEGIES } from '../os/dma/strategies/catalogue.js';
+import { STRATEGY_KINDS, type StrategyKind } from '../os/spec.js';
 import { MetricCatalogue } from '../report/metrics.js';
 import { allMetrics } from '../system/metrics.js';
 import { inputError } from '../workload/errors.js';
@@ -9,8 +11,11 @@ import { formatTable } from './table.js';
 
 export function explainCommand({ output }: Context): Command {
   return new Command('explain')
-    .argument('[metric]', 'name of a metric, or a column such as receive.latency.p99; lists all metrics when absent')
-    .description('say what a metric means, its unit and its formula')
+    .argument(
+      '[name]',
+      'a metric, a column such as receive.latency.p99, a strategy, or "strategies"; lists all metrics when absent',
+    )
+    .description('say what a metric means, its unit and its formula, or what a strategy does and protects')
     .action((metric: string | undefined) => (metric === undefined ? list(output) : explain(metric, output)));
 }
 
@@ -29,14 +34,23 @@ function list(output: Output): void {
 }
 
 function explain(metric: string, output: Output): void {
+  const strategies = STRATEGY_KINDS.filter((kind) => kind === metric || metric === 'strategies');
+  if (strategies.length > 0) {
+    output.out(formatTable(['os.dma.strategy.kind', 'protection', 'what it does'], strategies.map(strategyRow)));
+    return;
+  }
   const found = find(metric);
   if (found === undefined) {
-    const names = definitions().map(([name]) => name!);
+    const names = [...definitions().map(([name]) => name!), ...STRATEGY_KINDS, 'strategies'];
     const message = `there is no metric "${metric}"; iommusim explain lists them`;
     throw inputError('E504', message, '', nearest(metric, names));
   }
   const [name, unit, sentence, formula] = found;
   output.out(`${name} (${unit}): ${sentence}\n  = ${formula}\n`);
+}
+
+function strategyRow(kind: StrategyKind): string[] {
+  return [kind, protectionOf(kind), STRATEGIES[kind].sentence];
 }
 
 /** The metric itself, or that of a column: `component.metric`, with or without a percentile at its end. */

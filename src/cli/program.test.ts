@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SAMPLE } from '../workload/testing/sample.js';
 import { runProgram } from './program.js';
+import { STRATEGY_KINDS } from '../os/spec.js';
 
 let folder = '';
 let sample = '';
@@ -56,6 +57,15 @@ describe('commands', () => {
     expect(list.out).toContain('measured_time');
     const one = await run('explain', 'run.measured_time');
     expect(one.out).toMatch(/^measured_time \(ns\): Simulated time of the measured window/);
+  });
+
+  test('explain says what strategies do and protect, all or one, and knows their names when they are misspelt', async () => {
+    const all = await run('explain', 'strategies');
+    for (const kind of STRATEGY_KINDS) expect(all.out).toContain(`\n${kind} `);
+    const pool = await run('explain', 'pool');
+    expect(pool.out).toContain('coarse: buffers stay reachable for good');
+    expect(pool.out).not.toContain('shadow');
+    expect((await run('explain', 'contigous')).err).toContain('did you mean "contiguous"?');
   });
 
   test('help is not an error; no command at all is', async () => {

@@ -112,6 +112,14 @@ describe('iommusim vectors', () => {
     ],
     [['vectors', '--arch', 'vtd', '--seed', '-1'], 'error E503: --seed expects a whole number from 0 on, got "-1"\n'],
     [['vectors', '--check', 'NONE'], 'NONE: error E001: no such file\n'],
+    [
+      ['vectors', '--check', 'NONE', '--mode', 'common'],
+      'error E503: --check replays a file as it is: --mode has no meaning beside it\n',
+    ],
+    [
+      ['vectors', '--check', 'NONE', '--no-memory'],
+      'error E503: --check replays a file as it is: --no-memory has no meaning beside it\n',
+    ],
     [['vectors', '--check', 'EMPTY'], 'EMPTY: error E701: the file holds no vector\n'],
     [['vectors', '--check', 'TEXT'], 'TEXT:1:1: error E701: a vector starts with "ovec 1 <architecture>"\n'],
     [['vectors', '--check', 'CONFIG'], 'CONFIG: error E702: cfg aw 40: vtd has aw 48, 39, 57\n'],

@@ -42,9 +42,17 @@ export function vectorsCommand(context: Context): Command {
     .addOption(new Option('--reference', 'answers of the plain reference walker').default(false).hideHelp())
     .addOption(new Option('--compare', 'compare simulator and reference, all modes').default(false).hideHelp())
     .addHelpText('after', () => `\n${modesHelp()}`)
-    .action((options: Options) =>
-      options.check === undefined ? write(options, context) : check(options.check, context),
-    );
+    .action((options: Options, command: Command) => {
+      if (options.check === undefined) return write(options, context);
+      const unused = ['arch', 'count', 'seed', 'mode', 'memory'].find((key) => {
+        return command.getOptionValueSource(key) === 'cli';
+      });
+      if (unused !== undefined) {
+        const name = unused === 'memory' ? 'no-memory' : unused;
+        throw inputError('E503', `--check replays a file as it is: --${name} has no meaning beside it`);
+      }
+      return check(options.check, context);
+    });
 }
 
 function modesHelp(): string {

@@ -5,6 +5,7 @@
  * allocate; CPU stores and coherent table walks use all ways. Set = line number modulo number of sets: contiguous windows spread evenly, as
  * they do under the undisclosed slice hash of real parts; a share of lines (`scatter`) goes elsewhere. Not modelled: inner caches, other users of the LLC, partial-line fills.
  */
+import { ArrayLoan } from './array-store.js';
 import type { LlcSpec } from './spec.js';
 
 const VALID = 1 << 31;
@@ -34,7 +35,7 @@ export class Llc {
   private readonly scattered: number;
 
   /** Throws RangeError for a size that is not a whole number of sets, or more DDIO ways than ways. */
-  constructor(spec: LlcSpec) {
+  constructor(spec: LlcSpec, arrays: ArrayLoan = new ArrayLoan()) {
     this.sets = spec.size / (spec.ways * 64);
     if (!Number.isInteger(this.sets) || this.sets < 1) {
       throw new RangeError(`LLC of ${spec.size} bytes is not a whole number of sets of ${spec.ways} ways of 64 bytes`);
@@ -45,7 +46,7 @@ export class Llc {
     this.ways = spec.ways;
     this.ddioWays = spec.ddioWays;
     this.stride = 3 * spec.ways;
-    this.state = new Int32Array(this.sets * this.stride);
+    this.state = arrays.take(this.sets * this.stride);
     this.reciprocal = 1 / this.sets;
     this.scattered = Math.floor((spec.scatter / 1e6) * 2 ** 31);
     this.setMask = this.scattered === 0 && (this.sets & (this.sets - 1)) === 0 ? this.sets - 1 : -1;

@@ -6,6 +6,7 @@
  * Posted writes are visible at the LLC (or accepted by DRAM without DDIO); a dirty victim is buffered for one LLC latency, after which a
  * busy channel holds the write back. Not modelled: read-for-ownership of partial lines, snoops of inner caches.
  */
+import type { ArrayLoan } from './array-store.js';
 import { Dram, linePs } from './dram.js';
 import { Llc } from './llc.js';
 import { ServerBank } from './servers.js';
@@ -36,8 +37,9 @@ export class MemoryNode {
     spec: SocketSpec,
     readonly base: number,
     clock: Float64Array,
+    arrays: ArrayLoan,
   ) {
-    this.llc = new Llc(spec.llc);
+    this.llc = new Llc(spec.llc, arrays);
     this.dram = new Dram(spec.dram, clock);
     this.port = new ServerBank(1, clock);
     this.latencyPs = spec.llc.latency;

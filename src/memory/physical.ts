@@ -8,6 +8,8 @@
  * Not modelled here: timing (system.ts), the size of memory (frames.ts bounds what is handed out), byte enables.
  */
 
+import { ArrayLoan } from './array-store.js';
+
 const SLOTS_LG2 = 13;
 const SLOTS = 1 << SLOTS_LG2;
 const HOME_SHIFT = 32 - SLOTS_LG2;
@@ -32,10 +34,11 @@ export class PhysicalMemory {
   private segments = 2;
   private live = 0;
   /** The segment that is being split; kept, so that splitting leaves no garbage. */
-  private readonly scratch = newSegment(0);
+  private readonly scratch: Int32Array;
 
-  constructor() {
-    this.directory = [newSegment(1), newSegment(1)];
+  constructor(private readonly arrays: ArrayLoan = new ArrayLoan()) {
+    this.directory = [this.newSegment(1), this.newSegment(1)];
+    this.scratch = this.newSegment(0);
   }
 
   /** Lines that exist. */
@@ -146,7 +149,7 @@ export class PhysicalMemory {
       this.shift--;
     }
     const scratch = this.scratch;
-    const upper = newSegment(depth);
+    const upper = this.newSegment(depth);
     scratch.set(old);
     old.fill(0);
     old[DEPTH] = depth;
@@ -165,12 +168,12 @@ export class PhysicalMemory {
       if (this.directory[i] === old && (i >>> bit) & 1) this.directory[i] = upper;
     }
   }
-}
 
-function newSegment(depth: number): Int32Array {
-  const segment = new Int32Array(SEGMENT_WORDS);
-  segment[DEPTH] = depth;
-  return segment;
+  private newSegment(depth: number): Int32Array {
+    const segment = this.arrays.take(SEGMENT_WORDS);
+    segment[DEPTH] = depth;
+    return segment;
+  }
 }
 
 /** Slot of a line, or the free slot it would take. */

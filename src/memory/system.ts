@@ -7,6 +7,7 @@
  * Not modelled: multi-hop topologies, snoop traffic between sockets, memory interleaved over sockets.
  */
 import type { Registry } from '../stats/registry.js';
+import { ArrayLoan } from './array-store.js';
 import { LINE_BYTES, linePs } from './dram.js';
 import { MEMORY_METRICS, registerNode } from './metrics.js';
 import { MemoryNode } from './node.js';
@@ -47,6 +48,7 @@ export class MemorySystem {
   constructor(
     spec: MemorySpec,
     readonly clock: Float64Array = new Float64Array(1),
+    arrays: ArrayLoan = new ArrayLoan(),
   ) {
     this.hostCache = spec.hostCache;
     this.interconnect = spec.interconnect;
@@ -61,7 +63,7 @@ export class MemorySystem {
       requirePositive(`${name}.dram.bandwidth`, socket.dram.bandwidth);
       requirePositive(`${name}.dram.channels`, socket.dram.channels);
       requirePositive(`${name}.dram.size`, socket.dram.size);
-      const node = new MemoryNode(socket, base, this.clock);
+      const node = new MemoryNode(socket, base, this.clock, arrays);
       this.ranges[2 * index] = base;
       this.ranges[2 * index + 1] = base + socket.dram.size;
       base = Math.ceil((base + socket.dram.size) / SOCKET_ALIGN) * SOCKET_ALIGN;

@@ -25,6 +25,7 @@ export class DomainFactory {
     private readonly timers: Timers,
     private readonly statistics: OsStatistics,
     private readonly observer: Observer | null,
+    private readonly seed: number,
   ) {}
 
   /** One identity domain for each driver, shared by all its devices. */
@@ -50,6 +51,7 @@ export class DomainFactory {
       treeLocks: statistics.treeLocks,
       depotLocks: statistics.depotLocks,
       page: unit.granule,
+      seed: this.seed,
       reserved: driver.reserved(device.unit),
     });
     const queue = new FlushQueue(domain, {

@@ -1,6 +1,7 @@
 /** What the operating system reports: definitions, and the gauges of one job and of the software shared by all jobs. */
 import type { MetricDef, Registry } from '../stats/registry.js';
 import type { DmaApi } from './dma/api.js';
+import type { StrategyStatistics } from './dma/strategies/statistics.js';
 import type { Driver } from './drivers/driver.js';
 import { GUEST_METRICS } from './guest/metrics.js';
 import { Invalidate } from './drivers/invalidate.js';
@@ -8,7 +9,7 @@ import { MapBenchmark } from './drivers/map-benchmark.js';
 import { Stream } from './drivers/stream.js';
 import type { Scheduler } from './scheduler.js';
 import type { OsStatistics } from './statistics.js';
-import { STEP_NAMES, TURN_NAMES } from './step.js';
+import { STEP_NAMES, TURN_NAMES, Turn } from './step.js';
 
 const PS_PER_SECOND = 1e12;
 const PS_PER_NS = 1000;
@@ -18,11 +19,11 @@ type Metrics = readonly (readonly [name: string, unit: string, sentence: string,
 const define = (metrics: Metrics): MetricDef[] =>
   metrics.map(([name, unit, sentence, formula]) => ({ name, unit, sentence, formula }));
 
-const perStep = (call: 'map' | 'unmap'): Metrics =>
+const perStep = (call: 'map' | 'unmap' | 'settle'): Metrics =>
   STEP_NAMES.map((step) => [
     `${call}.time.${step}`,
     'ns',
-    `Mean time of a dma_${call} call spent in step ${step}; the steps add up to the mean latency.`,
+    `Mean time of ${call === 'settle' ? 'ending a burst' : `a dma_${call} call`} spent in step ${step}; the steps add up to the mean latency.`,
     `time in the step / ${call} calls`,
   ]);
 
@@ -60,13 +61,25 @@ const JOB_METRICS: Metrics = [
   ),
   ...perStep('map'),
   ...perStep('unmap'),
+  [
+    'settle.latency',
+    'ns',
+    'Time it takes to end a burst: invalidating and giving back what its unmaps held back.',
+    'histogram',
+  ],
+  ...perStep('settle'),
+  ['strategy.held', 'buffers', 'Buffers unmapped but held back until an invalidation covers them.', 'time average'],
+  ['strategy.held.max', 'buffers', 'Most buffers held back at once.', 'maximum'],
+  ['strategy.held.time', 'ns', 'From the unmap of a buffer that is held back until its invalidation.', 'histogram'],
+  ['strategy.copied', 'bytes', 'Bytes copied between buffers and their shadows.', 'count'],
+  ['strategy.pool', 'bytes', 'Memory that stays mapped for good.', 'present value'],
   ...STEP_NAMES.map(
     (step) =>
       [
         `cycles.${step}`,
         'cycles/operation',
-        `CPU cycles per operation that map and unmap spend in step ${step}.`,
-        `(map and unmap time in the step) * frequency / operations`,
+        `CPU cycles per operation that map, unmap and the end of bursts spend in step ${step}.`,
+        `(map, unmap and settle time in the step) * frequency / operations`,
       ] as const,
   ),
   ...TURN_NAMES.map(
@@ -151,10 +164,11 @@ const SHARED_METRICS: Metrics = [
 export const OS_METRICS: readonly MetricDef[] = [...define([...JOB_METRICS, ...SHARED_METRICS]), ...GUEST_METRICS];
 
 function registerCalls(registry: Registry, job: string, dma: DmaApi, hertz: number, operations: () => number): void {
-  const { maps, unmaps } = dma;
+  const { maps, unmaps, settles } = dma;
   for (const [call, meter] of [
     ['map', maps],
     ['unmap', unmaps],
+    ...(dma.holdsBack ? [['settle', settles] as const] : []),
   ] as const) {
     registry.histogram(job, `${call}.latency`, meter.latency);
     for (const [step, name] of STEP_NAMES.entries()) {
@@ -165,10 +179,18 @@ function registerCalls(registry: Registry, job: string, dma: DmaApi, hertz: numb
   }
   for (const [step, name] of STEP_NAMES.entries()) {
     registry.gauge(job, `cycles.${name}`, () => {
-      const time = maps.ledger.totalPs(step) + unmaps.ledger.totalPs(step);
+      const time = maps.ledger.totalPs(step) + unmaps.ledger.totalPs(step) + settles.ledger.totalPs(step);
       return ratio((time * hertz) / PS_PER_SECOND, operations());
     });
   }
+}
+
+function registerStrategy(registry: Registry, job: string, statistics: StrategyStatistics): void {
+  registry.gauge(job, 'strategy.held', (now) => statistics.held.mean(now));
+  registry.gauge(job, 'strategy.held.max', () => statistics.held.max);
+  registry.histogram(job, 'strategy.held.time', statistics.heldTime);
+  registry.gauge(job, 'strategy.copied', () => statistics.copiedBytes);
+  registry.gauge(job, 'strategy.pool', () => statistics.poolBytes);
 }
 
 /** `hertz`: core clock of the job's socket. */
@@ -192,6 +214,8 @@ export function registerJob(registry: Registry, driver: Driver, hertz: number): 
     registry.gauge(job, 'dma.faults', () => driver.faults);
     registry.gauge(job, 'dma.late', () => driver.lateAccesses);
   }
+  const { statistics } = dma.path;
+  if (statistics !== null) registerStrategy(registry, job, statistics);
   if (driver instanceof Invalidate) {
     const { ledger, latency } = driver.invalidations;
     registry.histogram(job, 'invalidate.latency', latency);
@@ -200,6 +224,7 @@ export function registerJob(registry: Registry, driver: Driver, hertz: number): 
     }
   }
   for (const [turn, name] of TURN_NAMES.entries()) {
+    if ((turn as Turn) === Turn.Settle && !dma.holdsBack) continue;
     registry.gauge(job, `loop.cycles.${name}`, () => {
       return ratio((driver.turns.totalPs(turn) * hertz) / PS_PER_SECOND, driver.turns.count());
     });

@@ -118,7 +118,14 @@ export class Os implements StoreWatch, DeviceClient {
     );
     this.scheduler = new Scheduler(machine.kernel, cpus, machine.seed, spec.jitter);
     this.timers = new Timers(machine.kernel, this.scheduler, spec.tick);
-    this.factory = new DomainFactory(spec, this.scheduler, this.timers, this.statistics, machine.observer);
+    this.factory = new DomainFactory(
+      spec,
+      this.scheduler,
+      this.timers,
+      this.statistics,
+      machine.observer,
+      machine.seed,
+    );
     this.bouncing = this.makeBouncing();
     this.monitor = spec.guest.mode === 'none' ? null : new Monitor(spec.guest, this.scheduler);
     this.drivers = this.bootUnits(make);
@@ -354,11 +361,14 @@ export class Os implements StoreWatch, DeviceClient {
     const { scheduler } = this;
     const slots = 2 * scheduler.cpus.length;
     const target = this.devices[device]!;
+    const { strategy } = this.spec.dma;
+    const buffer = (bytes: number): number =>
+      sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, alignmentOf(bytes));
     return {
       kernel,
       scheduler,
       costs: this.spec.costs,
-      dma: new DmaApi(scheduler, this.spec.costs, observer, slots, this.bouncing),
+      dma: new DmaApi(scheduler, this.spec.costs, observer, slots, this.bouncing, { spec: strategy, timing, buffer }),
       device: target,
       domain: target.domainOf(-1)!,
       queue,
@@ -367,7 +377,7 @@ export class Os implements StoreWatch, DeviceClient {
       job: this.jobs.length,
       slots,
       tick: this.spec.tick,
-      buffer: (bytes) => sockets[socket]!.frames.allocateContiguous(Math.ceil(bytes / PAGE) * PAGE, alignmentOf(bytes)),
+      buffer,
     };
   }
 }

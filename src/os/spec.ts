@@ -36,6 +36,43 @@ export interface IovaSpec {
   readonly trim: number;
   /** Device DMA mask in bits. */
   readonly addressBits: number;
+  /** Ranges that long-lived mappings of random sizes hold when the run begins, with holes between them. */
+  readonly aged: number;
+}
+
+/** What the driver does with the hardware it has; one file each in `dma/strategies/`. */
+export const STRATEGY_KINDS = [
+  'linux',
+  'linux-before',
+  'batched',
+  'ranged',
+  'contiguous',
+  'shadow',
+  'pool',
+  'ring',
+] as const;
+export type StrategyKind = (typeof STRATEGY_KINDS)[number];
+
+/** The kind, and the parameters of those that have some. */
+export interface StrategySpec {
+  readonly kind: StrategyKind;
+  /** linux-before, in parts: each can be switched off by itself. */
+  readonly before: {
+    /** The page-table code is called, and begins at the root, for each leaf. */
+    readonly walkPerLeaf: boolean;
+    /** An invalidation of its own, waited for, for each page. */
+    readonly flushPerPage: boolean;
+    /** Invalidations never say that table pages are as they were. */
+    readonly noHint: boolean;
+    /** Page-table code from before generic_pt, whatever `tableCode` says. */
+    readonly legacyCode: boolean;
+  };
+  /** Unmapped buffers of a CPU held back at most (batched, ranged, contiguous, ring). */
+  readonly batch: number;
+  /** contiguous: pages of a chunk of I/O addresses, a power of two. */
+  readonly chunk: number;
+  /** ring: slots of a ring. */
+  readonly slots: number;
 }
 
 /** Software costs where no mechanism decides the shape; each is one step of the breakdown. ps. */
@@ -82,6 +119,8 @@ export interface CostSpec {
   readonly timer: number;
   /** CPU write bandwidth when a benchmark dirties its buffer, per 64-byte line. */
   readonly dirtyLine: number;
+  /** Finding the I/O address of a buffer that stays mapped. */
+  readonly poolLookup: number;
   /** From a device completion to the driver's code: polling driver's loop turn. */
   readonly completion: number;
 }
@@ -91,6 +130,7 @@ export interface OsSpec {
     readonly mode: DmaMode;
     readonly flushQueue: FlushQueueSpec;
     readonly iova: IovaSpec;
+    readonly strategy: StrategySpec;
     readonly bounce: BounceRule;
     readonly swiotlb: SwiotlbSpec;
   };

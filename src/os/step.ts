@@ -31,7 +31,7 @@ export const enum Step {
   Queue,
   /** Finding, taking and giving back slots of the bounce pool. */
   Slot,
-  /** Copying between a buffer and its bounce buffer. */
+  /** Copying between a buffer and its bounce buffer or shadow. */
   Copy,
   /** Timer work that ran on this CPU meanwhile. */
   Interrupt,
@@ -86,6 +86,17 @@ export const enum Turn {
   /** The polling driver's own code for one completion. */
   Completion,
   Interrupt,
+  /** Ends of bursts: invalidating what unmaps held back. */
+  Settle,
 }
 
-export const TURN_NAMES: readonly string[] = ['map', 'unmap', 'dirty', 'transfer', 'idle', 'completion', 'interrupt'];
+export const TURN_NAMES: readonly string[] = [
+  'map',
+  'unmap',
+  'dirty',
+  'transfer',
+  'idle',
+  'completion',
+  'interrupt',
+  'settle',
+];

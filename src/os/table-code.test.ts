@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { testCosts } from './testing/costs.js';
-import { LEGACY, UNIT } from './testing/machine.js';
+import { LEGACY, LINUX, UNIT } from './testing/machine.js';
 import type { OsSpec, UnitSpec } from './spec.js';
 import { tableFormat, tableProfile } from './table-code.js';
 import { TABLE_FORMATS, type TableCode, type TableCosts, type TableFormat } from './table-costs.js';
@@ -39,7 +39,7 @@ describe('page-table code of a unit', () => {
     ) as unknown as TableCosts,
   });
   const callOf = (spec: Partial<UnitSpec>, tableCode: Partial<OsSpec['tableCode']>): number =>
-    tableProfile({ costs, tableCode: { ...LEGACY, ...tableCode } }, unit(spec)).map.call;
+    tableProfile({ costs, tableCode: { ...LEGACY, ...tableCode }, dma: { strategy: LINUX } }, unit(spec)).map.call;
   const expected = (format: TableFormat, code: TableCode): number => costs.table[format][code].map.call;
 
   it('is the generation that the kernel has for the format, whatever it has for others', () => {

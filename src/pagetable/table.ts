@@ -116,6 +116,17 @@ export class PageTable {
     return Math.floor(page / size) * size + (iova - Math.floor(iova / size) * size);
   }
 
+  /** Bytes of the leaf that maps `iova`, 0 if none does. */
+  leafBytes(iova: number): number {
+    return iova >= 0 && iova < this.iovaLimit ? this.leafAt(iova) : 0;
+  }
+
+  /** Bytes of the first leaf that `map` would write for the same arguments, 0 if none fits. */
+  firstLeafBytes(iova: number, pa: number, bytes: number, largestLg2: number): number {
+    const sizeLg2 = this.sizes.best(iova, pa, bytes, largestLg2);
+    return sizeLg2 === 0 ? 0 : 2 ** sizeLg2;
+  }
+
   /** The frames of all tables, the root included, for the end of a domain; the table must not be used afterwards. */
   destroy(freed: number[]): void {
     this.collect(this.root, this.levels, freed, false);

@@ -95,13 +95,14 @@ export class Link implements TlpSink, CreditReturn {
     this.downBytes = 0;
     this.windowStart = 0;
     const { maxPayload, requestOverhead, completionOverhead } = spec;
-    this.completion = Int32Array.from(
-      { length: LARGEST_REQUEST + 1 },
-      (_, bytes) => Math.max(1, Math.ceil(bytes / maxPayload)) * completionOverhead + bytes,
-    );
+    this.completion = new Int32Array(LARGEST_REQUEST + 1);
+    for (let bytes = 0; bytes <= LARGEST_REQUEST; bytes++) {
+      this.completion[bytes] = Math.max(1, Math.ceil(bytes / maxPayload)) * completionOverhead + bytes;
+    }
     const most = Math.max(this.completion[LARGEST_REQUEST]!, requestOverhead + LARGEST_REQUEST);
     const femto = femtosecondsPerByte(spec);
-    this.transmission = Int32Array.from({ length: most + 1 }, (_, bytes) => Math.floor((bytes * femto + 500) / 1000));
+    this.transmission = new Int32Array(most + 1);
+    for (let bytes = 0; bytes <= most; bytes++) this.transmission[bytes] = Math.floor((bytes * femto + 500) / 1000);
     this.posted = new CreditPool(port.postedHeaders, port.postedData, port.creditReturn);
     this.nonPosted = new CreditPool(port.nonPostedHeaders, 1 << 30, port.creditReturn);
   }

@@ -9,10 +9,20 @@ const set = (key: string, setting: string | number): string[] =>
 
 const SHORT = ['stop.operations=600'];
 
+const AMD_NESTED = [
+  ...set('preset', 'amdvi-genoa'),
+  ...set('stage', 'nested'),
+  ...set('levels', 4),
+  ...set('secondLevels', 4),
+];
+
 const GUESTS: readonly (readonly [name: string, settings: readonly string[]])[] = [
   ['VT-d, caching mode', ['os.guest.mode=caching']],
   ['VT-d, caching mode with large leaves', ['os.guest.mode=caching', 'workload.loop.granule=1024']],
   ['VT-d, nested and trapped', [...set('preset', 'vtd-spr-nested'), 'os.guest.mode=nested-trapped']],
+  ['AMD-Vi, NpCache', [...set('preset', 'amdvi-genoa'), 'os.guest.mode=caching']],
+  ['AMD-Vi, nested and trapped', [...AMD_NESTED, 'os.guest.mode=nested-trapped', 'os.guest.stage2Change=50us']],
+  ['AMD-Vi, hardware queue', [...AMD_NESTED, 'os.guest.mode=nested-queue']],
   [
     'SMMUv3, nested and trapped',
     [...set('preset', 'grace-nested'), 'os.guest.mode=nested-trapped', 'os.guest.batch=64'],

@@ -3,6 +3,7 @@
  * clock, no threads; the same specification gives the same result anywhere.
  */
 import { Event } from '../kernel/event.js';
+import { ArrayLoan, ArrayStore } from '../memory/array-store.js';
 import { Op } from '../protocol/op.js';
 import type { MetricValue } from '../stats/registry.js';
 import { WindowEnd } from '../system/dispatch.js';
@@ -25,6 +26,9 @@ function keep(machine: Machine): void {
   kept.length = 0;
   if (machine.physical.bytes < LARGE_BYTES) kept.push(machine);
 }
+
+/** Large arrays that the machines of this thread hand on. */
+const STORE = new ArrayStore();
 
 /** Why a window ended. */
 type Stop = 'operations' | 'time' | 'steady' | 'idle';
@@ -100,7 +104,8 @@ export function runPoint(spec: PointSpec, options: PointOptions): PointResult {
 
 /** The same in steps of at most 4096 events, for a thread that has other work as well. */
 export function* pointSteps(spec: PointSpec, options: PointOptions): Generator<void, PointResult> {
-  const machine = new Machine(spec, options);
+  const arrays = new ArrayLoan(STORE);
+  const machine = new Machine(spec, options, arrays);
   const { registry, kernel } = machine;
   machine.start();
   let warmup: MetricValue[] = [];
@@ -115,7 +120,7 @@ export function* pointSteps(spec: PointSpec, options: PointOptions): Generator<v
   const metrics = registry.collect(now);
   machine.close();
   keep(machine);
-  return {
+  const result = {
     metrics,
     warmup,
     histograms: histograms(machine),
@@ -130,4 +135,6 @@ export function* pointSteps(spec: PointSpec, options: PointOptions): Generator<v
     events: kernel.dispatched,
     audit: machine.audit === null ? null : { violations: machine.audit.violations, counts: {} },
   };
+  arrays.end();
+  return result;
 }

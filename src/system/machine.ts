@@ -10,6 +10,7 @@ import { registerUnit } from '../iommu/metrics.js';
 import { Kernel } from '../kernel/kernel.js';
 import { Meter } from '../kernel/meter.js';
 import { RandomStream } from '../kernel/random.js';
+import { ArrayLoan } from '../memory/array-store.js';
 import { FrameAllocator } from '../memory/frames.js';
 import { PhysicalMemory } from '../memory/physical.js';
 import { MemorySystem } from '../memory/system.js';
@@ -60,7 +61,7 @@ export class Machine implements DeviceQueue {
   readonly kernel = new Kernel(Op.Relay);
   readonly meter = new Meter();
   readonly registry = new Registry();
-  readonly physical = new PhysicalMemory();
+  readonly physical: PhysicalMemory;
   readonly memory: MemorySystem;
   readonly units: readonly BuiltUnit[];
   private readonly unitNames: readonly string[];
@@ -83,13 +84,16 @@ export class Machine implements DeviceQueue {
   constructor(
     private readonly spec: PointSpec,
     options: MachineOptions,
+    arrays: ArrayLoan = new ArrayLoan(),
   ) {
     const { machine, seed } = spec;
-    const { kernel, meter, physical } = this;
+    const physical = new PhysicalMemory(arrays);
+    this.physical = physical;
+    const { kernel, meter } = this;
     kernel.everyEvent = options.everyEvent;
     this.audit = options.audit ? new Audit() : null;
     const { sockets, interconnect, hostCache } = machine;
-    this.memory = new MemorySystem({ sockets, interconnect, hostCache }, kernel.clock);
+    this.memory = new MemorySystem({ sockets, interconnect, hostCache }, kernel.clock, arrays);
     const memory = this.memory;
     this.frames = memory.socketNames.map(
       (_, socket) => new FrameAllocator(memory.baseOf(socket), memory.sizeOf(socket)),

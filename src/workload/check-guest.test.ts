@@ -22,16 +22,22 @@ describe('the way a guest has its IOMMU', () => {
     ['nested-trapped', { ...VTD, stage: 'nested' }],
     ['nested-trapped', SMMU],
     ['nested-queue', SMMU],
+    ['caching', { architecture: 'amdvi', mode: 'native', stage: 'second' }],
+    ['nested-queue', { architecture: 'amdvi', mode: 'native', stage: 'nested' }],
   ])('%s on %o', (mode, changes) => {
     expect(problems(mode, changes)).toEqual([]);
   });
 
   it.each<[GuestMode, Partial<IommuSpec>, string]>([
     ['caching', { ...VTD, stage: 'first' }, 'caching mode shadows second-stage tables'],
-    ['caching', { ...SMMU, stage: 'second' }, 'only VT-d has a caching mode here'],
+    ['caching', { ...SMMU, stage: 'second' }, 'only VT-d and AMD-Vi have a caching mode here'],
     ['nested-trapped', { ...VTD, stage: 'second' }, 'a guest that owns the first stage needs nested tables'],
-    ['nested-trapped', { architecture: 'virtio', mode: 'native' }, 'nested guests are of VT-d and SMMUv3 only'],
-    ['nested-queue', { ...VTD, stage: 'nested' }, 'only SMMUv3 has queues that hardware executes for a guest here'],
+    ['nested-trapped', { architecture: 'virtio', mode: 'native' }, 'nested guests are of VT-d, AMD-Vi and SMMUv3 only'],
+    [
+      'nested-queue',
+      { ...VTD, stage: 'nested' },
+      'only SMMUv3 and AMD-Vi have queues that hardware executes for a guest here',
+    ],
   ])('not %s on %o', (mode, changes, reason) => {
     expect(problems(mode, changes)).toEqual([
       `E305 os.guest.mode: "u" cannot serve a guest in mode ${mode}: ${reason}`,

@@ -8,14 +8,16 @@ type Unit = PointSpec['machine']['iommus'][string];
 function lacks({ architecture, stage }: Unit, mode: PointSpec['os']['guest']['mode']): [string, string] | null {
   if (architecture === 'none' || mode === 'none') return null;
   if (mode === 'caching') {
-    if (architecture !== 'vtd') return ['architecture', 'only VT-d has a caching mode here'];
+    if (architecture !== 'vtd' && architecture !== 'amdvi') {
+      return ['architecture', 'only VT-d and AMD-Vi have a caching mode here'];
+    }
     return stage === 'second' ? null : ['stage', 'caching mode shadows second-stage tables'];
   }
-  if (mode === 'nested-queue' && architecture !== 'smmuv3') {
-    return ['architecture', 'only SMMUv3 has queues that hardware executes for a guest here'];
+  if (mode === 'nested-queue' && architecture !== 'smmuv3' && architecture !== 'amdvi') {
+    return ['architecture', 'only SMMUv3 and AMD-Vi have queues that hardware executes for a guest here'];
   }
-  if (architecture !== 'vtd' && architecture !== 'smmuv3') {
-    return ['architecture', 'nested guests are of VT-d and SMMUv3 only'];
+  if (architecture !== 'vtd' && architecture !== 'amdvi' && architecture !== 'smmuv3') {
+    return ['architecture', 'nested guests are of VT-d, AMD-Vi and SMMUv3 only'];
   }
   return stage === 'nested' ? null : ['stage', 'a guest that owns the first stage needs nested tables'];
 }

@@ -5,6 +5,7 @@
 import { checkGuest } from './check-guest.js';
 import { checkJobs, checkWindows } from './check-jobs.js';
 import { checkDevices, checkMachine } from './check-machine.js';
+import { checkOs } from './check-os.js';
 import { WorkloadDocument } from './document.js';
 import { InputError, MAX_PROBLEMS, type Problem } from './errors.js';
 import { type Design, formatResolved } from './format.js';
@@ -120,7 +121,7 @@ class Resolver {
       ...checkGuest(spec),
       ...checkWindows(spec.warmup, spec.stop),
     ];
-    faults.push(...(faults.length > 0 ? [] : checkJobs(spec)));
+    faults.push(...(faults.length > 0 ? [] : [...checkJobs(spec), ...checkOs(spec)]));
     this.note(faults, settings);
     return faults.length > 0 ? null : spec;
   }

@@ -36,6 +36,7 @@ const stream = z.strictObject({
   device: reference('Device the buffers are posted to.'),
   threads: THREADS,
   depth: count(1, 65536, 'Buffers each thread keeps posted.'),
+  burst: count(1, 65536, "Completions that one turn of the driver's loop handles at most (a NAPI budget).").default(1),
   size: size('Bytes of a buffer, or of one of its segments.', { max: LARGEST_DMA }),
   segments: count(1, 1024, 'Segments of a buffer; more than one: it is mapped as a scatter list.').default(1),
   placement: PLACEMENT,

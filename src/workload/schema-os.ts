@@ -1,10 +1,10 @@
 /** Schema of the operating system's I/O address-space software. Resolves to `OsSpec`. */
 import { z } from 'zod';
-import { BOUNCE_RULES, DMA_MODES, FLUSH_QUEUE_KINDS } from '../os/spec.js';
+import { BOUNCE_RULES, DMA_MODES, FLUSH_QUEUE_KINDS, STRATEGY_KINDS } from '../os/spec.js';
 import { LARGEST_BOUNCE } from '../os/swiotlb/pool.js';
 import { GUEST_MODES } from '../os/guest/spec.js';
 import { TABLE_CODES, TABLE_FORMATS, type TableFormat } from '../os/table-costs.js';
-import { choice, count, flag, millionths, size, time } from './fields.js';
+import { choice, count, flag, millionths, powerOfTwo, size, time } from './fields.js';
 
 function eachFormat<T>(value: (format: TableFormat) => T): Record<TableFormat, T> {
   return Object.fromEntries(TABLE_FORMATS.map((format) => [format, value(format)])) as Record<TableFormat, T>;
@@ -56,7 +56,21 @@ const costs = z.strictObject({
   copyLineRemote: time("One 64-byte line copied from or to another socket's memory."),
   timer: time('Timer interrupt entry and exit.'),
   dirtyLine: time('CPU time to write one 64-byte line.'),
+  poolLookup: time('Finding the I/O address of a buffer that stays mapped.'),
   completion: time("From a device's completion to the driver's code."),
+});
+
+const strategy = z.strictObject({
+  kind: choice(STRATEGY_KINDS, 'What the driver does with the hardware it has (iommusim explain strategies).'),
+  before: z.strictObject({
+    walkPerLeaf: flag('linux-before: the page-table code begins at the root for each leaf.'),
+    flushPerPage: flag('linux-before: each page is invalidated, and waited for, by itself.'),
+    noHint: flag('linux-before: invalidations never say that table pages stay as they were.'),
+    legacyCode: flag('linux-before: page-table code from before generic_pt, whatever tableCode says.'),
+  }),
+  batch: count(1, 4096, 'Unmapped buffers of a CPU held back at most (batched, ranged, contiguous, ring).'),
+  chunk: powerOfTwo(1, 256, 'contiguous: pages of a chunk of I/O addresses.'),
+  slots: count(1, 65536, 'ring: slots of a ring.'),
 });
 
 const guest = z.strictObject({
@@ -102,7 +116,13 @@ export const osSchema = z.strictObject({
       cachedOrders: count(0, 16, 'Size classes with magazines; 0 takes every address from the tree.'),
       trim: time('Depot trim period.', { min: 1 }),
       addressBits: count(20, 64, "Bits of the device's DMA mask."),
+      aged: count(
+        0,
+        2 ** 20,
+        'Ranges of 1 to 32 pages that long-lived mappings hold when the run begins, with a hole of as many pages beside each.',
+      ),
     }),
+    strategy,
     bounce: choice(
       BOUNCE_RULES,
       'Buffers copied although the IOMMU translates: none, those that do not fill whole pages (as for untrusted devices), or all.',

@@ -53,6 +53,8 @@ export interface StreamJobSpec {
   readonly threads: number;
   /** Buffers each thread keeps posted. */
   readonly depth: number;
+  /** Completions that one turn of the loop handles at most. */
+  readonly burst: number;
   /** Bytes of a buffer, or of one segment of it. */
   readonly size: number;
   /** Segments of a buffer; more than one: it is mapped as a scatter list. */

@@ -10,7 +10,8 @@ export const grace: Sheet = defineSheet({
   name: 'grace',
   title: 'SMMUv3 of NVIDIA Grace',
   kind: 'iommu',
-  description: 'Sizes of a middle MMU-700 build. Its per-CPU command queues (CMDQV) are left out.',
+  description:
+    'Sizes of a middle MMU-700 build. Its command queues per CPU (CMDQV) are left out; `grace-nested` has one for a guest.',
   parameters: {
     ...mmu700.parameters,
     granule: assumed(64, 'KiB', 'kernels with 64 KiB pages are usual on Grace'),

@@ -1,7 +1,7 @@
 /** Software costs that both operating-system sheets start from: steps whose time is not published separately. */
 import { assumed, spec } from '../quantity.js';
 import type { Parameters } from '../sheet.js';
-import { RIOMMU } from '../sources.js';
+import { FAST_AND_SAFE, RIOMMU } from '../sources.js';
 
 const ESTIMATE = 'order-of-magnitude estimate at about 3 GHz';
 const SUBMIT = `share of the submit-to-completion time of ${RIOMMU}`;
@@ -31,7 +31,24 @@ export const commonCosts: Parameters = {
   copyLineRemote: assumed(12, 'ns', 'about 5 GB/s of memcpy over the link between sockets'),
   timer: assumed(1, 'us', ESTIMATE),
   dirtyLine: assumed(6, 'ns', 'about 10 GB/s of stores from one core'),
+  poolLookup: assumed(10, 'ns', `${ESTIMATE}: one load from the descriptor of a page`),
   completion: assumed(100, 'ns', ESTIMATE),
+};
+
+const BEFORE = 'Linux before 2020: iommu_map and iommu_unmap call the driver for each page';
+
+/** `os.dma.strategy` of kernels: the kernel's own way; the parameters of the others wait until one is chosen. */
+export const strategy: Parameters = {
+  kind: spec('linux', '', 'Linux drivers/iommu/dma-iommu.c'),
+  before: {
+    walkPerLeaf: spec(true, '', BEFORE),
+    flushPerPage: assumed(true, '', `${BEFORE}; drivers without iotlb_sync invalidated in each call`),
+    noHint: spec(true, '', 'Linux before late 2025 did not pass the hint'),
+    legacyCode: spec(true, '', 'Linux before 6.19 has no generic_pt'),
+  },
+  batch: assumed(64, 'buffers', 'NAPI_POLL_WEIGHT, Linux include/linux/netdevice.h'),
+  chunk: assumed(64, 'pages', `pages of a receive descriptor in ${FAST_AND_SAFE}`),
+  slots: assumed(512, 'slots', 'twice the 256 descriptors that drivers use by default'),
 };
 
 export function iova(magazine: number, orders: number, source: string): Parameters {
@@ -40,6 +57,7 @@ export function iova(magazine: number, orders: number, source: string): Paramete
     cachedOrders: spec(orders, 'size classes', source),
     trim: spec(100, 'ms', 'Linux drivers/iommu/iova.c: IOVA_DEPOT_DELAY'),
     addressBits: assumed(48, 'bits', 'DMA mask of the device, limited by the aperture'),
+    aged: assumed(0, 'ranges', 'a machine that has just booted'),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
-import { commonCosts, iova, swiotlb } from './costs.js';
+import { commonCosts, iova, strategy, swiotlb } from './costs.js';
 import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
 import { userMap } from './user-map.js';
@@ -29,6 +29,7 @@ export const linux319: Sheet = defineSheet({
         timeout: spec(10, 'ms', 'Linux 3.19 drivers/iommu/intel-iommu.c: unmap_timer'),
       },
       iova: iova(127, 0, 'Linux 3.19 drivers/iommu/iova.c has no range cache'),
+      strategy,
       bounce: spec('never', '', 'Linux copies for devices that firmware reports as untrusted only'),
       swiotlb: swiotlb(1, 'Linux 3.19 lib/swiotlb.c: one io_tlb_lock'),
     },

@@ -1,7 +1,7 @@
 /** Linux 7.2 on x86: generic_pt page-table code, IOVA magazines, per-CPU flush queues, invalidation hint passed on. */
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
-import { commonCosts, iova, swiotlb } from './costs.js';
+import { commonCosts, iova, strategy, swiotlb } from './costs.js';
 import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
 import { userMap } from './user-map.js';
@@ -25,6 +25,7 @@ export const linux72: Sheet = defineSheet({
         timeout: spec(10, 'ms', 'Linux drivers/iommu/dma-iommu.c: IOVA_DEFAULT_FQ_TIMEOUT'),
       },
       iova: iova(127, 6, 'Linux drivers/iommu/iova.c: IOVA_MAG_SIZE, IOVA_RANGE_CACHE_MAX_SIZE'),
+      strategy,
       bounce: spec('never', '', 'Linux copies for devices that firmware reports as untrusted only'),
       swiotlb: swiotlb(0, 'Linux kernel/dma/swiotlb.c: default_nareas, one for each possible CPU'),
     },

@@ -45,6 +45,8 @@ export class CommandBuffer {
   private pollers: Waiter[] = [];
   private spaceWaiter: Thread | null = null;
   private readonly wait = new Int32Array(COMMAND_WORDS);
+  /** Where the tail register of an emulated unit leads; null: to the hardware. */
+  doorbell: { ring(thread: Thread, tail: number): Call<void> } | null = null;
 
   constructor(
     private readonly unit: number,
@@ -119,7 +121,7 @@ export class CommandBuffer {
     const { ring, slots } = this.layout;
     if (this.issued - this.executed + 1 + RESERVE >= slots) yield* this.waitForSpace(thread);
     thread.charge(Step.Descriptor, costs.descriptor + distance.access(thread, this.unit));
-    thread.charge(Step.Doorbell, costs.mmioWrite);
+    if (this.doorbell === null) thread.charge(Step.Doorbell, costs.mmioWrite);
     // The stores precede the register write; nothing reads them before it.
     yield Wait.Run;
     const address = ring + ((this.issued % slots) << ENTRY_LG2);
@@ -129,8 +131,14 @@ export class CommandBuffer {
     timing?.cpuWrite(hi, lo, 1 << ENTRY_LG2);
     this.issued++;
     statistics.descriptors++;
+    const tail = this.issued % slots;
+    if (this.doorbell !== null) {
+      yield* this.doorbell.ring(thread, tail);
+      this.stored(Math.floor(this.layout.semaphore / 2 ** 32), (this.layout.semaphore % 2 ** 32) | 0);
+      return;
+    }
     const flight = distance.flight(thread, this.unit);
-    registers.write(this.unit, Register.CommandTail, 0, (this.issued % slots) << ENTRY_LG2, flight);
+    registers.write(this.unit, Register.CommandTail, 0, tail << ENTRY_LG2, flight);
   }
 
   /** Under the lock, as in the kernel: spins until hardware has executed some commands. */

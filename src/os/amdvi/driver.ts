@@ -2,7 +2,7 @@
  * The AMD driver (drivers/iommu/amd/iommu.c): device table entries, GCR3 entries, domain ids, and the invalidations of the DMA API. Host (v1)
  * domains share one domain id over all units and devices; guest (v2) domains are tagged by a domain id of each device and PASID. A flush
  * queues a command for every unit, or device, and then waits for one unit after the other, all under the domain's lock.
- * Not modelled: ATS, growing host tables (change_top), dirty tracking, NpCache, SNP.
+ * Not modelled: ATS, growing host tables (change_top), dirty tracking, SNP.
  */
 import { encodeInvalidateDevice, encodeInvalidatePages, EVERYTHING } from '../../iommu/arch/amdvi/format.js';
 import type { Format } from '../../pagetable/format.js';
@@ -10,6 +10,7 @@ import { PageTable } from '../../pagetable/table.js';
 import type { DomainState } from '../domain-state.js';
 import { AttachError } from '../errors.js';
 import { addressMask, blockStart } from '../flush-range.js';
+import { Shadow } from '../guest/shadow.js';
 import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
@@ -17,6 +18,7 @@ import { COMMAND_WORDS } from './command-buffer.js';
 import { guestTableFormat, hostTableFormat, usesGuestTables } from './formats.js';
 import { AmdviUnit, type GuestDevice } from './unit.js';
 
+const PAGE = 4096;
 /** Domain ids are global; 0 is reserved. */
 const DOMAIN_IDS = 2 ** 16;
 /** Message-signalled interrupts, and the HyperTransport range below 1 TiB (amd_iommu_get_resv_regions). */
@@ -43,7 +45,10 @@ interface Attachments {
 }
 
 export class AmdviDriver implements IommuDriver {
-  readonly syncsMaps = false;
+  /** With shadowed tables the monitor has to hear of every map (NpCache). */
+  readonly syncsMaps: boolean;
+  /** Linux maps strictly where the unit says NpCache (iommu_init_pci). */
+  readonly defersFlush: boolean;
   private readonly units: readonly (AmdviUnit | null)[];
   private readonly formats: readonly (Format | null)[];
   private readonly attachments = new Map<DomainState, Attachments>();
@@ -52,6 +57,8 @@ export class AmdviDriver implements IommuDriver {
 
   /** Sets up and enables every unit. */
   constructor(protected readonly environment: UnitDriverEnvironment) {
+    this.syncsMaps = environment.monitor?.spec.mode === 'caching';
+    this.defersFlush = !this.syncsMaps;
     this.units = environment.units.map((unit, id) =>
       unit === null ? null : new AmdviUnit(id, unit.spec, unit.frames, environment),
     );
@@ -97,7 +104,7 @@ export class AmdviDriver implements IommuDriver {
       addTarget(known, { unit, requester, id: guest.domainId, pasid: Math.max(pasid, 0) });
     } else {
       if (known.id === 0) known.id = this.allocateId();
-      unit.setHostEntry(requester, root, known.id);
+      unit.setHostEntry(requester, this.walkedRoot(domain, unit, known.id, root), known.id);
       addTarget(known, { unit, requester, id: known.id, pasid: -1 });
     }
     this.environment.observer?.attached(domain.id, device.unit, requester, pasid, root === null);
@@ -133,50 +140,74 @@ export class AmdviDriver implements IommuDriver {
     domain.cacheLock.release(thread);
     known.targets.splice(known.targets.indexOf(target), 1);
     if (known.targets.length === 0) {
-      if (known.id !== 0) this.freeIds.push(known.id);
+      if (known.id !== 0) {
+        for (const each of this.units) {
+          each?.emulated?.shadows.get(known.id)?.destroy();
+          each?.emulated?.shadows.delete(known.id);
+        }
+        this.freeIds.push(known.id);
+      }
       this.attachments.delete(domain);
     }
     this.environment.observer?.detached(domain.id, device.unit, requester, pasid);
   }
 
-  *syncMap(): Call<void> {}
+  /** domain_flush_np_cache. */
+  *syncMap(thread: Thread, domain: DomainState, iova: number, bytes: number): Call<void> {
+    yield* this.flushRange(thread, domain, iova, bytes, true);
+  }
 
-  /** amd_iommu_iotlb_sync: the smallest aligned power of two that covers the range, whatever else lies in it (build_inv_address). */
+  mapAtBoot(domain: DomainState, iova: number, bytes: number): void {
+    const { id, targets } = this.attachmentsOf(domain);
+    for (const { unit } of targets) unit.emulated?.shadows.get(id)?.syncAtBoot(iova, iova + bytes);
+  }
+
+  /** amd_iommu_iotlb_sync: with NpCache naturally aligned pieces, one after the other; else the smallest aligned power of two that covers the range, whatever else lies in it (build_inv_address). */
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
-    const mask = addressMask(iova, bytes);
     // Older kernels set PDE in every command.
     const directories = tablesFreed || !this.environment.invalidationHint;
-    return this.flush(thread, domain, blockStart(iova, mask), mask, directories);
+    return this.flush(
+      thread,
+      domain,
+      this.syncsMaps ? alignedPieces(iova, bytes) : [covering(iova, bytes)],
+      directories,
+    );
   }
 
   flushAll(thread: Thread, domain: DomainState): Call<void> {
-    return this.flush(thread, domain, 0, EVERYTHING, true);
+    return this.flush(thread, domain, [{ start: 0, mask: EVERYTHING }], true);
+  }
+
+  *flushStage2(thread: Thread): Call<void> {
+    for (const unit of this.units) if (unit?.spec.stage === 'nested') yield* unit.flushStage2(thread);
   }
 
   stored(hi: number, lo: number): void {
-    for (const unit of this.units) if (unit?.commands.stored(hi, lo) === true) return;
+    for (const unit of this.units) if (unit?.hostCommands.stored(hi, lo) === true) return;
   }
 
   /** __domain_flush_pages, then domain_flush_complete. */
-  private *flush(thread: Thread, domain: DomainState, start: number, mask: number, directories: boolean): Call<void> {
+  private *flush(thread: Thread, domain: DomainState, blocks: readonly Block[], directories: boolean): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();
     if (!domain.cacheLock.take(thread)) yield Wait.Block;
     const { targets, words } = this.attachmentsOf(domain);
-    let last: Target | null = null;
-    for (const target of targets) {
-      // Host pages are named once a unit.
-      if (target.pasid < 0 && target.unit === last?.unit) continue;
-      last = target;
-      const { unit, id, pasid } = target;
-      const all = mask > unit.spec.invalidation.maxAddressMask;
-      if (all) statistics.domains++;
-      else statistics.pages++;
-      const hi = all ? 0 : Math.floor(start / 2 ** 32);
-      const lo = all ? 0 : (start % 2 ** 32) | 0;
-      encodeInvalidatePages(words, 0, id, pasid, hi, lo, all ? EVERYTHING : mask, directories);
-      yield* unit.commands.queue(thread, words);
+    for (const { start, mask } of blocks) {
+      let last: Target | null = null;
+      for (const target of targets) {
+        // Host pages are named once a unit.
+        if (target.pasid < 0 && target.unit === last?.unit) continue;
+        last = target;
+        const { unit, id, pasid } = target;
+        const all = mask > unit.spec.invalidation.maxAddressMask;
+        if (all) statistics.domains++;
+        else statistics.pages++;
+        const hi = all ? 0 : Math.floor(start / 2 ** 32);
+        const lo = all ? 0 : (start % 2 ** 32) | 0;
+        encodeInvalidatePages(words, 0, id, pasid, hi, lo, all ? EVERYTHING : mask, directories);
+        yield* unit.commands.queue(thread, words);
+      }
     }
     let waited: AmdviUnit | null = null;
     for (const { unit } of targets) {
@@ -187,6 +218,27 @@ export class AmdviDriver implements IommuDriver {
     domain.cacheLock.release(thread);
     statistics.flushes++;
     statistics.latency.add(scheduler.now() - asked);
+  }
+
+  /** The host table that hardware walks: the domain's own (`root`), or its shadow in caching mode. */
+  private walkedRoot(domain: DomainState, unit: AmdviUnit, id: number, root: number | null): number | null {
+    const { monitor, memory, costs } = this.environment;
+    const { space } = domain;
+    if (space === null || monitor === null || !this.syncsMaps) return root;
+    const { shadows } = unit.emulated!;
+    let shadow = shadows.get(id);
+    if (shadow === undefined) {
+      const { frames } = this.environment.units[unit.id]!;
+      shadow = new Shadow(space.table, space.code, {
+        monitor,
+        memory,
+        frames,
+        costs,
+        invalidate: (thread, ...range) => unit.invalidate(thread, id, ...range),
+      });
+      shadows.set(id, shadow);
+    }
+    return shadow.table.root;
   }
 
   private attachmentsOf(domain: DomainState): Attachments {
@@ -207,6 +259,30 @@ export class AmdviDriver implements IommuDriver {
     if (id >= DOMAIN_IDS) throw new RangeError('AMD-Vi has no domain id left');
     return id;
   }
+}
+
+/** 2^mask pages from `start`, naturally aligned. */
+interface Block {
+  readonly start: number;
+  readonly mask: number;
+}
+
+function covering(iova: number, bytes: number): Block {
+  const mask = addressMask(iova, bytes);
+  return { start: blockStart(iova, mask), mask };
+}
+
+/** Blocks that cover the range and nothing else (amd_iommu_domain_flush_pages). */
+function alignedPieces(iova: number, bytes: number): Block[] {
+  const pieces: Block[] = [];
+  for (let page = iova / PAGE, left = bytes / PAGE; left > 0; ) {
+    let mask = 0;
+    while (2 ** (mask + 1) <= left && page % 2 ** (mask + 1) === 0) mask++;
+    pieces.push({ start: page * PAGE, mask });
+    page += 2 ** mask;
+    left -= 2 ** mask;
+  }
+  return pieces;
 }
 
 function addTarget({ targets }: Attachments, target: Target): void {

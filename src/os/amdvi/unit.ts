@@ -7,16 +7,21 @@ import {
   ControlHighBit,
   DeviceTableEntry,
   encodeDeviceTableBase,
+  encodeInvalidatePages,
   encodeRingBaseHi,
   ENTRY_LG2,
+  EVERYTHING,
   Register,
 } from '../../iommu/arch/amdvi/format.js';
 import type { FrameAllocator } from '../../memory/frames.js';
 import type { PageTable } from '../../pagetable/table.js';
+import { addressMask, blockStart } from '../flush-range.js';
 import { identityTable } from '../identity-table.js';
 import type { UnitSpec } from '../spec.js';
+import type { Call, Thread } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
-import { CommandBuffer } from './command-buffer.js';
+import { COMMAND_WORDS, CommandBuffer } from './command-buffer.js';
+import { EmulatedBuffer } from './emulated-buffer.js';
 import { DeviceTable, Gcr3Table } from './device-table.js';
 import { hostTableFormat, usesGuestTables } from './formats.js';
 
@@ -32,7 +37,12 @@ export interface GuestDevice {
 
 export class AmdviUnit {
   readonly devices: DeviceTable;
+  /** What the driver queues to: the hardware's buffer, or that of a virtual unit. */
   readonly commands: CommandBuffer;
+  /** The hardware's buffer, which in a virtual machine is the host's. */
+  readonly hostCommands: CommandBuffer;
+  /** The virtual unit's buffer as its monitor sees it; null where hardware executes the driver's. */
+  readonly emulated: EmulatedBuffer | null;
   /** Host table under nested guest tables. */
   private readonly host: PageTable | null;
   /** By requester id. */
@@ -44,7 +54,7 @@ export class AmdviUnit {
     private readonly frames: FrameAllocator,
     private readonly environment: UnitDriverEnvironment,
   ) {
-    const { memory, registers, ranges } = environment;
+    const { memory, registers, ranges, monitor } = environment;
     const { stage, secondLevels, largestPage, invalidation } = spec;
     const nested = stage === 'nested';
     this.host = nested ? identityTable(hostTableFormat(spec), memory, frames, secondLevels, ranges, largestPage) : null;
@@ -54,7 +64,18 @@ export class AmdviUnit {
     const logLg2 = 31 - Math.clz32(spec.faults.records);
     const log = ringMemory(frames, logLg2);
     const semaphore = frames.allocate();
-    this.commands = new CommandBuffer(id, { ring, semaphore, slots }, environment);
+    if (monitor === null || monitor.spec.mode === 'nested-queue') {
+      this.commands = new CommandBuffer(id, { ring, semaphore, slots }, environment);
+      this.hostCommands = this.commands;
+      this.emulated = null;
+    } else {
+      const { statistics, locks: queueLocks } = monitor.host;
+      this.hostCommands = new CommandBuffer(id, { ring, semaphore, slots }, { ...environment, statistics, queueLocks });
+      const own = { ring: ringMemory(frames, invalidation.sizeLg2), semaphore: frames.allocate(), slots };
+      this.emulated = new EmulatedBuffer(own, this.hostCommands, monitor, memory);
+      this.commands = new CommandBuffer(id, own, environment);
+      this.commands.doorbell = this.emulated;
+    }
     const { base, bytes } = this.devices;
     registers.write(id, Register.DeviceTableBase, Math.floor(base / 2 ** 32), encodeDeviceTableBase(base, bytes), 0);
     registers.write(id, Register.CommandBufferBase, encodeRingBaseHi(ring, invalidation.sizeLg2), ring | 0, 0);
@@ -67,6 +88,28 @@ export class AmdviUnit {
       (usesGuestTables(spec) ? ControlBit.GuestTranslationEnable : 0);
     registers.write(id, Register.Control, high, low, 0);
     registers.write(id, Register.Control, high, low | ControlBit.IommuEnable, 0);
+  }
+
+  /** Removes host pages of a range from the domain, by the hardware's buffer, and waits. */
+  *invalidate(thread: Thread, domainId: number, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+    const words = new Int32Array(COMMAND_WORDS);
+    const mask = addressMask(iova, bytes);
+    const all = mask > this.spec.invalidation.maxAddressMask;
+    const start = all ? 0 : blockStart(iova, mask);
+    const [hi, lo] = [Math.floor(start / 2 ** 32), (start % 2 ** 32) | 0];
+    encodeInvalidatePages(words, 0, domainId, -1, hi, lo, all ? EVERYTHING : mask, tablesFreed);
+    yield* this.hostCommands.queue(thread, words);
+    yield* this.hostCommands.completion(thread);
+  }
+
+  /** Everything that went through host tables of a guest's devices. */
+  *flushStage2(thread: Thread): Call<void> {
+    const words = new Int32Array(COMMAND_WORDS);
+    for (const { domainId } of [...this.guests.values()]) {
+      encodeInvalidatePages(words, 0, domainId, -1, 0, 0, EVERYTHING, true);
+      yield* this.hostCommands.queue(thread, words);
+    }
+    yield* this.hostCommands.completion(thread);
   }
 
   /** The device's GCR3 table; `allocateId` gives the domain id of a device that has none yet. */

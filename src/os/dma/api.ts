@@ -16,6 +16,8 @@ import { LinuxPath } from './linux.js';
 import { Mapper } from './mapper.js';
 import type { DmaPath } from './path.js';
 import type { ScatterList } from './scatter-list.js';
+import type { StrategyEnvironment } from './strategies/environment.js';
+import { makeMapper, makePath } from './strategies/factory.js';
 
 /** Page of machines without translation. */
 const PAGE = 4096;
@@ -28,27 +30,43 @@ export class DmaApi {
 
   readonly maps: CallMeter;
   readonly unmaps: CallMeter;
+  readonly settles: CallMeter;
   readonly mapper: Mapper;
-  private readonly path: DmaPath;
+  readonly path: DmaPath;
 
-  /** `slots`: threads the scheduler may have; meters are indexed by thread number. `bouncing`: null = no buffer is copied. */
+  /**
+   * `slots`: threads the scheduler may have; meters are indexed by thread number. `bouncing`: null = no buffer is copied. `strategy`:
+   * null = the kernel's own.
+   */
   constructor(
     private readonly scheduler: Scheduler,
     private readonly costs: CostSpec,
     observer: Observer | null,
     slots: number,
     bouncing: Bouncing | null = null,
+    strategy: StrategyEnvironment | null = null,
   ) {
     this.maps = new CallMeter(slots);
     this.unmaps = new CallMeter(slots);
-    this.mapper = new Mapper(scheduler, costs, observer);
-    const path = new LinuxPath(this.mapper);
+    this.settles = new CallMeter(slots);
+    this.mapper =
+      strategy === null
+        ? new Mapper(scheduler, costs, observer)
+        : makeMapper(scheduler, costs, observer, strategy.spec);
+    const path = strategy === null ? new LinuxPath(this.mapper) : makePath(this.mapper, strategy);
     this.path = bouncing === null ? path : new BouncePath(path, bouncing);
+  }
+
+  /** Drivers have to call `settle` at the end of a burst. */
+  get holdsBack(): boolean {
+    return this.path.settle !== undefined;
   }
 
   resetStatistics(): void {
     this.maps.reset();
     this.unmaps.reset();
+    this.settles.reset();
+    this.path.statistics?.reset(this.scheduler.now());
     this.mapper.resetStatistics();
     this.failures = 0;
     this.pages = 0;
@@ -76,6 +94,15 @@ export class DmaApi {
     yield* this.path.unmap(thread, domain, address, bytes, access);
     if (thread.debt !== 0) yield Wait.Run;
     this.end(thread, this.unmaps, outer, Turn.Unmap);
+  }
+
+  /** Ends a burst of unmaps on this CPU: their buffers may be reused when it returns. */
+  *settle(thread: Thread, domain: Domain): Call<void> {
+    if (this.path.settle === undefined) return;
+    const outer = this.begin(thread, this.settles);
+    yield* this.path.settle(thread, domain);
+    if (thread.debt !== 0) yield Wait.Run;
+    this.end(thread, this.settles, outer, Turn.Settle);
   }
 
   /** dma_map_sg: fills in the mapped segments of the list. Returns false when no address space is left. */

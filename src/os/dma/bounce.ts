@@ -11,6 +11,7 @@ import type { Swiotlb } from '../swiotlb/swiotlb.js';
 import type { Call, Thread } from '../thread.js';
 import { mapBySegment, unmapBySegment } from './by-segment.js';
 import type { DmaPath } from './path.js';
+import type { StrategyStatistics } from './strategies/statistics.js';
 import type { ScatterList } from './scatter-list.js';
 
 export interface Bouncing {
@@ -19,12 +20,14 @@ export interface Bouncing {
 }
 
 export class BouncePath implements DmaPath {
+  readonly statistics: StrategyStatistics | null;
   private readonly swiotlb: Swiotlb;
 
   constructor(
     private readonly inner: DmaPath,
     private readonly bouncing: Bouncing,
   ) {
+    this.statistics = inner.statistics;
     this.swiotlb = bouncing.swiotlb;
   }
 

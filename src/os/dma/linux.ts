@@ -13,6 +13,8 @@ import type { DmaPath } from './path.js';
 import type { ScatterList } from './scatter-list.js';
 
 export class LinuxPath implements DmaPath {
+  readonly statistics = null;
+
   constructor(private readonly mapper: Mapper) {}
 
   *map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): Call<number> {
@@ -121,7 +123,7 @@ export class LinuxPath implements DmaPath {
   ): Call<void> {
     const { mapper } = this;
     const bytes = pages * space.page;
-    yield* domain.driver.flushRange(thread, domain, iova, bytes, freed.length > 0);
+    yield* mapper.flush(thread, domain, iova, bytes, freed.length > 0);
     mapper.giveBack(thread, space, freed);
     // Reported before the range can be allocated again, which may be before this call has returned.
     mapper.observer?.unmapped(domain.id, iova, bytes, true, mapper.scheduler.now());

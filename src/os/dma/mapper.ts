@@ -80,16 +80,27 @@ export class Mapper {
    * the page-table code is the caller's (`space.code.unmap.call`), who lets it pass before.
    */
   clear(thread: Thread, domain: Domain, space: DmaSpace, iova: number, bytes: number, freed: number[]): void {
+    const cleared = this.clearEntries(thread, space, iova, bytes, freed);
+    if (cleared !== bytes)
+      throw new Error(`domain ${domain.id}: unmap of 0x${iova.toString(16)} cleared ${cleared} of ${bytes} bytes`);
+    this.observer?.unmapping(domain.id, iova, bytes, this.scheduler.now());
+  }
+
+  /** Returns the bytes cleared. */
+  protected clearEntries(thread: Thread, space: DmaSpace, iova: number, bytes: number, freed: number[]): number {
     const { table, code, coherent } = space;
     const work = table.work;
     work.reset();
     const cleared = table.unmap(iova, bytes, freed);
     this.tablesFreed += work.tablesFreed;
-    if (cleared !== bytes)
-      throw new Error(`domain ${domain.id}: unmap of 0x${iova.toString(16)} cleared ${cleared} of ${bytes} bytes`);
-    this.observer?.unmapping(domain.id, iova, bytes, this.scheduler.now());
     thread.charge(Step.Table, unmapTime(code, work));
     if (!coherent) thread.charge(Step.CacheFlush, work.lines * this.costs.cacheLineFlush);
+    return cleared;
+  }
+
+  /** iommu_iotlb_sync: no translation of [iova, iova + bytes) is cached anywhere when the call returns. */
+  flush(thread: Thread, domain: Domain, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+    return domain.driver.flushRange(thread, domain, iova, bytes, tablesFreed);
   }
 
   /** Frees table pages that no walker can reach any more. */

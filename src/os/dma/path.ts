@@ -1,11 +1,12 @@
 /**
  * How buffers become reachable for a device and unreachable again: what stands behind dma_map_page and dma_unmap_page. The
- * kernel's own way is `LinuxPath`; other ways (other strategies of a driver on the same hardware) are further implementations of
- * this interface, one small file each. A way that treats scatter lists like so many single buffers uses `mapBySegment`.
+ * kernel's own way is `LinuxPath`; other strategies of a driver on the same hardware are further implementations, one file each in
+ * `strategies/`. A way that treats scatter lists like so many single buffers uses `mapBySegment`.
  */
 import type { Access } from '../../protocol/access.js';
 import type { Domain } from '../domain.js';
 import type { Call, Thread } from '../thread.js';
+import type { StrategyStatistics } from './strategies/statistics.js';
 import type { ScatterList } from './scatter-list.js';
 
 export interface DmaPath {
@@ -16,6 +17,13 @@ export interface DmaPath {
   map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): Call<number>;
   /** Takes back a whole mapping that `map` returned for the same size and access. May return with time charged but not passed. */
   unmap(thread: Thread, domain: Domain, address: number, bytes: number, access: Access): Call<void>;
+  /**
+   * The end of a burst on this CPU: what `unmap` held back is out of the device's reach, and given back, when the call returns. Until
+   * then a driver must not reuse the buffers. Only of paths that hold back.
+   */
+  settle?(thread: Thread, domain: Domain): Call<void>;
+  /** Null for the kernel's own way. */
+  readonly statistics: StrategyStatistics | null;
   /**
    * dma_map_sg: makes the segments of the list reachable and fills in its mapped segments. Returns false, with nothing mapped, when no
    * address space is left. May return with time charged but not passed.

@@ -140,7 +140,11 @@ describe('map benchmark', () => {
       expect(1000 * sum).toBeCloseTo(mean(`${call}.latency`), 3);
     }
     expect(metric('unmap.time.lock_wait')).toBeGreaterThan(100);
-    const loop = TURN_NAMES.reduce((total, turn) => total + metric(`loop.cycles.${turn}`), 0);
+    // Nothing is held back, so no turn ends with a burst.
+    const loop = TURN_NAMES.filter((turn) => turn !== 'settle').reduce(
+      (total, turn) => total + metric(`loop.cycles.${turn}`),
+      0,
+    );
     expect(loop).toBeCloseTo((mean('operation.latency') * 3e9) / 1e12, 3);
   });
 

@@ -10,6 +10,7 @@ import { LATE_TAG, type StreamSpec } from './stream.js';
 const SPEC: StreamSpec = {
   threads: 1,
   depth: 4,
+  burst: 1,
   size: 1500,
   segments: 1,
   placement: 'contiguous',

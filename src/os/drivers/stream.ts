@@ -1,7 +1,9 @@
 /**
  * The inner loop of a driver that keeps buffers posted to its device, like a NIC's receive ring: map, post; when the device
- * reports a buffer, unmap it, recycle it (first in, first out), map it again, post it. Completions are polled, by the same threads or,
- * as when transmit and interrupt CPUs differ, by threads of their own. Optionally the device misbehaves and touches buffers again after it reported them: a lazily unmapped buffer is still reachable then.
+ * reports buffers, unmap them, recycle them (first in, first out), map them again, post them. Completions are polled, up to a burst of
+ * them in one turn of the loop (a NAPI budget; nobody waits for a burst to fill), by the same threads or, as when transmit and interrupt
+ * CPUs differ, by threads of their own. Optionally the device misbehaves and touches buffers again after it reported them: a lazily
+ * unmapped buffer is still reachable then.
  */
 import { Event } from '../../kernel/event.js';
 import type { RandomStream } from '../../kernel/random.js';
@@ -20,6 +22,8 @@ export interface StreamSpec {
   readonly threads: number;
   /** Buffers each thread keeps posted. */
   readonly depth: number;
+  /** Completions that one turn of the loop handles at most. */
+  readonly burst: number;
   /** Bytes of a buffer, or of one segment of it. */
   readonly size: number;
   /** Segments of a buffer; more than one: it is mapped as a scatter list. */
@@ -71,6 +75,8 @@ interface Completer {
   readonly thread: Thread;
   /** Reported by the device, not yet handled. */
   readonly completed: BufferFifo;
+  /** Unmapped in this turn, still held back by the DMA API. */
+  readonly held: BufferFifo;
 }
 
 export class Stream extends Driver {
@@ -126,12 +132,12 @@ export class Stream extends Driver {
       for (let buffer = i * depth; buffer < (i + 1) * depth; buffer++) lane.unmapped.push(buffer);
       this.lanes.push(lane);
       this.threads.push(thread);
-      if (completers === 0) this.completers.push({ thread, completed: new BufferFifo(depth) });
+      if (completers === 0) this.completers.push(completerOf(thread, depth));
     }
     for (let i = 0; i < completers; i++) {
       const cpu = cpus[threads + i]!;
       const thread = environment.scheduler.spawn(`${name}/completer/${i}`, cpu, () => this.completing(i));
-      this.completers.push({ thread, completed: new BufferFifo(this.tags) });
+      this.completers.push(completerOf(thread, this.tags));
       this.threads.push(thread);
     }
   }
@@ -174,13 +180,13 @@ export class Stream extends Driver {
   /** A thread that handles the completions of its own buffers. */
   private *program(index: number): Program {
     const lane = this.lanes[index]!;
-    const { thread } = lane;
-    const { completed } = this.completers[index]!;
+    const completer = this.completers[index]!;
+    const { thread, completed } = completer;
     yield* this.refill(lane);
     for (;;) {
       this.beginTurn(thread);
       if (completed.length === 0) yield* this.idle(lane);
-      if (completed.length > 0) yield* this.complete(thread, completed.shift());
+      yield* this.complete(completer);
       yield* this.refill(lane);
       this.endTurn(thread);
     }
@@ -199,7 +205,8 @@ export class Stream extends Driver {
 
   /** A thread that only unmaps, on behalf of others. */
   private *completing(index: number): Program {
-    const { thread, completed } = this.completers[index]!;
+    const completer = this.completers[index]!;
+    const { thread, completed } = completer;
     const { scheduler } = this.environment;
     for (;;) {
       this.beginTurn(thread);
@@ -207,9 +214,7 @@ export class Stream extends Driver {
         scheduler.block(thread, Turn.Idle);
         yield Wait.Block;
       }
-      const buffer = completed.shift();
-      yield* this.complete(thread, buffer);
-      this.wakeIdle(this.lanes[this.laneOf(buffer)]!.thread);
+      yield* this.complete(completer);
       this.endTurn(thread);
     }
   }
@@ -225,14 +230,29 @@ export class Stream extends Driver {
     yield Wait.Block;
   }
 
-  private *complete(thread: Thread, buffer: number): Call<void> {
-    const { scheduler, costs, dma, domain } = this.environment;
-    const list = this.lists[buffer] ?? null;
-    thread.charge(Turn.Completion, costs.completion);
-    if (list === null) yield* dma.unmap(thread, domain, this.mapped[buffer]!, this.spec.size, this.access);
-    else yield* dma.unmapList(thread, domain, list, this.access);
-    this.operationDone(scheduler.now() - this.startedAt[buffer]!);
-    this.lanes[this.laneOf(buffer)]!.unmapped.push(buffer);
+  /** Unmaps up to a burst of reported buffers. */
+  private *complete({ thread, completed, held }: Completer): Call<void> {
+    const { costs, dma, domain } = this.environment;
+    for (let done = 0; done < this.spec.burst && completed.length > 0; done++) {
+      const buffer = completed.shift();
+      const list = this.lists[buffer] ?? null;
+      thread.charge(Turn.Completion, costs.completion);
+      if (list === null) yield* dma.unmap(thread, domain, this.mapped[buffer]!, this.spec.size, this.access);
+      else yield* dma.unmapList(thread, domain, list, this.access);
+      if (dma.holdsBack) held.push(buffer);
+      else this.release(buffer);
+    }
+    if (held.length === 0) return;
+    yield* dma.settle(thread, domain);
+    while (held.length > 0) this.release(held.shift());
+  }
+
+  /** The buffer is out of the device's reach: its operation is over, and it may be posted again. */
+  private release(buffer: number): void {
+    this.operationDone(this.environment.scheduler.now() - this.startedAt[buffer]!);
+    const { thread, unmapped } = this.lanes[this.laneOf(buffer)]!;
+    unmapped.push(buffer);
+    this.wakeIdle(thread);
   }
 
   /** Maps and posts every buffer that is not; those for which no address space is left stay. */
@@ -282,4 +302,8 @@ export class Stream extends Driver {
     event.value = this.lists[buffer]?.lengths[0] ?? this.spec.size;
     this.environment.kernel.after(this.spec.lateAfter, event, Op.Timer);
   }
+}
+
+function completerOf(thread: Thread, buffers: number): Completer {
+  return { thread, completed: new BufferFifo(buffers), held: new BufferFifo(buffers) };
 }

@@ -169,4 +169,49 @@ describe('IOVA allocator', () => {
     });
     machine.run();
   });
+
+  it('begins with the ranges of an aged address space, the same for the same seed', () => {
+    const fresh = setUp();
+    const aged = [1, 1, 2].map((seed) => setUp({ iova: { aged: 5000 }, seed }));
+    const reserved = fresh.iova.ranges;
+    for (const { iova } of aged) expect(iova.ranges).toBe(reserved + 5000);
+    const places = aged.map(({ machine, iova, on }) => {
+      const found: number[] = [];
+      on(0, function* (thread) {
+        for (let i = 0; i < 100; i++) found.push(yield* take(iova, thread, 4));
+      });
+      machine.run();
+      return found;
+    });
+    expect(places[0]).toEqual(places[1]);
+    expect(places[0]).not.toEqual(places[2]);
+    // Ranges follow each other downwards in a fresh address space, and lie in many holes of an aged one.
+    const gaps = (pfns: number[]): number => pfns.slice(1).filter((pfn, i) => pfns[i]! - pfn !== 4).length;
+    expect(gaps(places[0]!)).toBeGreaterThan(10);
+    const together: number[] = [];
+    fresh.on(0, function* (thread) {
+      for (let i = 0; i < 100; i++) together.push(yield* take(fresh.iova, thread, 4));
+    });
+    fresh.machine.run();
+    expect(gaps(together)).toBe(0);
+  });
+
+  it('looks at every hole of an aged address space for a range that fits none, after something above was freed', () => {
+    const { machine, iova, on, metric } = setUp({ iova: { aged: 20_000, cachedOrders: 0 } });
+    on(0, function* (thread) {
+      const small = yield* take(iova, thread, 1);
+      for (const [freed, least, most] of [
+        [false, 20_000, 100_000],
+        [false, 0, 50],
+        [true, 20_000, 100_000],
+      ] as const) {
+        if (freed) yield* give(iova, thread, small, 1);
+        const before = metric('iova.tree.visits');
+        yield* take(iova, thread, 64);
+        expect(metric('iova.tree.visits') - before).toBeGreaterThanOrEqual(least);
+        expect(metric('iova.tree.visits') - before).toBeLessThanOrEqual(most);
+      }
+    });
+    machine.run();
+  });
 });

@@ -3,6 +3,7 @@
  * drivers/iommu/dma-iommu.c iommu_dma_alloc_iova): per-CPU magazines, then a depot, then a tree under one lock; first below
  * 4 GiB, and for good in the full space once that has failed. Not modelled: memory shortage when a magazine is allocated.
  */
+import { RandomStream } from '../../kernel/random.js';
 import { SpinLock } from '../lock.js';
 import type { CostSpec } from '../spec.js';
 import { Step } from '../step.js';
@@ -11,6 +12,9 @@ import type { IovaEnvironment, IovaStatistics } from './environment.js';
 import type { Magazine } from './magazine.js';
 import { RangeCache } from './rcache.js';
 import { IovaTree } from './tree.js';
+
+/** Pages. */
+const LARGEST_AGED = 32;
 
 export class IovaAllocator {
   private readonly tree: IovaTree;
@@ -50,6 +54,18 @@ export class IovaAllocator {
     this.limit = 2 ** Math.min(spec.addressBits, apertureBits, 52) / page - 1;
     this.narrow = this.limit > this.limit32;
     for (const [first, last] of reserved) this.tree.reserve(Math.floor(first / page), Math.floor(last / page));
+    this.age(spec.aged, new RandomStream(environment.seed, `os/iova/${domain}`));
+  }
+
+  /** Leaves `ranges` ranges of random sizes in the tree, every other one of those allocated: between any two is a hole as small as they are. */
+  private age(ranges: number, random: RandomStream): void {
+    const others: number[] = [];
+    for (let i = 0; i < 2 * ranges; i++) {
+      const size = this.roundedPages(1 + random.below(LARGEST_AGED));
+      const pfn = (this.narrow ? this.tree.allocate(size, this.limit32) : 0) || this.tree.allocate(size, this.limit);
+      if (i % 2 === 0 && pfn !== 0) others.push(pfn);
+    }
+    for (const pfn of others) this.tree.free(pfn);
   }
 
   /** Pages of address space that a mapping of `pages` pages occupies. */

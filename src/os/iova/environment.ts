@@ -42,6 +42,8 @@ export interface IovaEnvironment {
   readonly treeLocks: LockStatistics;
   readonly depotLocks: LockStatistics;
   readonly observer: Observer | null;
+  /** Of the run; the history of an aged address space follows from it. */
+  readonly seed: number;
   /** Bytes of a page: the granule of the domain's tables. */
   readonly page: number;
   /** Byte ranges that are never handed out, last byte included. */

@@ -28,10 +28,11 @@ export class HardwareQueue implements QueuePort {
   ) {}
 
   *publish(thread: Thread, until: number): Call<void> {
-    const { costs, registers } = this.environment;
+    const { costs, distance, registers } = this.environment;
     thread.charge(Step.Doorbell, costs.mmioWrite);
     yield Wait.Run;
-    registers.write(this.unit, Register.CommandQueueProducer, 0, until % (2 * this.slots), costs.mmioFlight);
+    const flight = distance.flight(thread, this.unit);
+    registers.write(this.unit, Register.CommandQueueProducer, 0, until % (2 * this.slots), flight);
   }
 
   *consumed(thread: Thread, position: number): Call<void> {
@@ -44,13 +45,13 @@ export class HardwareQueue implements QueuePort {
   moved(value: number): void {
     const wrap = 2 * this.slots;
     this.consumer += (value - (this.consumer % wrap) + wrap) % wrap;
-    const { scheduler, costs } = this.environment;
+    const { scheduler, costs, distance } = this.environment;
     const done = this.pollers.filter(({ position }) => position < this.consumer);
     if (done.length === 0) return;
     this.pollers = this.pollers.filter(({ position }) => position >= this.consumer);
     for (const { thread } of done) {
       const waited = scheduler.blockedFor(thread);
-      scheduler.wake(thread, pollEnd(waited, costs.mmioRead) - waited);
+      scheduler.wake(thread, pollEnd(waited, costs.mmioRead + distance.access(thread, this.unit)) - waited);
     }
   }
 }

@@ -41,6 +41,7 @@ const FREE: CostSpec = {
   copyLineRemote: 0,
   timer: 0,
   dirtyLine: 0,
+  poolLookup: 0,
   completion: 0,
 };
 

@@ -13,7 +13,7 @@ import { Op } from '../../protocol/op.js';
 import { type DeviceQueue, DmaStatus } from '../../protocol/queue.js';
 import type { RegisterBus } from '../../protocol/registers.js';
 import { type MakeDriver, Os, type OsDevice } from '../os.js';
-import type { CostSpec, DmaMode, OsSpec, UnitSpec } from '../spec.js';
+import type { CostSpec, DmaMode, OsSpec, StrategySpec, UnitSpec } from '../spec.js';
 import { testCosts } from './costs.js';
 
 const MS = 1e9;
@@ -52,6 +52,7 @@ export interface MachineOptions {
   /** Cores of each socket. */
   readonly cores?: readonly number[];
   readonly iova?: Partial<OsSpec['dma']['iova']>;
+  readonly strategy?: Partial<StrategySpec>;
   readonly flushQueue?: Partial<OsSpec['dma']['flushQueue']>;
   readonly bounce?: OsSpec['dma']['bounce'];
   readonly swiotlb?: Partial<OsSpec['dma']['swiotlb']>;
@@ -81,6 +82,15 @@ export const UNIT: UnitSpec = {
   coherent: true,
   invalidation: { sizeLg2: 8, maxAddressMask: 18 },
   faults: { records: 8 },
+};
+
+/** The kernel's own strategy. */
+export const LINUX: StrategySpec = {
+  kind: 'linux',
+  before: { walkPerLeaf: true, flushPerPage: true, noHint: true, legacyCode: true },
+  batch: 64,
+  chunk: 64,
+  slots: 512,
 };
 
 /** Nothing costs anything. */
@@ -148,7 +158,8 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       dma: {
         mode: options.mode ?? 'strict',
         flushQueue: { kind: 'per-cpu', entries: 256, timeout: 10 * MS, ...options.flushQueue },
-        iova: { magazine: 127, cachedOrders: 6, trim: 100 * MS, addressBits: 48, ...options.iova },
+        iova: { magazine: 127, cachedOrders: 6, trim: 100 * MS, addressBits: 48, aged: 0, ...options.iova },
+        strategy: { ...LINUX, ...options.strategy },
         bounce: options.bounce ?? 'never',
         swiotlb: { size: 2 ** 26, areas: 0, ...options.swiotlb },
       },

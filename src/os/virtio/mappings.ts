@@ -36,6 +36,11 @@ export class MappingTable extends PageTable {
     return found === null ? -1 : found.pa + iova - found.start;
   }
 
+  override leafBytes(iova: number): number {
+    const found = this.mappings.find(iova);
+    return found === null ? 0 : found.end - found.start;
+  }
+
   /** The mapping that begins at `iova`. */
   at(iova: number): Interval {
     const found = this.mappings.find(iova);

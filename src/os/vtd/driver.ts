@@ -14,6 +14,7 @@ import {
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import type { CacheTag, DomainState } from '../domain-state.js';
+import { Shadow } from '../guest/shadow.js';
 import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
@@ -21,7 +22,6 @@ import { type Call, type Thread, Wait } from '../thread.js';
 import { addressMask, blockStart } from '../flush-range.js';
 import { DESCRIPTOR_WORDS } from './queue.js';
 import { firstStageFormat, secondStageFormat, usesFirstStage } from './formats.js';
-import { Shadow } from './shadow.js';
 import { VtdUnit } from './unit.js';
 
 /** Descriptors submitted at once (QI_MAX_BATCHED_DESC_COUNT). */
@@ -147,12 +147,12 @@ export class VtdDriver implements IommuDriver {
     return this.flush(thread, domain, 0, EVERYTHING, false);
   }
 
-  /** Nested entries carry the guest's domain ids: one descriptor for each. */
+  /** Nested entries carry the guest's domain ids, that of process address spaces among them: one descriptor for each. */
   *flushStage2(thread: Thread): Call<void> {
     const words = new Int32Array(BATCH * DESCRIPTOR_WORDS);
     for (const unit of this.units) {
       if (unit === null || unit.spec.stage !== 'nested') continue;
-      const ids = unit.liveDomainIds();
+      const ids = [DEFAULT_DID, ...unit.liveDomainIds()];
       for (let from = 0; from < ids.length; from += BATCH) {
         const batch = ids.slice(from, from + BATCH);
         batch.forEach((id, i) => {
@@ -221,8 +221,13 @@ export class VtdDriver implements IommuDriver {
     let shadow = shadows.get(id);
     if (shadow === undefined) {
       const { frames } = this.environment.units[unit.id]!;
-      const { spec, host: queue } = unit;
-      shadow = new Shadow(space.table, id, space.code, { monitor, memory, frames, costs, spec, queue });
+      shadow = new Shadow(space.table, space.code, {
+        monitor,
+        memory,
+        frames,
+        costs,
+        invalidate: (thread, ...range) => unit.invalidate(thread, id, ...range),
+      });
       shadows.set(id, shadow);
     }
     return shadow.table.root;

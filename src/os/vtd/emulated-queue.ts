@@ -7,10 +7,10 @@
 import { Descriptor, DescriptorType, decodeDescriptor, Granularity } from '../../iommu/arch/vtd/format.js';
 import type { PhysicalMemory } from '../../memory/physical.js';
 import type { Monitor } from '../guest/monitor.js';
+import type { Shadow } from '../guest/shadow.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { Doorbell } from './doorbell.js';
 import { DESCRIPTOR_WORDS, type InvalidationQueue, type QueueLayout } from './queue.js';
-import type { Shadow } from './shadow.js';
 
 /** More than any unit has: limits on addresses are the hardware's business. */
 const ANY_MASK = 63;

@@ -2,13 +2,22 @@
  * One VT-d unit as its driver sees it: translation tables, invalidation queue and domain ids. The constructor enables the unit as
  * Linux does at boot: queued invalidation first, then the root table, then translation.
  */
-import { encodeQueueAddress, encodeRootTableAddress, GlobalBit, Register } from '../../iommu/arch/vtd/format.js';
+import {
+  encodeIotlbInvalidation,
+  encodeQueueAddress,
+  encodeRootTableAddress,
+  GlobalBit,
+  Granularity,
+  Register,
+} from '../../iommu/arch/vtd/format.js';
 import type { FrameAllocator } from '../../memory/frames.js';
+import { addressMask, blockStart } from '../flush-range.js';
 import { identityTable } from '../identity-table.js';
 import type { UnitSpec } from '../spec.js';
 import { secondStageFormat } from './formats.js';
 import { EmulatedQueue } from './emulated-queue.js';
-import { InvalidationQueue, type QueueLayout } from './queue.js';
+import { DESCRIPTOR_WORDS, InvalidationQueue, type QueueLayout } from './queue.js';
+import type { Call, Thread } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { VtdTables } from './tables.js';
 
@@ -98,6 +107,20 @@ export class VtdUnit {
   liveDomainIds(): number[] {
     const ids = Array.from({ length: this.nextId - FIRST_DOMAIN_ID }, (_, i) => FIRST_DOMAIN_ID + i);
     return ids.filter((id) => !this.freeIds.includes(id));
+  }
+
+  /** Removes translations of a range from the domain, by the hardware's queue; the host's counterpart of the guest's flush. */
+  invalidate(thread: Thread, domainId: number, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+    const words = new Int32Array(DESCRIPTOR_WORDS);
+    const mask = addressMask(iova, bytes);
+    if (mask > this.spec.invalidation.maxAddressMask) {
+      encodeIotlbInvalidation(words, 0, Granularity.Domain, domainId, 0, 0, 0, false, true, true);
+    } else {
+      const start = blockStart(iova, mask);
+      const [hi, lo] = [upper(start), (start % 2 ** 32) | 0];
+      encodeIotlbInvalidation(words, 0, Granularity.Selective, domainId, hi, lo, mask, !tablesFreed, true, true);
+    }
+    return this.host.submit(thread, words, 1);
   }
 
   /** Hardware has stored to memory: true if it was a status word of the unit. */

@@ -132,6 +132,23 @@ describe('a walk under way', () => {
     expect(rig.departures.find((d) => d.id === id)).toMatchObject({ output: after, aborted: false });
     expect(rig.translate({ address: IOVA, pasid: 1 }).output).toBe(after);
   });
+
+  it.each([
+    [false, 0],
+    [true, 1],
+  ])('of another page starts again if directory entries go (PDE %s)', (directories, restarts) => {
+    const rig = new Rig({ ...NO_WALK_CACHES });
+    const table = rig.identity(4);
+    rig.device(DEVICE, (entry) => entry.setHost(4, table.root));
+    const page = rig.frames.allocate();
+    rig.send({ address: page });
+    rig.after(2.5 * READ_PS, () =>
+      rig.submit((words) => encodeInvalidatePages(words, 0, 5, -1, 0, (page + 4096) | 0, 0, directories)),
+    );
+    rig.run();
+    expect(rig.unit.counters.restarts).toBe(restarts);
+    expect(rig.departures[0]!.output).toBe(page);
+  });
 });
 
 const REGION = 2 ** 21;

@@ -101,7 +101,9 @@ export class Commands implements CommandSet {
     else counters.removes(addressMask === 0 ? Removes.Page : Removes.Cover, t, pagesOf(range));
     if (guest) invalidateGuestPages(t, contexts, domain, pasid, range, directories, spec);
     else invalidateHostPages(t, domain, range, directories, spec);
-    unit.walkers.overtake(domain, range, !guest);
+    // Every page of the domain may hang from directory entries that go with the range.
+    const leavesOnly = !directories && spec.hintHonoured;
+    unit.walkers.overtake(domain, leavesOnly ? range : null, !guest);
   }
 
   store(): void {

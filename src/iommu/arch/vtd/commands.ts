@@ -99,7 +99,9 @@ export class Commands implements CommandSet {
     else if (d.granularity === Granularity.Domain) invalidateDomain(t, d.domain);
     else invalidatePages(t, d.domain, range, hint, spec);
     const pages = d.granularity === Granularity.Selective && hint && spec.hintHonoured;
-    this.unit.walkers.overtake(d.granularity === Granularity.Global ? -1 : d.domain, pages ? range : null);
+    // The pages of an IOTLB command are second-stage addresses: what nested walks used them for does not show in their own address.
+    const did = d.granularity === Granularity.Global ? -1 : d.domain;
+    this.unit.walkers.overtake(did, pages ? range : null, d.type === DescriptorType.Iotlb);
     // PASID-based commands have no drain bits: hardware that has them always drains.
     const drain = d.type === DescriptorType.PasidIotlb || d.drainReads === 1 || d.drainWrites === 1;
     return drain && spec.drain ? After.Drain : After.Next;

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { Access } from '../../../protocol/access.js';
 import { type Case, checkArchContract, countsOf, type FaultCase } from '../../testing/arch-contract.js';
 import { REQUESTERS, Rig } from '../../testing/rig.js';
-import { NO_WALK_CACHES, type UnitChanges } from '../../testing/spec.js';
-import { type FaultReason, type PasidEntry, PasidType } from './format.js';
+import { NO_WALK_CACHES, READ_PS, type UnitChanges } from '../../testing/spec.js';
+import { encodeIotlbInvalidation, type FaultReason, Granularity, type PasidEntry, PasidType } from './format.js';
 
 const IOVA = 0x7_4020_3000;
 const RID = REQUESTERS[0]!;
@@ -185,6 +185,31 @@ describe('nested walks', () => {
     });
     expect(reads).toEqual([24, 8]);
   });
+});
+
+describe('a nested walk under way', () => {
+  it.each([false, true])(
+    'starts again when a command names the guest-physical address of its page (hint %s)',
+    (hint) => {
+      const replay = 250_000;
+      for (let at = 10_000; at <= 28 * READ_PS + replay; at += 70_000) {
+        const built = nested({ unit: { walkers: { replay } } });
+        const { rig, request, page } = built;
+        const other = rig.frames.allocate();
+        rig.after(at, () => {
+          rig.tables.poke(secondLeaf(built, page), 0, (low) => (low & 0xfff) | other);
+          const [hi, lo] = [Math.floor(page / 2 ** 32), page | 0];
+          rig.submit(
+            (words) => encodeIotlbInvalidation(words, 0, Granularity.Selective, 7, hi, lo, 0, hint, true, true),
+            rig.wait(),
+          );
+        });
+        rig.send(request);
+        rig.run();
+        expect([at, rig.translate(request).output]).toEqual([at, other]);
+      }
+    },
+  );
 });
 
 describe('updates of a nested walk', () => {

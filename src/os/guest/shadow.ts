@@ -1,22 +1,19 @@
 /**
- * The host's copy of a guest's second-stage table, which hardware walks (caching mode, VT-d specification 6.1; QEMU hw/i386/intel_iommu.c,
- * vtd_sync_shadow_page_table_range). An invalidation of the guest names a range: the monitor reads the guest's table again and
- * unmaps from the device what is gone and maps what is new, leaf by leaf, a system call each (VFIO_IOMMU_UNMAP_DMA and _MAP_DMA); an
- * unmap waits for the host's invalidation. Guest-physical memory is host memory.
+ * The host's copy of a guest's second-stage table, which hardware walks (VT-d caching mode, specification 6.1; AMD-Vi NpCache; QEMU
+ * hw/i386/intel_iommu.c, vtd_sync_shadow_page_table_range). An invalidation of the guest names a range: the monitor reads the guest's
+ * table again and unmaps from the device what is gone and maps what is new, leaf by leaf, a system call each (VFIO_IOMMU_UNMAP_DMA and
+ * _MAP_DMA); an unmap waits for the host's invalidation. Guest-physical memory is host memory.
  */
-import { encodeIotlbInvalidation, Granularity } from '../../iommu/arch/vtd/format.js';
 import type { FrameAllocator } from '../../memory/frames.js';
 import type { PhysicalMemory } from '../../memory/physical.js';
 import { type Interval, Intervals } from '../../pagetable/intervals.js';
 import { leavesOf, type TableLeaf } from '../../pagetable/leaves.js';
 import { PageTable } from '../../pagetable/table.js';
-import { addressMask, blockStart } from '../flush-range.js';
-import type { Monitor } from '../guest/monitor.js';
-import type { CostSpec, UnitSpec } from '../spec.js';
+import type { CostSpec } from '../spec.js';
 import { Step } from '../step.js';
 import { mapTime, type TableProfile, unmapTime } from '../table-costs.js';
 import { type Call, type Thread, Wait } from '../thread.js';
-import { DESCRIPTOR_WORDS, type InvalidationQueue } from './queue.js';
+import type { Monitor } from './monitor.js';
 
 const PAGE = 4096;
 const LARGEST_LG2 = 64;
@@ -26,20 +23,17 @@ export interface ShadowEnvironment {
   readonly memory: PhysicalMemory;
   readonly frames: FrameAllocator;
   readonly costs: CostSpec;
-  readonly spec: UnitSpec;
-  /** The host's queue of the unit. */
-  readonly queue: InvalidationQueue;
+  /** Removes cached translations of the range by the host's own queue, and waits; `tablesFreed`: pointers to tables too. */
+  invalidate(thread: Thread, iova: number, bytes: number, tablesFreed: boolean): Call<void>;
 }
 
 export class Shadow {
   readonly table: PageTable;
   private readonly mapped = new Intervals();
   private readonly freed: number[] = [];
-  private readonly words = new Int32Array(DESCRIPTOR_WORDS);
 
   constructor(
     private readonly guest: PageTable,
-    private readonly domainId: number,
     /** The host's page-table code. */
     private readonly code: TableProfile,
     private readonly environment: ShadowEnvironment,
@@ -103,7 +97,7 @@ export class Shadow {
     monitor.statistics.shadowMaps++;
     if (this.table.displaced.length > 0) {
       // A large leaf took the place of empty tables: walkers may still hold pointers to them.
-      yield* this.invalidate(thread, leaf.iova, leaf.bytes, true);
+      yield* this.environment.invalidate(thread, leaf.iova, leaf.bytes, true);
       this.table.giveBack(this.table.displaced);
     }
   }
@@ -118,25 +112,11 @@ export class Shadow {
     table.unmap(start, bytes, freed);
     this.mapped.remove(start, end);
     thread.charge(Step.Table, unmapTime(code, table.work));
-    yield* this.invalidate(thread, start, bytes, freed.length > 0);
+    yield* this.environment.invalidate(thread, start, bytes, freed.length > 0);
     thread.charge(Step.Table, freed.length * costs.tablePage);
     table.giveBack(freed);
     thread.charge(Step.Pin, (bytes / PAGE) * monitor.spec.unpin);
     monitor.statistics.shadowUnmaps++;
-  }
-
-  private invalidate(thread: Thread, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
-    const { spec, queue } = this.environment;
-    const mask = addressMask(iova, bytes);
-    const { words, domainId } = this;
-    if (mask > spec.invalidation.maxAddressMask) {
-      encodeIotlbInvalidation(words, 0, Granularity.Domain, domainId, 0, 0, 0, false, true, true);
-    } else {
-      const start = blockStart(iova, mask);
-      const [hi, lo] = [Math.floor(start / 2 ** 32), (start % 2 ** 32) | 0];
-      encodeIotlbInvalidation(words, 0, Granularity.Selective, domainId, hi, lo, mask, !tablesFreed, true, true);
-    }
-    return queue.submit(thread, words, 1);
   }
 
   private enter({ iova, bytes, pa, access }: TableLeaf): void {
