@@ -54,7 +54,7 @@ export class DomainState {
   /** Who takes recoverable page faults of the domain (iopf_handler); null: they are errors. */
   faultHandler: FaultHandler | null = null;
   /** Ordered by unit, as the kernel keeps them, so that each unit gets one batch. */
-  readonly tags: CacheTag[] = [];
+  tags: CacheTag[] = [];
   /** Invalidation commands its driver is building, under `cacheLock`. */
   batch: Int32Array | null = null;
 
@@ -80,7 +80,9 @@ export class DomainState {
     const id = this.tags.find((tag) => tag.unit === unit)?.id ?? allocate();
     const tag = { unit, id, pasid, users: 1 };
     const at = this.tags.findIndex((other) => other.unit > unit);
-    this.tags.splice(at < 0 ? this.tags.length : at, 0, tag);
+    // An array that grew from nothing has room for seventeen, and there may be a million domains.
+    if (this.tags.length === 0) this.tags = [tag];
+    else this.tags.splice(at < 0 ? this.tags.length : at, 0, tag);
     return tag;
   }
 

@@ -113,9 +113,12 @@ export class FaultQueue implements GroupQueue {
 
   /** iopf_group_response: answers a group, unless the removal of its device has done so, and lets its requests go. */
   *respond(thread: Thread, group: FaultGroup, code: PageResponse): Call<void> {
-    yield* this.lock(thread, group.device);
+    const { lock } = group.device;
+    if (thread.debt !== 0) yield Wait.Run;
+    if (!lock.write(thread, this.lockUse)) yield Wait.Block;
     if (group.pending) yield* this.answer(thread, group, code);
-    yield* this.unlock(thread, group.device);
+    if (thread.debt !== 0) yield Wait.Run;
+    lock.releaseWrite(thread, this.lockUse);
     for (const fault of group.faults) this.unused.push(fault);
   }
 

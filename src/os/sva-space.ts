@@ -44,7 +44,7 @@ export class SvaBond {
 
 export class SvaSpace implements MmuNotifier, FaultHandler {
   readonly domain: Domain;
-  readonly bonds: SvaBond[] = [];
+  bonds: SvaBond[] = [];
 
   constructor(
     private readonly scheduler: Scheduler,
@@ -62,6 +62,14 @@ export class SvaSpace implements MmuNotifier, FaultHandler {
     const { driver } = this.domain;
     if (start === 0 && end >= this.manager.tables.limit) return driver.flushAll(thread, this.domain);
     return driver.flushRange(thread, this.domain, start, end - start, true);
+  }
+
+  /** Binds the device, whose PASID is attached. */
+  bond(target: SvaDevice): SvaBond {
+    const bond = new SvaBond(target, this.mm.pasid, this);
+    if (this.bonds.length === 0) this.bonds = [bond];
+    else this.bonds.push(bond);
+    return bond;
   }
 
   /** The bonds stay until their devices' drivers give them up. */
@@ -92,11 +100,15 @@ export class SvaSpace implements MmuNotifier, FaultHandler {
   private *resolve(worker: Thread, { address, access }: PageFault): Call<PageResponse> {
     const { manager, mm } = this;
     if (!mm.get()) return PageResponse.Invalid;
-    yield* manager.lockForReading(worker, mm);
-    const kind = yield* manager.fault(worker, mm, address, access);
-    yield* manager.unlockReading(worker, mm);
+    if (worker.debt !== 0) yield Wait.Run;
+    if (!mm.lock.read(worker, manager.lockUse)) yield Wait.Block;
+    const call = manager.fault(worker, mm, address, access);
+    const kind = call === null ? FaultKind.Failed : yield* call;
+    if (worker.debt !== 0) yield Wait.Run;
+    mm.lock.releaseRead(worker, manager.lockUse);
     // This may have become the last user: the worker then ends the address space.
-    yield* manager.put(worker, mm);
-    return kind === null || kind === FaultKind.Failed ? PageResponse.Invalid : PageResponse.Success;
+    if (mm.users === 1) yield* manager.put(worker, mm);
+    else mm.users--;
+    return kind === FaultKind.Failed ? PageResponse.Invalid : PageResponse.Success;
   }
 }

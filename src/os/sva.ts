@@ -17,7 +17,7 @@ import { PasidAllocator } from './pasid-allocator.js';
 import { RwSemaphore, type SemaphoreUse } from './rw-semaphore.js';
 import type { Scheduler } from './scheduler.js';
 import type { UnitSpec } from './spec.js';
-import { SvaBond, SvaSpace } from './sva-space.js';
+import { type SvaBond, SvaSpace } from './sva-space.js';
 import { tableFormat } from './table-code.js';
 import type { TableFormat } from './table-costs.js';
 import { type Call, type Thread, Wait } from './thread.js';
@@ -43,10 +43,8 @@ export interface SvaDevice {
   readonly faults: { readonly queue: FaultQueue; readonly device: FaultDevice } | null;
 }
 
-/** What an address space has with devices (struct iommu_mm_data). */
-class Binding {
-  readonly spaces: SvaSpace[] = [];
-}
+/** What an address space with a PASID and no bond has. Never changed: the first domain replaces it. */
+const NO_SPACES: SvaSpace[] = [];
 
 /** Step of the caller's ledger, if it has one. */
 const STEP = 0;
@@ -56,7 +54,8 @@ export class Sva {
   /** Bonds that exist. */
   bonds = 0;
   private readonly pasids = new PasidAllocator();
-  private readonly bindings = new Map<Mm, Binding>();
+  /** Domains of the address spaces that have a PASID (struct iommu_mm_data). */
+  private readonly bindings = new Map<Mm, SvaSpace[]>();
   /** iommu_sva_lock. */
   private readonly lock = new RwSemaphore();
   private readonly lockUse: SemaphoreUse;
@@ -101,7 +100,7 @@ export class Sva {
 
   /** Domains that the address space has. */
   domainsOf(mm: Mm): readonly Domain[] {
-    return this.bindings.get(mm)?.spaces.map((space) => space.domain) ?? [];
+    return this.bindings.get(mm)?.map((space) => space.domain) ?? [];
   }
 
   private bindLocked(target: SvaDevice, mm: Mm): SvaBond {
@@ -109,7 +108,7 @@ export class Sva {
     if (driver === null || device.unit < 0) throw new BindError('ENODEV', `${device.name} has no IOMMU`);
     if (mm.users === 0) throw new BindError('ESRCH', `address space ${mm.id} is dying`);
     this.assignPasid(target, mm);
-    const { spaces } = this.bindings.get(mm)!;
+    const spaces = this.bindings.get(mm)!;
     for (const space of spaces) {
       const known = space.bonds.find((bond) => bond.target.device === device);
       if (known === undefined) continue;
@@ -123,14 +122,13 @@ export class Sva {
     space ??= new SvaSpace(this.scheduler, this.manager, mm, this.factory, driver);
     attach(target, mm.pasid, space.domain);
     if (fresh) {
-      spaces.push(space);
+      if (spaces.length === 0) this.bindings.set(mm, [space]);
+      else spaces.push(space);
       mm.references++;
       mm.register(space);
     }
-    const bond = new SvaBond(target, mm.pasid, space);
-    space.bonds.push(bond);
     this.bonds++;
-    return bond;
+    return space.bond(target);
   }
 
   private assignPasid({ device, maxPasids }: SvaDevice, mm: Mm): void {
@@ -144,7 +142,7 @@ export class Sva {
     const pasid = this.pasids.allocate(maxPasids);
     if (pasid < 0) throw new BindError('ENOSPC', `${device.name}: no PASID below ${maxPasids} is left`);
     mm.pasid = pasid;
-    this.bindings.set(mm, new Binding());
+    this.bindings.set(mm, NO_SPACES);
   }
 
   private checkUnit({ device, unit }: SvaDevice): void {
@@ -163,7 +161,7 @@ export class Sva {
     this.bonds--;
     if (space.bonds.length > 0) return;
     const { mm } = space;
-    const { spaces } = this.bindings.get(mm)!;
+    const spaces = this.bindings.get(mm)!;
     spaces.splice(spaces.indexOf(space), 1);
     mm.unregister(space);
     this.manager.drop(mm);

@@ -29,24 +29,25 @@ export class FaultHandler {
     thread.charge(MmStep.Fault, spec.costs.fault);
     yield Wait.Run;
     const page = Math.floor(address / PAGE) * PAGE;
-    const kind = yield* this.resolve(thread, mm, region, page, access);
+    const resolution = this.resolve(thread, mm, region, page, access);
+    const kind = typeof resolution === 'number' ? resolution : yield* resolution;
     if (thread.debt !== 0) yield Wait.Run;
     statistics.faults[kind]!.add(scheduler.now() - start);
     return kind;
   }
 
-  private *resolve(thread: Thread, mm: Mm, region: Vma, page: number, access: Access): Call<FaultKind> {
+  /** How the fault ended, or the call that ends it. */
+  private resolve(thread: Thread, mm: Mm, region: Vma, page: number, access: Access): FaultKind | Call<FaultKind> {
     const { tables } = this.environment;
     const writes = (access & Access.Write) !== 0;
     tables.find(mm.root, page);
-    if (tables.present) return yield* this.present(thread, mm, region, page, access, writes);
-    if (tables.stored || region.kind === 'file') return yield* this.readIn(thread, mm, region, page, writes);
+    if (tables.present) return this.present(thread, mm, region, page, access, writes);
+    if (tables.stored || region.kind === 'file') return this.readIn(thread, mm, region, page, writes);
     if (region.kind === 'anonymous') {
-      if (hugeFits(region, page) && tables.level >= 2)
-        return yield* this.allocateHuge(thread, mm, region, page, writes);
-      if (!writes) return this.mapZeros(mm, region, page);
+      if (hugeFits(region, page) && tables.level >= 2) return this.allocateHuge(thread, mm, region, page, writes);
+      if (!writes) return this.mapZeros(region, page);
     }
-    return yield* this.allocate(thread, mm, region, page, writes);
+    return this.allocate(thread, mm, region, page, writes);
   }
 
   /** Accessed and dirty state, or write permission (do_wp_page). */
@@ -69,7 +70,8 @@ export class FaultHandler {
       thread.charge(MmStep.Pages, spec.costs.updatePage);
       return FaultKind.Protection;
     }
-    const frame = yield* this.take(thread, PAGE);
+    let frame = this.take(thread);
+    if (frame < 0) frame = yield* this.reclaimOne(thread);
     if (frame < 0) return FaultKind.Failed;
     thread.charge(MmStep.Clear, spec.costs.clearPage);
     yield Wait.Run;
@@ -83,7 +85,8 @@ export class FaultHandler {
   /** do_swap_page, or a file page that is not in the page cache. mmap_lock stays held, as the fault handler of devices holds it. */
   private *readIn(thread: Thread, mm: Mm, region: Vma, page: number, writes: boolean): Call<FaultKind> {
     const { scheduler, storage, spec } = this.environment;
-    const frame = yield* this.take(thread, PAGE);
+    let frame = this.take(thread);
+    if (frame < 0) frame = yield* this.reclaimOne(thread);
     if (frame < 0) return FaultKind.Failed;
     thread.charge(MmStep.Storage, spec.costs.submitIo);
     yield Wait.Run;
@@ -107,10 +110,10 @@ export class FaultHandler {
     return this.install(mm, region, first, HUGE_LG2, frame, true, FaultKind.Huge);
   }
 
-  private mapZeros(mm: Mm, region: Vma, page: number): FaultKind {
+  private mapZeros(region: Vma, page: number): FaultKind {
     const { tables, zeroPage } = this.environment;
     try {
-      tables.map(mm.root, page, PAGE_LG2, region.access & ~Access.Write, zeroPage, false);
+      tables.map(page, PAGE_LG2, region.access & ~Access.Write, zeroPage, false);
     } catch (error) {
       if (error instanceof OutOfMemory) return FaultKind.Failed;
       throw error;
@@ -120,7 +123,8 @@ export class FaultHandler {
 
   private *allocate(thread: Thread, mm: Mm, region: Vma, page: number, writes: boolean): Call<FaultKind> {
     const { spec } = this.environment;
-    const frame = yield* this.take(thread, PAGE);
+    let frame = this.take(thread);
+    if (frame < 0) frame = yield* this.reclaimOne(thread);
     if (frame < 0) return FaultKind.Failed;
     if (region.kind === 'anonymous') thread.charge(MmStep.Clear, spec.costs.clearPage);
     yield Wait.Run;
@@ -128,14 +132,21 @@ export class FaultHandler {
     return this.install(mm, region, page, PAGE_LG2, frame, dirty, FaultKind.Minor);
   }
 
-  /** A page, after direct reclaim if there are too many; -1 when nothing can be reclaimed either. */
-  private *take(thread: Thread, bytes: number): Call<number> {
+  /** A page, or -1: then `reclaimOne` may find one. */
+  private take(thread: Thread): number {
     const { pages, spec } = this.environment;
     thread.charge(MmStep.Allocate, spec.costs.allocatePage);
-    for (;;) {
-      const frame = pages.full(bytes) ? -1 : pages.allocate(bytes);
-      if (frame >= 0 || !(yield* this.reclaim.shrink(thread))) return frame;
+    return pages.full(PAGE) ? -1 : pages.allocate(PAGE);
+  }
+
+  /** Direct reclaim until a page is free; -1 when nothing can be reclaimed. */
+  private *reclaimOne(thread: Thread): Call<number> {
+    const { pages } = this.environment;
+    while (yield* this.reclaim.shrink(thread)) {
+      const frame = pages.full(PAGE) ? -1 : pages.allocate(PAGE);
+      if (frame >= 0) return frame;
     }
+    return -1;
   }
 
   /** Maps a new page unless somebody was faster. */
@@ -153,7 +164,7 @@ export class FaultHandler {
     tables.find(mm.root, page);
     if (tables.present) return this.lost(frame, bytes);
     try {
-      tables.map(mm.root, page, sizeLg2, region.access, frame, dirty);
+      tables.map(page, sizeLg2, region.access, frame, dirty);
     } catch (error) {
       if (!(error instanceof OutOfMemory)) throw error;
       pages.free(frame, bytes);

@@ -244,6 +244,12 @@ describe('reclaim', () => {
   });
 });
 
+it('the steps begin where those of the DMA API end', () => {
+  expect(MM_STEP_NAMES[MmStep.Exception]).toBe('mm_exception');
+  expect(MM_STEP_NAMES[MmStep.Reclaim]).toBe('mm_reclaim');
+  expect(MM_STEP_NAMES.length).toBe(MmStep.Reclaim + 1);
+});
+
 describe('time', () => {
   const costs = {
     exception: 100,

@@ -104,17 +104,21 @@ export class MemoryManager {
       throw new RangeError(`0x${start.toString(16)}, ${bytes} bytes: not whole pages of an address space`);
     }
     const region = new Vma(start, start + bytes, access, kind, huge);
-    addRegion(mm.regions, region);
+    if (mm.regions.length === 0 && (access & Access.Read) !== 0) mm.regions = [region];
+    else addRegion(mm.regions, region);
     return region;
   }
 
-  /** mmap at a fixed address. */
+  /** mmap at a fixed address. Throws RangeError for what cannot be mapped. */
   *mmap(thread: Thread, mm: Mm, start: number, bytes: number, options: RegionOptions = {}): Call<void> {
     yield* this.lockForWriting(thread, mm);
     thread.charge(MmStep.Call, this.spec.costs.call);
     yield Wait.Run;
-    this.addRegion(mm, start, bytes, options);
-    mm.lock.releaseWrite(thread, this.lockUse);
+    try {
+      this.addRegion(mm, start, bytes, options);
+    } finally {
+      mm.lock.releaseWrite(thread, this.lockUse);
+    }
   }
 
   /**
@@ -132,44 +136,37 @@ export class MemoryManager {
         return true;
       }
       thread.charge(MmStep.Exception, spec.costs.exception);
-      yield* this.lockForReading(thread, mm);
-      const kind = yield* this.fault(thread, mm, address, access);
-      yield* this.unlockReading(thread, mm);
-      if (kind === null || kind === FaultKind.Failed) break;
+      yield Wait.Run;
+      if (!mm.lock.read(thread, this.lockUse)) yield Wait.Block;
+      const call = this.fault(thread, mm, address, access);
+      const kind = call === null ? FaultKind.Failed : yield* call;
+      if (thread.debt !== 0) yield Wait.Run;
+      mm.lock.releaseRead(thread, this.lockUse);
+      if (kind === FaultKind.Failed) break;
     }
     statistics.refused++;
     return false;
   }
 
   /**
-   * Looks up the region and makes the page present, for whoever holds mmap_lock for reading (the end of do_user_addr_fault, and of
-   * iommu_sva_handle_mm). Null: no region, or it does not permit the access.
+   * Looks up the region; the call returned makes the page present, for whoever holds mmap_lock for reading (the end of do_user_addr_fault,
+   * and of iommu_sva_handle_mm). Null: no region, or it does not permit the access.
    */
-  *fault(thread: Thread, mm: Mm, address: number, access: Access): Call<FaultKind | null> {
+  fault(thread: Thread, mm: Mm, address: number, access: Access): Call<FaultKind> | null {
     thread.charge(MmStep.Fault, this.spec.costs.vmaLookup);
     const region = findRegion(mm.regions, address);
     if (region === null || (access & ~region.access) !== 0) return null;
-    return yield* this.faults.handle(thread, mm, region, address, access);
-  }
-
-  *lockForReading(thread: Thread, mm: Mm): Call<void> {
-    if (thread.debt !== 0) yield Wait.Run;
-    if (!mm.lock.read(thread, this.lockUse)) yield Wait.Block;
-  }
-
-  *unlockReading(thread: Thread, mm: Mm): Call<void> {
-    if (thread.debt !== 0) yield Wait.Run;
-    mm.lock.releaseRead(thread, this.lockUse);
+    return this.faults.handle(thread, mm, region, address, access);
   }
 
   /** Unmaps [start, start + bytes). What is not mapped there is no error. */
   *munmap(thread: Thread, mm: Mm, start: number, bytes: number): Call<void> {
     const { costs } = this.spec;
-    const { regions } = mm;
     const end = start + bytes;
     yield* this.lockForWriting(thread, mm);
     thread.charge(MmStep.Call, costs.call);
     yield Wait.Run;
+    const { regions } = mm;
     const [first, behind] = isolateRegions(regions, start, end);
     this.cutAt(mm, start);
     this.cutAt(mm, end);
@@ -182,7 +179,8 @@ export class MemoryManager {
     // Others may fault in what is left while translations of what is gone are removed.
     mm.lock.downgrade(thread, this.lockUse);
     yield* this.flushAndFree(thread, mm, start, end, gather);
-    yield* this.unlockReading(thread, mm);
+    if (thread.debt !== 0) yield Wait.Run;
+    mm.lock.releaseRead(thread, this.lockUse);
   }
 
   /** Changes permissions. Those taken away are gone everywhere when it returns; PROT_NONE is not modelled (RangeError). */
@@ -216,7 +214,8 @@ export class MemoryManager {
 
   /** madvise(MADV_PAGEOUT): all pages of the range leave memory, used or not. */
   *pageOut(thread: Thread, mm: Mm, start: number, bytes: number): Call<void> {
-    yield* this.lockForReading(thread, mm);
+    if (thread.debt !== 0) yield Wait.Run;
+    if (!mm.lock.read(thread, this.lockUse)) yield Wait.Block;
     thread.charge(MmStep.Call, this.spec.costs.call);
     yield Wait.Run;
     const end = start + bytes;
@@ -224,7 +223,8 @@ export class MemoryManager {
       const region = mm.regions[at]!;
       yield* this.reclaim.pageOutRange(thread, mm, Math.max(start, region.start), Math.min(end, region.end));
     }
-    yield* this.unlockReading(thread, mm);
+    if (thread.debt !== 0) yield Wait.Run;
+    mm.lock.releaseRead(thread, this.lockUse);
   }
 
   /** mmput: the last user ends the address space (exit_mmap), in whatever context it is. */
@@ -238,7 +238,7 @@ export class MemoryManager {
     if (thread.debt !== 0) yield Wait.Run;
     const gather = new Gather();
     for (const region of mm.regions) this.zap(mm, region.start, region.end, gather);
-    mm.regions.length = 0;
+    mm.regions = [];
     this.tables.destroy(mm.root, gather.tables);
     mm.root = -1;
     yield* this.flushAndFree(thread, mm, 0, this.tables.limit, gather);

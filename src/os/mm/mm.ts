@@ -1,6 +1,7 @@
 /**
  * One process address space (struct mm_struct). Small, as there may be a million: the page table is in simulated memory, and what only
- * address spaces shared with devices need is there only in those.
+ * address spaces shared with devices need is there only in those. Lists of one element are literals: an array that `push` has grown from
+ * nothing has room for seventeen.
  */
 import { RwSemaphore } from '../rw-semaphore.js';
 import type { MmuNotifier } from './notifier.js';
@@ -9,7 +10,7 @@ import type { Vma } from './vma.js';
 export class Mm {
   /** mmap_lock. */
   readonly lock = new RwSemaphore();
-  readonly regions: Vma[] = [];
+  regions: Vma[] = [];
   /** mm_users: the process and threads that look at its pages. 0: it is going or gone. */
   users = 1;
   /** PASID of the address space, kept until it dies; -1: none yet. */
@@ -34,8 +35,8 @@ export class Mm {
   }
 
   register(notifier: MmuNotifier): void {
-    this.notifiers ??= [];
-    this.notifiers.push(notifier);
+    if (this.notifiers === null) this.notifiers = [notifier];
+    else this.notifiers.push(notifier);
   }
 
   /** A dead address space has forgotten its notifiers already. */

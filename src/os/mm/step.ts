@@ -1,9 +1,9 @@
 /** Where the time of page faults and of memory-management calls goes. The steps follow those of the DMA API: an invalidation charges those. */
 import { STEP_NAMES } from '../step.js';
 
-/** They begin where those of the DMA API end. */
+/** They begin where those of the DMA API end (a test holds both together). */
 export const enum MmStep {
-  Exception = 13,
+  Exception = 21,
   Lock,
   /** Sleeping for mmap_lock. */
   LockWait,

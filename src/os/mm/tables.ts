@@ -26,6 +26,10 @@ export class ProcessTables {
   wordHi = 0;
   wordLo = 0;
   private row = 0;
+  /** Width of input addresses. */
+  readonly inputLg2: number;
+  /** First address that a process cannot have: the upper half belongs to the kernel. */
+  readonly limit: number;
 
   /** Throws RangeError for a format without 4 KiB tables of 512 entries. */
   constructor(
@@ -38,16 +42,8 @@ export class ProcessTables {
       throw new RangeError(`${format.name}: processes have tables of 512 entries for pages of 4 KiB`);
     }
     if (format.templates.levelOfSize[HUGE_LG2] !== 2) throw new RangeError(`${format.name}: no pages of 2 MiB`);
-  }
-
-  /** Width of input addresses. */
-  get inputLg2(): number {
-    return this.format.inputWidth(this.levels);
-  }
-
-  /** First address that a process cannot have: the upper half belongs to the kernel. */
-  get limit(): number {
-    return this.format.mappableBytes(this.inputLg2);
+    this.inputLg2 = format.inputWidth(levels);
+    this.limit = format.mappableBytes(this.inputLg2);
   }
 
   /** An empty table. Throws OutOfMemory. */
@@ -125,24 +121,20 @@ export class ProcessTables {
   }
 
   /**
-   * Maps a page where `find` ended, installing what tables are missing; accessed, and dirty if wanted. Returns the number of tables
-   * installed. Throws OutOfMemory with the table as it was, but for empty tables.
+   * Maps a page at the address for which `find` has just ended without one, installing what tables are missing; accessed, and dirty if
+   * wanted. Throws OutOfMemory with the table as it was, but for empty tables.
    */
-  map(root: number, address: number, sizeLg2: number, access: Access, frame: number, dirty: boolean): number {
+  map(address: number, sizeLg2: number, access: Access, frame: number, dirty: boolean): void {
     const { format } = this;
     const target = sizeLg2 === HUGE_LG2 ? 2 : 1;
-    let installed = 0;
-    this.find(root, address);
     if (this.present || this.level < target) throw new Error(`0x${address.toString(16)} is mapped already`);
     while (this.level > target) {
       const table = this.frames.allocate();
       const { tableHi, tableLo } = format.templates;
       this.store(tableHi[this.level]! | format.fieldHi(table), tableLo[this.level]! | format.fieldLo(table));
       this.load(this.entryIn(table, address, this.level - 1), this.level - 1);
-      installed++;
     }
     this.compose(sizeLg2, access, frame, dirty);
-    return installed;
   }
 
   /** Cuts the 2 MiB page found into 512 small ones of the same permissions (__split_huge_pmd). Throws OutOfMemory, with nothing changed. */

@@ -142,6 +142,8 @@ export class TestMachine implements RegisterBus, DeviceQueue {
   readonly operations: { job: number; latencyPs: number; at: number }[] = [];
   readonly os: Os;
   readonly spec: OsSpec;
+  /** What every unit is. */
+  readonly unit: UnitSpec;
   private readonly units: FakeUnit[];
   private readonly invalidation: number;
   private readonly dma: number;
@@ -149,6 +151,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
   constructor(options: MachineOptions = {}) {
     const cores = options.cores ?? [4];
     const count = options.units ?? 1;
+    this.unit = { ...UNIT, ...options.unit };
     this.invalidation = options.invalidation ?? 1000;
     this.dma = options.dma ?? 0;
     this.units = Array.from({ length: count }, () => new FakeUnit());
@@ -182,7 +185,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
         memory: this.memory,
         timing: null,
         sockets: cores.map((n, i) => ({ name: `s${i}`, cores: n, frequency: 3e9, frames: this.frames[i]! })),
-        units: this.units.map(() => ({ spec: { ...UNIT, ...options.unit }, socket: 0 })),
+        units: this.units.map(() => ({ spec: this.unit, socket: 0 })),
         devices: options.devices ?? [{ name: 'dev', unit: 0, requester: 0x100 }],
         registers: this,
         queue: this,

@@ -95,7 +95,7 @@ export interface SvaOptions {
   readonly workCosts?: WorkqueueCosts;
   readonly svaCosts?: SvaCosts;
   /** What a request of the driver and an answer take, ps. */
-  readonly driver?: number;
+  readonly driver?: number | FakeDriver;
   readonly response?: number;
   readonly devices?: number;
   readonly maxPasids?: number;
@@ -118,7 +118,8 @@ export class SvaBench extends MmBench implements PageResponder {
     super(mmSpec(options.spec), options.format, options.bytes, options.turns);
     const { scheduler } = this;
     this.response = options.response ?? 0;
-    this.driver = new FakeDriver(options.driver ?? 0);
+    const { driver = 0 } = options;
+    this.driver = typeof driver === 'number' ? new FakeDriver(driver) : driver;
     const cpus = scheduler.cpus.slice(4);
     const workCosts = options.workCosts ?? { queueWork: 0, takeWork: 0 };
     this.workqueue = new Workqueue('iopf', scheduler, cpus, options.workers ?? 4, workCosts);
