@@ -32,7 +32,7 @@ describe('arrays that one machine leaves to the next', () => {
 
   it('keeps no more than 64 MiB', () => {
     const store = new ArrayStore();
-    const arrays = Array.from({ length: 5 }, () => new Int32Array(2 ** 22));
+    const arrays: Int32Array[] = Array.from({ length: 5 }, () => new Int32Array(2 ** 22));
     for (const array of arrays) store.give(array);
     const taken = Array.from({ length: 5 }, () => store.take(2 ** 22));
     expect(taken.filter((array) => arrays.includes(array))).toHaveLength(4);
