@@ -104,6 +104,7 @@ const os = {
     mode: 'strict',
     flushQueue: { kind: 'per-cpu', entries: 256, timeout: 10_000_000_000 },
     iova: { magazine: 127, cachedOrders: 6, trim: 100_000_000_000, addressBits: 64 },
+    strategy: { kind: 'linux' },
     bounce: 'never',
     swiotlb: { size: 64 * MIB, areas: 0 },
   },

@@ -165,10 +165,10 @@ function dropWhere(cache: SetAssociativeCache, drop?: (entry: number) => boolean
 const bucketOf = (chains: Chains, value: number): number => Math.imul(value, 0x9e3779b1) & chains.mask;
 
 /** The valid entries by a value that each has. */
-function chain(cache: SetAssociativeCache, valueOf: (entry: number) => number): Chains {
+function chain(cache: SetAssociativeCache, keyOf: (entry: number) => number): Chains {
   const chains = new Chains(cache.entries);
   for (let entry = 0; entry < cache.entries; entry++) {
-    if (cache.valid[entry] === 1) chains.link(entry, bucketOf(chains, valueOf(entry)));
+    if (cache.valid[entry] === 1) chains.link(entry, bucketOf(chains, keyOf(entry)));
   }
   return chains;
 }
