@@ -1,4 +1,5 @@
 /** A validation as tidy records for CSV: one line a published or predicted value. Numbers in full; the empty text is a missing value. */
+import { INVALIDATION_TOLERANCE, type InvalidationValidation, SLOPE_TOLERANCE } from './invalidation/validation.js';
 import { PCIE_BENCH_SOURCE } from './published.js';
 import type { ScoredSeries } from './score.js';
 import { pagesLabel } from './table-code/published.js';
@@ -49,6 +50,55 @@ export function tableCodeRecords(results: readonly ScoredCode[], format: (value:
       series.source,
     ]),
   );
+}
+
+/** Stage 6: the columns `test` and `window` hold experiment with metric, and the point of the series; slopes are lines of their own. */
+export function invalidationRecords(
+  { points, slopes }: InvalidationValidation,
+  format: (value: number) => string,
+): string[][] {
+  const line = (
+    row: string,
+    use: string,
+    host: string,
+    test: string,
+    window: string,
+    unit: string,
+    figures: readonly [published: number, simulated: number, error: number, tolerance: number],
+    verdict: string,
+    reason: string,
+    source: string,
+  ): string[] => [row, use, host, test, '', '', window, unit, ...figures.map(format), verdict, '', '', reason, source];
+  return [
+    ...points.map((p) =>
+      line(
+        p.row,
+        p.use,
+        p.machine,
+        `${p.experiment} ${p.metric}`,
+        p.point,
+        p.unit,
+        [p.value, p.simulated, p.error, Math.max(INVALIDATION_TOLERANCE, p.resolution / p.value)],
+        p.scored ? (p.ok ? 'ok' : 'miss') : 'not scored',
+        p.bound ? 'the published value is a lower bound' : p.reason,
+        p.source,
+      ),
+    ),
+    ...slopes.map((s) =>
+      line(
+        s.row,
+        'CAL',
+        '',
+        'slope of log time over log threads',
+        '',
+        '',
+        [s.published, s.simulated, s.simulated - s.published, SLOPE_TOLERANCE],
+        s.ok ? 'ok' : 'miss',
+        '',
+        '',
+      ),
+    ),
+  ];
 }
 
 /** Stages of shipped workloads: the columns `host` and `test` hold the workload file and the metric, `window` the label of the point. */

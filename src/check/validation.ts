@@ -8,8 +8,15 @@ import type { BenchPoint, PcieBench } from './pcie-bench.js';
 import type { PublishedPoint, PublishedSeries } from './published.js';
 import { type ScoredSeries, scoreSeries } from './score.js';
 
-/** What each stage validates. Stage 5 is in table-code/, stages 8 and 9 in workload-rows/. */
-export const STAGES = { 1: 'IOMMU off', 2: 'IOMMU on', 5: 'page-table code', 8: 'guests', 9: 'user memory' } as const;
+/** What each stage validates. Stage 5 is in table-code/, stage 6 in invalidation/, stages 8 and 9 in workload-rows/. */
+export const STAGES = {
+  1: 'IOMMU off',
+  2: 'IOMMU on',
+  5: 'page-table code',
+  6: 'invalidation',
+  8: 'guests',
+  9: 'user memory',
+} as const;
 export type Stage = keyof typeof STAGES;
 
 /** A derived figure: published against simulated. */

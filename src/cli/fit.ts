@@ -1,21 +1,25 @@
 /**
- * `iommusim fit`: finds the parameters of the pcie-bench hosts and their device, of page-table code, of guests or of user memory, from the sheets' starting
+ * `iommusim fit`: finds the parameters of the pcie-bench hosts and their device, of page-table code, of invalidations, of guests or of user memory, from the sheets' starting
  * values, with a seed.
  */
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { Evaluator, Interrupted } from '../check/evaluator.js';
 import { fitPcieBench } from '../check/fit/fit.js';
+import { fitInvalidation } from '../check/fit/invalidation.js';
 import { type Host, HOSTS, shippedValues, startValues } from '../check/fit/parameters.js';
 import {
   type FitTarget,
   fittedSource,
+  INVALIDATION_TARGET,
   PCIE_BENCH_TARGET,
   TABLE_CODE_TARGET,
   WORKLOAD_TARGETS,
 } from '../check/fit/source.js';
 import { fitTableCode } from '../check/fit/table-code.js';
 import { fitWorkloads, WORKLOAD_FITS } from '../check/fit/workload.js';
+import { InvalidationBench } from '../check/invalidation/experiment.js';
+import { publishedInvalidation } from '../check/invalidation/published.js';
 import { PcieBench } from '../check/pcie-bench.js';
 import { publishedPcieBench } from '../check/published.js';
 import { publishedTableCode } from '../check/table-code/published.js';
@@ -42,7 +46,7 @@ export function fitCommand(context: Context): Command {
     .description('fit the pcie-bench hosts, or page-table code, to the published rows tagged CAL')
     .option(
       '--stage <n>',
-      '5: page-table code; 8: guests; 9: user memory; in a minute (default: the pcie-bench hosts of stages 1 and 2, in minutes)',
+      '5: page-table code; 8: guests; 9: user memory; in a minute; 6: invalidation, in minutes (default: the pcie-bench hosts of stages 1 and 2, in minutes)',
     )
     .option('--host <name>', 'fit this machine only; the device and the other hosts keep their shipped values')
     .option('--seed <n>', 'order of the search and random numbers of the points', '1')
@@ -58,6 +62,7 @@ async function run(options: Options, context: Context): Promise<void> {
   if (options.stage !== undefined) {
     if (options.host !== undefined) throw inputError('E503', '--host goes with the pcie-bench hosts, not with --stage');
     if (options.stage === '5') await runTableCode(options, seed, context);
+    else if (options.stage === '6') await runInvalidation(options, seed, context);
     else await runWorkloads(options, seed, threads, context);
     return;
   }
@@ -93,7 +98,10 @@ async function run(options: Options, context: Context): Promise<void> {
 async function runWorkloads({ stage, out }: Options, seed: number, threads: number, context: Context): Promise<void> {
   const target = WORKLOAD_FITS.includes(Number(stage)) ? WORKLOAD_TARGETS[Number(stage)] : undefined;
   if (target === undefined) {
-    throw inputError('E503', `--stage expects 5 (page-table code), 8 (guests) or 9 (user memory), got "${stage}"`);
+    throw inputError(
+      'E503',
+      `--stage expects 5 (page-table code), 6 (invalidation), 8 (guests) or 9 (user memory), got "${stage}"`,
+    );
   }
   const interrupt = catchInterrupt();
   const evaluator = new Evaluator({ threads, signal: interrupt.signal });
@@ -121,6 +129,17 @@ async function runTableCode({ out }: Options, seed: number, context: Context): P
   const values = await fitTableCode(publishedTableCode(), seed, (line) => context.output.err(`${line}\n`));
   const command = `iommusim fit --stage 5 --seed ${seed}`;
   finish(fittedSource(values, command, TABLE_CODE_TARGET), TABLE_CODE_TARGET, out, context);
+}
+
+async function runInvalidation({ out }: Options, seed: number, context: Context): Promise<void> {
+  const log = (line: string): void => context.output.err(`${line}\n`);
+  const values = await fitInvalidation(publishedInvalidation(), new InvalidationBench(), seed, log);
+  finish(
+    fittedSource(values, `iommusim fit --stage 6 --seed ${seed}`, INVALIDATION_TARGET),
+    INVALIDATION_TARGET,
+    out,
+    context,
+  );
 }
 
 function finish(source: string, target: FitTarget, out: string | undefined, { output }: Context): void {

@@ -2,9 +2,17 @@
 import { Command } from 'commander';
 import { Evaluator, Interrupted } from '../check/evaluator.js';
 import { formatSummary, formatValidation } from '../check/listing.js';
+import { InvalidationBench } from '../check/invalidation/experiment.js';
+import { formatInvalidation, formatInvalidationSummary } from '../check/invalidation/listing.js';
+import { type InvalidationPoint, publishedInvalidation } from '../check/invalidation/published.js';
+import {
+  type InvalidationValidation,
+  invalidationShare,
+  validateInvalidation,
+} from '../check/invalidation/validation.js';
 import { PcieBench } from '../check/pcie-bench.js';
 import { publishedPcieBench } from '../check/published.js';
-import { tableCodeRecords, validationRecords, workloadRecords } from '../check/records.js';
+import { invalidationRecords, tableCodeRecords, validationRecords, workloadRecords } from '../check/records.js';
 import { formatTableCode, formatTableCodeSummary } from '../check/table-code/listing.js';
 import { publishedTableCode } from '../check/table-code/published.js';
 import { codeShare, type ScoredCode, shippedTableCosts, validateTableCode } from '../check/table-code/validation.js';
@@ -52,7 +60,7 @@ export function validateCommand(context: Context): Command {
     .description('repeat published measurements and compare; exit status 0: accepted, 1: not')
     .option(
       '--stage <n>',
-      '1: IOMMU off, 2: IOMMU on (pcie-bench); 5: page-table code; 8: guests; 9: user memory (default: all)',
+      '1: IOMMU off, 2: IOMMU on (pcie-bench); 5: page-table code; 6: invalidation; 8: guests; 9: user memory (default: all)',
     )
     .option('--row <pattern>', 'only rows whose name contains the text; * stands for anything')
     .option('--csv <file>', 'write the comparison as tidy CSV')
@@ -70,13 +78,16 @@ async function run(options: Options, context: Context): Promise<void> {
   const code = stages.includes(5) ? publishedTableCode().filter(({ row }) => matches(row)) : [];
   const points = plan.measured.length + plan.predicted.length + plan.derived.length;
   const rows = publishedWorkloads().filter(({ stage, row }) => stages.includes(stage as Stage) && matches(row));
-  if (points + code.length + rows.length === 0) {
+  const costs = stages.includes(6) ? publishedInvalidation().filter(({ row }) => matches(row)) : [];
+  if (points + code.length + costs.length + rows.length === 0) {
     throw inputError('E503', `no published row of stage ${stages.join(', ')} matches "${options.row}"`);
   }
   try {
     const bench = points === 0 ? null : await runBench(plan, threads, options);
     const workloads = rows.length === 0 ? [] : await runWorkloads(rows, threads, options);
-    report({ bench, code: validateTableCode(code, shippedTableCosts()), workloads }, stages, options, context);
+    const invalidation = runInvalidation(costs, options);
+    const scored = validateTableCode(code, shippedTableCosts());
+    report({ bench, code: scored, invalidation, workloads }, stages, options, context);
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     context.output.err('interrupted\n');
@@ -115,14 +126,28 @@ async function simulate<T>(
   }
 }
 
+/** Simulates the points of stage 6, which are few and short, in this thread. */
+function runInvalidation(published: readonly InvalidationPoint[], { quiet }: Options): InvalidationValidation {
+  if (published.length === 0) return { points: [], slopes: [] };
+  const bench = new InvalidationBench();
+  const total = new Set(published.map((point) => bench.spec(point))).size;
+  const progress = new Progress(quiet ? null : process.stderr, total, 0);
+  try {
+    return validateInvalidation(published, bench, () => progress.advance());
+  } finally {
+    progress.finish();
+  }
+}
+
 interface Results {
   readonly bench: Validation | null;
   readonly code: readonly ScoredCode[];
+  readonly invalidation: InvalidationValidation;
   readonly workloads: readonly ScoredWorkload[];
 }
 
 function report(
-  { bench, code, workloads }: Results,
+  { bench, code, invalidation, workloads }: Results,
   stages: readonly Stage[],
   { csv, figures, quiet }: Options,
   context: Context,
@@ -132,7 +157,12 @@ function report(
     const records = validationRecords(bench ?? { series: [], predicted: [], derived: [] }, formatNumber);
     writeAtomically(
       csv,
-      csvText([...records, ...tableCodeRecords(code, formatNumber), ...workloadRecords(workloads, formatNumber)]),
+      csvText([
+        ...records,
+        ...tableCodeRecords(code, formatNumber),
+        ...invalidationRecords(invalidation, formatNumber),
+        ...workloadRecords(workloads, formatNumber),
+      ]),
     );
   }
   let accepted = true;
@@ -147,6 +177,12 @@ function report(
     if (!quiet) output.out(`${formatTableCode(code)}\n`);
     output.out(formatTableCodeSummary(code));
     const { ok, total } = codeShare(code);
+    accepted &&= ok === total;
+  }
+  if (invalidation.points.length > 0) {
+    if (!quiet) output.out(`${formatInvalidation(invalidation)}\n`);
+    output.out(formatInvalidationSummary(invalidation));
+    const { ok, total } = invalidationShare(invalidation);
     accepted &&= ok === total;
   }
   if (workloads.length > 0) {

@@ -2,7 +2,8 @@
  * Hardware side of a command queue in memory (VT-d queued invalidation, AMD command buffer, SMMUv3 and RISC-V command queues): fetches
  * commands from a ring, a cache line at a time, executes them in order, each with its own time, waits for requests that still use
  * old translations where a command asks for it, and performs the store of a completion command. What a command means is the
- * architecture's `CommandSet`. A malformed command stops the queue until software repairs it.
+ * architecture's `CommandSet`. A malformed command stops the queue until software repairs it. A unit with several rings (SMMUv3: ECMDQ, virtual
+ * command queues) serves them in turn, one command each; one that waits for a drain or a store makes the others wait.
  */
 import { Event } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
@@ -12,6 +13,8 @@ import { Op } from '../protocol/op.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { CommandCounters } from './command-counters.js';
 import type { IommuUnit } from './unit.js';
+
+const LINE = 64;
 
 /** Where the ring is and how far it has got; registers change it. */
 export class Ring {
@@ -27,6 +30,36 @@ export class Ring {
   enabled = false;
   /** Stopped by an error. */
   stopped = false;
+  /** Line read last, and the commands that it holds: slots [bufferFirst, bufferEnd). */
+  readonly line: Int32Array = new Int32Array(LINE / 4);
+  bufferFirst = 0;
+  bufferEnd = 0;
+  /** When the doorbell announced each slot, ps; positions before `announced` have been. */
+  stamps: Float64Array = new Float64Array(0);
+  private announced = 0;
+
+  constructor(
+    /** Number of the ring among those of its unit. */
+    readonly index = 0,
+  ) {}
+
+  /** A command could be executed. */
+  get ready(): boolean {
+    return this.enabled && !this.stopped && this.head !== this.tail;
+  }
+
+  /** What software has added is announced now. */
+  stamp(now: number): void {
+    const size = 1 << this.entriesLg2;
+    if (this.stamps.length !== size) {
+      this.stamps = new Float64Array(size);
+      this.announced = this.head;
+    }
+    while (this.slotOf(this.announced) !== this.slotOf(this.tail)) {
+      this.stamps[this.slotOf(this.announced)] = now;
+      this.announced = this.distance(0, this.announced + 1);
+    }
+  }
 
   /** Slot of a head or tail. */
   slotOf(position: number): number {
@@ -64,7 +97,7 @@ export interface CommandSet {
   /** Memory has taken the store: writes the status words. */
   store(): void;
   /** The command at the head is complete; called before the head moves. */
-  completed(): void;
+  completed(ring: Ring): void;
 }
 
 const enum State {
@@ -77,21 +110,14 @@ const enum State {
   Store,
 }
 
-const LINE = 64;
-
 export class CommandQueue {
-  readonly ring = new Ring();
+  readonly rings: Ring[] = [new Ring()];
+  /** The ring whose command is executed. */
+  private current: Ring = this.rings[0]!;
   private state: State = State.Idle;
   private readonly event = new Event();
-  private readonly line = new Int32Array(LINE / 4);
-  /** Commands of the ring that `line` holds: [bufferFirst, bufferEnd). */
-  private bufferFirst = 0;
-  private bufferEnd = 0;
   private readonly words = new Int32Array(LINE / 4);
   private watch: StoreWatch | null = null;
-  /** When the doorbell announced each slot, ps; positions before `announced` have been. */
-  private stamps = new Float64Array(0);
-  private announced = 0;
   /** The drain under way is followed by a store. */
   private storesNext = false;
 
@@ -110,6 +136,18 @@ export class CommandQueue {
     unit.onDrained = () => this.drained();
   }
 
+  /** The first ring; the only one of most units. */
+  get ring(): Ring {
+    return this.rings[0]!;
+  }
+
+  /** One more ring, with its own registers. */
+  addRing(): Ring {
+    const ring = new Ring(this.rings.length);
+    this.rings.push(ring);
+    return ring;
+  }
+
   /** Who polls for status words. */
   connect(watch: StoreWatch): void {
     this.watch = watch;
@@ -117,26 +155,11 @@ export class CommandQueue {
 
   /** The tail has moved, or the queue has been enabled. */
   doorbell(): void {
-    const { ring } = this;
-    this.stamp();
-    if (this.state !== State.Idle || !ring.enabled || ring.stopped || ring.head === ring.tail) return;
+    for (const ring of this.rings) ring.stamp(this.kernel.clock[0]!);
+    if (this.state !== State.Idle || !this.rings.some((ring) => ring.ready)) return;
     this.counters.busy(this.kernel.clock[0]!);
     this.state = State.Start;
     this.kernel.after(this.startPs, this.event, Op.InvalidationStep);
-  }
-
-  private stamp(): void {
-    const { ring } = this;
-    const size = 1 << ring.entriesLg2;
-    if (this.stamps.length !== size) {
-      this.stamps = new Float64Array(size);
-      this.announced = ring.head;
-    }
-    const now = this.kernel.clock[0]!;
-    while (ring.slotOf(this.announced) !== ring.slotOf(ring.tail)) {
-      this.stamps[ring.slotOf(this.announced)] = now;
-      this.announced = ring.distance(0, this.announced + 1);
-    }
   }
 
   /** Op.InvalidationStep. */
@@ -163,14 +186,14 @@ export class CommandQueue {
   }
 
   private fetch(): void {
-    const { ring } = this;
-    const { head, tail, hi, lo, bytesLg2 } = ring;
-    if (head === tail) {
+    if (!this.choose()) {
       this.idle();
       return;
     }
+    const ring = this.current;
+    const { head, hi, lo, bytesLg2 } = ring;
     const slot = ring.slotOf(head);
-    if (slot >= this.bufferFirst && slot < this.bufferEnd) {
+    if (slot >= ring.bufferFirst && slot < ring.bufferEnd) {
       this.decode();
       return;
     }
@@ -179,47 +202,62 @@ export class CommandQueue {
     this.kernel.after(delay, this.event, Op.InvalidationStep);
   }
 
+  /** The next ring that has a command, the current one last. */
+  private choose(): boolean {
+    const { rings } = this;
+    for (let i = 1; i <= rings.length; i++) {
+      const next = rings[(this.current.index + i) % rings.length]!;
+      if (!next.ready) continue;
+      this.current = next;
+      return true;
+    }
+    return false;
+  }
+
   private idle(): void {
     this.state = State.Idle;
     this.counters.idle(this.kernel.clock[0]!);
-    this.bufferFirst = 0;
-    this.bufferEnd = 0;
+    for (const ring of this.rings) {
+      ring.bufferFirst = 0;
+      ring.bufferEnd = 0;
+    }
   }
 
   /** The line with the command at the head has arrived; it is good for what software had queued by now. */
   private loadLine(): void {
-    const { ring } = this;
+    const ring = this.current;
     const { head, tail, hi, entriesLg2, bytesLg2 } = ring;
     const perLine = LINE >> bytesLg2;
     const slot = ring.slotOf(head);
-    this.bufferFirst = slot - (slot % perLine);
-    this.bufferEnd = Math.min(slot + ring.distance(head, tail), this.bufferFirst + perLine, 1 << entriesLg2);
-    const lo = this.ring.lo + (this.bufferFirst << bytesLg2);
+    ring.bufferFirst = slot - (slot % perLine);
+    ring.bufferEnd = Math.min(slot + ring.distance(head, tail), ring.bufferFirst + perLine, 1 << entriesLg2);
+    const lo = ring.lo + (ring.bufferFirst << bytesLg2);
     for (let i = 0; i < LINE; i += 8) {
       this.physical.read(hi, (lo + i) | 0);
-      this.line[i / 4] = this.physical.wordLo;
-      this.line[i / 4 + 1] = this.physical.wordHi;
+      ring.line[i / 4] = this.physical.wordLo;
+      ring.line[i / 4 + 1] = this.physical.wordHi;
     }
   }
 
   private decode(): void {
-    const { ring } = this;
+    const ring = this.current;
     const size = 1 << (ring.bytesLg2 - 2);
-    const at = (ring.slotOf(ring.head) - this.bufferFirst) * size;
-    for (let i = 0; i < size; i++) this.words[i] = this.line[at + i]!;
+    const at = (ring.slotOf(ring.head) - ring.bufferFirst) * size;
+    for (let i = 0; i < size; i++) this.words[i] = ring.line[at + i]!;
     const time = this.commands.decode(this.words);
     if (time < 0) {
       this.stop();
       return;
     }
+    this.counters.begins(this.kernel.clock[0]!, ring.stamps[ring.slotOf(ring.head)]!);
     this.state = State.Execute;
-    this.counters.begins(this.kernel.clock[0]!, this.stamps[ring.slotOf(ring.head)]!);
     this.kernel.after(time, this.event, Op.InvalidationStep);
   }
 
+  /** The ring stops; others go on. */
   private stop(): void {
-    this.ring.stopped = true;
-    this.idle();
+    this.current.stopped = true;
+    this.fetch();
   }
 
   private execute(): void {
@@ -264,11 +302,11 @@ export class CommandQueue {
 
   /** The command at the head is complete. */
   private advance(): void {
-    const { ring } = this;
-    this.commands.completed();
+    const ring = this.current;
+    this.commands.completed(ring);
     this.counters.served(this.kernel.clock[0]!);
     ring.head = ring.distance(0, ring.head + 1);
-    if (ring.slotOf(ring.head) === 0) this.bufferEnd = 0;
+    if (ring.slotOf(ring.head) === 0) ring.bufferEnd = 0;
     this.fetch();
   }
 }

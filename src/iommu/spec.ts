@@ -55,6 +55,11 @@ export interface WalkerSpec {
 export interface InvalidationSpec {
   /** Commands in the queue are 2^sizeLg2. */
   readonly sizeLg2: number;
+  /**
+   * Command queues of the unit, each with its own ring and registers, served in turn, a command each: 1 everywhere but with SMMUv3 (ECMDQ, NVIDIA virtual
+   * command queues), whose driver gives each CPU one of them.
+   */
+  readonly queues: number;
   /** From the tail-register write reaching the unit to the first descriptor fetch, ps. */
   readonly start: number;
   /**

@@ -34,6 +34,10 @@ import { clx6234 } from './machines/clx-6234.js';
 import { grace72 } from './machines/grace-72.js';
 import { hswE52620v3 } from './machines/hsw-e5-2620v3.js';
 import { hswE52637v3 } from './machines/hsw-e5-2637v3.js';
+import { icx4314 } from './machines/icx-4314.js';
+import { kunpeng920Machine } from './machines/kunpeng-920.js';
+import { snbE31220 } from './machines/snb-e3-1220.js';
+import { linuxIcx4314, linuxKunpeng920, linuxSnbE31220 } from './os/measured-hosts.js';
 import { icx8362 } from './machines/icx-8362.js';
 import { ivbE52620v2 } from './machines/ivb-e5-2620v2.js';
 import { skx8160 } from './machines/skx-8160.js';
@@ -55,6 +59,9 @@ export const SHEETS: readonly Sheet[] = [
   skx81602s,
   clx6234,
   icx8362,
+  icx4314,
+  snbE31220,
+  kunpeng920Machine,
   spr8480,
   grace72,
   vtdSnbEp,
@@ -90,6 +97,9 @@ export const SHEETS: readonly Sheet[] = [
   linux72,
   linux72Arm64,
   linux319,
+  linuxKunpeng920,
+  linuxSnbE31220,
+  linuxIcx4314,
 ];
 
 /** The sheet of that name, or null. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Access } from '../protocol/access.js';
 import { DmaApi } from './dma/api.js';
-import { Step, STEP_NAMES } from './step.js';
+import { type Step, STEP_NAMES } from './step.js';
 import { type MachineOptions, TestMachine } from './testing/machine.js';
 
 const PA = 2 ** 32 + 2 ** 24;

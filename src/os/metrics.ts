@@ -150,6 +150,16 @@ const SHARED_METRICS: Metrics = [
     'histogram',
   ],
   ['interrupt.time', 'ns', 'CPU time in timer callbacks, all CPUs.', 'sum'],
+  ['line.accesses', 'accesses', "Loads, stores and atomics of the command queues' shared lines.", 'count'],
+  ['line.moves', 'accesses', "Of these, accesses that brought the line from another CPU's cache.", 'count'],
+  ['line.attempts', 'operations', 'Compare-and-exchange operations on shared lines.', 'count'],
+  [
+    'line.failures',
+    'operations',
+    'Of these, operations that failed because another CPU had stored meanwhile.',
+    'count',
+  ],
+  ['line.wait', 'ns', "Time spent waiting for other CPUs' accesses of a shared line, retries included.", 'sum'],
   ...LOCKS.flatMap(
     ([name, , words]) =>
       [
@@ -232,7 +242,7 @@ export function registerJob(registry: Registry, driver: Driver, hertz: number): 
 }
 
 export function registerShared(registry: Registry, scheduler: Scheduler, statistics: OsStatistics): void {
-  const { iova, flushQueue, swiotlb, invalidation } = statistics;
+  const { iova, flushQueue, swiotlb, invalidation, lines } = statistics;
   registry.onReset((now) => {
     scheduler.resetStatistics();
     statistics.reset(now);
@@ -270,6 +280,11 @@ export function registerShared(registry: Registry, scheduler: Scheduler, statist
   registry.histogram('os', 'invalidation.completion', invalidation.completion);
   registry.histogram('os', 'invalidation.submission', invalidation.submission);
   gauge('interrupt.time', () => scheduler.cpus.reduce((sum, cpu) => sum + scheduler.softTime(cpu), 0) / PS_PER_NS);
+  gauge('line.accesses', () => lines.accesses);
+  gauge('line.moves', () => lines.moves);
+  gauge('line.attempts', () => lines.attempts);
+  gauge('line.failures', () => lines.failures);
+  gauge('line.wait', () => lines.wait[0]! / PS_PER_NS);
   for (const [name, kind] of LOCKS) {
     const lock = statistics[kind];
     gauge(`lock.${name}.acquisitions`, () => lock.acquisitions);

@@ -137,7 +137,7 @@ describe('boot', () => {
   });
 
   it('rejects queue sizes that the hardware cannot have', () => {
-    expect(() => new TestMachine({ unit: { invalidation: { sizeLg2: 7, maxAddressMask: 18 } } })).toThrow(
+    expect(() => new TestMachine({ unit: { invalidation: { sizeLg2: 7, maxAddressMask: 18, queues: 1 } } })).toThrow(
       '2^8 to 2^15',
     );
   });
@@ -241,13 +241,22 @@ describe('jobs', () => {
         granule: 4,
         direction: 'bidirectional',
         transfer: 200_000,
+        copy: 0,
       },
       1,
       1,
     );
     machine.os.addMapBenchmark(
       'same',
-      { threads: 2, mode: 'single', placement: 'contiguous', granule: 40, direction: 'to-device', transfer: 0 },
+      {
+        threads: 2,
+        mode: 'single',
+        placement: 'contiguous',
+        granule: 40,
+        direction: 'to-device',
+        transfer: 0,
+        copy: 0,
+      },
       0,
       0,
     );
@@ -282,7 +291,15 @@ describe('jobs', () => {
     expect(() =>
       machine.os.addMapBenchmark(
         'more',
-        { threads: 1, mode: 'single', placement: 'contiguous', granule: 1, direction: 'to-device', transfer: 0 },
+        {
+          threads: 1,
+          mode: 'single',
+          placement: 'contiguous',
+          granule: 1,
+          direction: 'to-device',
+          transfer: 0,
+          copy: 0,
+        },
         0,
         0,
       ),

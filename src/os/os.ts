@@ -308,12 +308,19 @@ export class Os implements StoreWatch, DeviceClient {
         observer: machine.observer,
         statistics: statistics.invalidation,
         queueLocks: statistics.queueLocks,
+        lines: statistics.lines,
+        seed: machine.seed,
+        probe: spec.traced ? spec.costs.probe : 0,
         invalidationHint: spec.invalidationHint,
+        completion: spec.completion,
         monitor: this.monitor,
         ranges: machine.sockets.map(({ frames: { base, size } }) => ({ base, size })),
-        units: machine.units.map(({ spec: unit, socket }) =>
-          unit.architecture === architecture ? { spec: unit, frames: machine.sockets[socket]!.frames } : null,
-        ),
+        units: machine.units.map(({ spec: unit, socket }) => {
+          if (unit.architecture !== architecture) return null;
+          const queueSocket = spec.queueMemory === 'near' ? socket : 0;
+          const { frames } = machine.sockets[socket]!;
+          return { spec: unit, frames, queueFrames: machine.sockets[queueSocket]!.frames, queueSocket };
+        }),
       });
       drivers.set(architecture, driver);
       return driver;
@@ -368,7 +375,15 @@ export class Os implements StoreWatch, DeviceClient {
       kernel,
       scheduler,
       costs: this.spec.costs,
-      dma: new DmaApi(scheduler, this.spec.costs, observer, slots, this.bouncing, { spec: strategy, timing, buffer }),
+      dma: new DmaApi(
+        scheduler,
+        this.spec.costs,
+        observer,
+        slots,
+        this.bouncing,
+        { spec: strategy, timing, buffer },
+        this.spec.traced,
+      ),
       device: target,
       domain: target.domainOf(-1)!,
       queue,

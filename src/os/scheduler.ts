@@ -214,6 +214,15 @@ export class Scheduler {
   }
 
   private resume(thread: Thread): void {
+    const { retry } = thread;
+    if (retry !== null) {
+      if (retry.again(thread)) {
+        thread.state = ThreadState.Blocked;
+        retry.waits();
+        return;
+      }
+      thread.retry = null;
+    }
     if (thread.waitStep >= 0) {
       if (thread.ledger !== null) thread.ledger.charge(thread.id, thread.waitStep, this.now());
       thread.waitStep = -1;

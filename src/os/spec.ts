@@ -98,6 +98,10 @@ export interface CostSpec {
   /** Hand-over of a contended lock to the next waiter, same socket and other socket. */
   readonly lockHandOver: number;
   readonly lockHandOverRemote: number;
+  /** One atomic operation, load or store of a shared line that the CPU has; and the move of the line from another CPU's cache, same socket and other socket. */
+  readonly atomic: number;
+  readonly lineTransfer: number;
+  readonly lineTransferRemote: number;
   /** Building and storing one invalidation descriptor. */
   readonly descriptor: number;
   /** CPU time of a posted register write; the write reaches the unit `mmioFlight` later. */
@@ -107,6 +111,8 @@ export interface CostSpec {
   readonly socketHop: number;
   /** One turn of the completion polling loop (uncached status-register read included). */
   readonly poll: number;
+  /** From a store of hardware to a word until the CPU that polls the word has seen it. */
+  readonly pollWord: number;
   /** One uncached read of a register. */
   readonly mmioRead: number;
   /** Adding an entry to a flush queue. */
@@ -121,6 +127,11 @@ export interface CostSpec {
   readonly dirtyLine: number;
   /** Finding the I/O address of a buffer that stays mapped. */
   readonly poolLookup: number;
+  /** `traced`: a probe at the entry or at the exit of a function. */
+  readonly probe: number;
+  /** `perPageCallbacks`: one call of the driver's map or unmap function for one page, with its share of the loop around it. */
+  readonly mapCallback: number;
+  readonly unmapCallback: number;
   /** From a device completion to the driver's code: polling driver's loop turn. */
   readonly completion: number;
 }
@@ -138,6 +149,13 @@ export interface OsSpec {
   readonly superpages: boolean;
   /** The driver passes the invalidation hint when no table page was freed. */
   readonly invalidationHint: boolean;
+  /**
+   * SMMUv3: how a CPU learns that its CMD_SYNC is complete. `msi`: the unit stores over the command (ARM_SMMU_OPT_MSIPOLL); `event`: it signals an
+   * event, which ends the CPU's wait, and the CPU reads CMDQ_CONS; `register`: the CPU reads CMDQ_CONS over and over.
+   */
+  readonly completion: 'msi' | 'event' | 'register';
+  /** SMMUv3: command queues lie in memory of the unit's socket, or of the first one (the default CMA of a kernel without one for each node). */
+  readonly queueMemory: 'near' | 'first';
   /** Timer tick, ps: timeouts round up to it (1/HZ). */
   readonly tick: number;
   /**
@@ -145,6 +163,16 @@ export interface OsSpec {
    * up to this share (cache state, interrupts, frequency). 0 = every step takes exactly its cost.
    */
   readonly jitter: number;
+  /**
+   * The functions of the unmap path are traced, as most published latencies of its parts were taken (kprobes): dma_unmap, the function that puts
+   * commands into the queue, and the wait for completion (SMMUv3). Half of each probe falls into the time measured.
+   */
+  readonly traced: boolean;
+  /**
+   * The core calls its driver once for every page (iommu_map and iommu_unmap before Linux 5.14), instead of once for a range of pages of one size
+   * (map_pages, unmap_pages).
+   */
+  readonly perPageCallbacks: boolean;
   /** Generation of the page-table code that maintains tables of each format. */
   readonly tableCode: Readonly<Record<TableFormat, TableCode>>;
   readonly guest: GuestSpec;
@@ -179,6 +207,8 @@ export interface UnitSpec {
     readonly sizeLg2: number;
     /** log2 of the most pages that one command by address can name. */
     readonly maxAddressMask: number;
+    /** Command queues: 1, or several that CPUs share out among themselves (SMMUv3: ECMDQ, virtual command queues). */
+    readonly queues: number;
   };
   readonly faults: {
     /** Entries of a fault log in memory. */

@@ -3,6 +3,7 @@ import { FlushQueueStatistics } from './flush-queue.js';
 import { InvalidationStatistics } from './invalidation-statistics.js';
 import { IovaStatistics } from './iova/environment.js';
 import { LockStatistics } from './lock.js';
+import { LineStatistics } from './shared-line.js';
 import { SwiotlbStatistics } from './swiotlb/statistics.js';
 
 export class OsStatistics {
@@ -16,6 +17,8 @@ export class OsStatistics {
   readonly treeLocks: LockStatistics = new LockStatistics();
   readonly depotLocks: LockStatistics = new LockStatistics();
   readonly ringLocks: LockStatistics = new LockStatistics();
+  /** Shared lines of the command queues. */
+  readonly lines: LineStatistics = new LineStatistics();
 
   /** Locks of the areas of the bounce pool. */
   readonly areaLocks: LockStatistics = new LockStatistics();
@@ -27,6 +30,7 @@ export class OsStatistics {
     this.areaLocks.reset();
     this.flushQueue.reset(now);
     this.invalidation.reset();
+    this.lines.reset();
     for (const lock of [this.domainLocks, this.queueLocks, this.treeLocks, this.depotLocks, this.ringLocks])
       lock.reset();
   }

@@ -47,6 +47,8 @@ export const enum Step {
   Syscall,
   /** Pinning and unpinning pages. */
   Pin,
+  /** Probes of traced functions. */
+  Trace,
 }
 
 export const STEP_NAMES: readonly string[] = [
@@ -71,6 +73,7 @@ export const STEP_NAMES: readonly string[] = [
   'host_call',
   'syscall',
   'pin',
+  'trace',
 ];
 
 /** Parts of one turn of a driver's loop. The first values are shared by every driver so that all turns use one ledger layout. */
@@ -88,6 +91,8 @@ export const enum Turn {
   Interrupt,
   /** Ends of bursts: invalidating what unmaps held back. */
   Settle,
+  /** Copying memory after the unmap. */
+  Copy,
 }
 
 export const TURN_NAMES: readonly string[] = [
@@ -99,4 +104,5 @@ export const TURN_NAMES: readonly string[] = [
   'completion',
   'interrupt',
   'settle',
+  'copy',
 ];

@@ -39,7 +39,10 @@ describe('page-table code of a unit', () => {
     ) as unknown as TableCosts,
   });
   const callOf = (spec: Partial<UnitSpec>, tableCode: Partial<OsSpec['tableCode']>): number =>
-    tableProfile({ costs, tableCode: { ...LEGACY, ...tableCode }, dma: { strategy: LINUX } }, unit(spec)).map.call;
+    tableProfile(
+      { costs, perPageCallbacks: false, tableCode: { ...LEGACY, ...tableCode }, dma: { strategy: LINUX } },
+      unit(spec),
+    ).map.call;
   const expected = (format: TableFormat, code: TableCode): number => costs.table[format][code].map.call;
 
   it('is the generation that the kernel has for the format, whatever it has for others', () => {

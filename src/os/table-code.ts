@@ -3,15 +3,27 @@ import type { OsSpec, UnitSpec } from './spec.js';
 import type { TableFormat, TableProfile } from './table-costs.js';
 import { usesFirstStage } from './vtd/formats.js';
 
-type TableCodeSpec = Pick<OsSpec, 'costs' | 'tableCode'> & { readonly dma: Pick<OsSpec['dma'], 'strategy'> };
+type TableCodeSpec = Pick<OsSpec, 'costs' | 'tableCode' | 'perPageCallbacks'> & {
+  readonly dma: Pick<OsSpec['dma'], 'strategy'>;
+};
 
 /** The code that maintains DMA tables of the unit. */
-export function tableProfile({ costs, tableCode, dma: { strategy } }: TableCodeSpec, unit: UnitSpec): TableProfile {
+export function tableProfile(
+  { costs, tableCode, perPageCallbacks, dma: { strategy } }: TableCodeSpec,
+  unit: UnitSpec,
+): TableProfile {
   const format = tableFormat(unit);
   const code = strategy.kind === 'linux-before' && strategy.before.legacyCode ? 'legacy' : tableCode[format];
   // The VT-d driver had one function for both of its stages.
   const own = unit.architecture === 'vtd' && code === 'legacy' ? 'vtdss' : format;
-  return costs.table[own][code];
+  const profile = costs.table[own][code];
+  if (!perPageCallbacks) return profile;
+  const { map, unmap } = profile;
+  return {
+    rootPerLeaf: true,
+    map: { ...map, leaf: map.leaf + costs.mapCallback },
+    unmap: { ...unmap, leaf: unmap.leaf + costs.unmapCallback },
+  };
 }
 
 /**

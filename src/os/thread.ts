@@ -37,6 +37,13 @@ export const enum ThreadState {
   Done,
 }
 
+/** A loop that a blocked thread is in: runs at the end of its wait, before its program, and may send it back to wait. Interrupts are off. */
+export interface Retry {
+  /** True: the thread waits on, and `waits` is called once it does. */
+  again(thread: Thread): boolean;
+  waits(): void;
+}
+
 export class Thread {
   readonly event: Event = new Event();
   state: ThreadState = ThreadState.New;
@@ -55,6 +62,9 @@ export class Thread {
   /** Number of the step that stands for soft interrupts in `ledger`. */
   interruptStep = 0;
   program: Program | null = null;
+  /** The loop it waits in, or null; and the value that a compare-and-exchange loop has seen. */
+  retry: Retry | null = null;
+  expected = 0;
   /** Latency of the last DMA API call, ps. */
   lastCallPs = 0;
   /** Table pages unlinked by the unmap in progress. */

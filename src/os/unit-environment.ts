@@ -7,10 +7,11 @@ import type { RegisterBus } from '../protocol/registers.js';
 import type { Distance } from './distance.js';
 import type { InvalidationStatistics } from './invalidation-statistics.js';
 import type { LockStatistics } from './lock.js';
+import type { LineStatistics } from './shared-line.js';
 import type { Scheduler } from './scheduler.js';
 import type { Monitor } from './guest/monitor.js';
 import type { MemoryRange } from './identity-table.js';
-import type { CostSpec, UnitSpec } from './spec.js';
+import type { CostSpec, OsSpec, UnitSpec } from './spec.js';
 
 export interface UnitDriverEnvironment {
   readonly scheduler: Scheduler;
@@ -22,11 +23,26 @@ export interface UnitDriverEnvironment {
   readonly observer: Observer | null;
   readonly statistics: InvalidationStatistics;
   readonly queueLocks: LockStatistics;
+  readonly lines: LineStatistics;
+  readonly seed: number;
+  /** Time of a probe of a traced function, 0: not traced. */
+  readonly probe: number;
   readonly invalidationHint: boolean;
+  /** How CPUs learn of the end of a CMD_SYNC. */
+  readonly completion: OsSpec['completion'];
   /** The virtual machine that the units are emulated for; null where software drives the hardware itself. */
   readonly monitor: Monitor | null;
   /** All memory of the machine. */
   readonly ranges: readonly MemoryRange[];
   /** By unit number; null where a unit is of another architecture. */
-  readonly units: readonly ({ readonly spec: UnitSpec; readonly frames: FrameAllocator } | null)[];
+  readonly units: readonly (UnitMemory | null)[];
+}
+
+/** A unit, and the memory that its tables and its command queues are allocated from. */
+export interface UnitMemory {
+  readonly spec: UnitSpec;
+  readonly frames: FrameAllocator;
+  readonly queueFrames: FrameAllocator;
+  /** Socket of `queueFrames`. */
+  readonly queueSocket: number;
 }

@@ -194,7 +194,7 @@ describe('the audit on random programs', () => {
         expect(value(result, 'rx', 'dma.faults')).toBe(0);
         expect(result.windows.stoppedBy).toBe('operations');
       }),
-      { numRuns: 40, seed: 7 },
+      { numRuns: 30, seed: 7 },
     );
   });
 });

@@ -68,6 +68,7 @@ const mapBenchmark = z.strictObject({
   placement: PLACEMENT,
   direction: choice(['bidirectional', 'to-device', 'from-device'], 'Direction of the mappings.'),
   transfer: time('dma_trans_ns: pause between map and unmap.', { max: 1e10 }).default(0),
+  copy: size('Bytes that the thread copies after each unmap.', { max: LARGEST_DMA, min: 0 }).default(0),
   socket: reference('Socket of the threads.'),
   memory: MEMORY,
 });

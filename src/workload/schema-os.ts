@@ -44,11 +44,15 @@ const costs = z.strictObject({
   lock: time('Uncontended spin lock.'),
   lockHandOver: time('Contended lock to the next waiter of the same socket.'),
   lockHandOverRemote: time('Contended lock to a waiter of another socket.'),
+  atomic: time('Atomic operation, load or store of a shared line that the CPU has.'),
+  lineTransfer: time('Move of a shared line from another CPU of the socket.'),
+  lineTransferRemote: time('Move of a shared line from a CPU of another socket.'),
   descriptor: time('Building and storing one invalidation descriptor.'),
   mmioWrite: time('CPU time of a posted register write.'),
   mmioFlight: time('From the register write until it reaches the unit.'),
   socketHop: time('One way over the link to a unit of another socket: its registers, queues and status words.'),
   poll: time('One turn of the completion polling loop.', { min: 1 }),
+  pollWord: time('From a store of hardware to a word until the CPU that polls the word sees it.'),
   mmioRead: time('One uncached read of a register.', { min: 1 }),
   queueIova: time('Adding an entry to a flush queue.'),
   slot: time('One slot of the bounce pool looked at, taken or given back.'),
@@ -57,6 +61,9 @@ const costs = z.strictObject({
   timer: time('Timer interrupt entry and exit.'),
   dirtyLine: time('CPU time to write one 64-byte line.'),
   poolLookup: time('Finding the I/O address of a buffer that stays mapped.'),
+  probe: time('Probe at the entry or exit of a traced function.'),
+  mapCallback: time("Call of the driver's map function for one page, with perPageCallbacks."),
+  unmapCallback: time("Call of the driver's unmap function for one page, with perPageCallbacks."),
   completion: time("From a device's completion to the driver's code."),
 });
 
@@ -138,8 +145,15 @@ export const osSchema = z.strictObject({
   }),
   superpages: flag('Use large leaves when alignment allows.'),
   invalidationHint: flag('The driver passes the invalidation hint when no table page was freed.'),
+  completion: choice(
+    ['msi', 'event', 'register'],
+    'SMMUv3: a CPU learns of the end of a CMD_SYNC by a store to memory, by an event, or by reading CMDQ_CONS.',
+  ),
+  queueMemory: choice(['near', 'first'], "SMMUv3: command queues lie in memory of the unit's socket, or of the first."),
   tick: time('Timer tick; timeouts round up to it.', { min: 1 }),
   jitter: millionths('Spread of software times: each step takes its cost, more or less by up to this share.', 50),
+  traced: flag('The functions of the unmap path are traced with probes at entry and exit.'),
+  perPageCallbacks: flag('The driver is called once for each page (before Linux 5.14), not once for a range.'),
   tableCode: z.strictObject(
     eachFormat((format) =>
       choice(TABLE_CODES, `Page-table code of ${format} tables: Linux's generic_pt, or what the driver had before it.`),

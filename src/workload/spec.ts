@@ -87,6 +87,8 @@ export interface MapBenchmarkJobSpec {
   readonly direction: 'bidirectional' | 'to-device' | 'from-device';
   /** dma_trans_ns: pause between map and unmap, ps. */
   readonly transfer: number;
+  /** Bytes copied after each unmap. */
+  readonly copy: number;
   readonly socket: string;
   /** Socket whose memory holds the buffers; null: `socket`. */
   readonly memory: string | null;

@@ -74,16 +74,17 @@ export class Values {
   }
 }
 
-/** The point with the values in place; `roots` says where the paths of a sheet begin, sheets without one are left out. */
+/** The point with the values in place; `roots` says where the paths of a sheet begin, in one place or several; sheets without one are left out. */
 export function placeValues(
   spec: PointSpec,
   values: Iterable<Value>,
-  roots: Readonly<Record<string, readonly string[]>>,
+  roots: Readonly<Record<string, readonly string[] | readonly (readonly string[])[]>>,
 ): PointSpec {
   let changed: unknown = spec;
   for (const { sheet, path, value, unit } of values) {
-    const root = Object.hasOwn(roots, sheet) ? roots[sheet]! : null;
-    if (root !== null) changed = replace(changed, [...root, ...path.split('.')], base(value, unit));
+    const root = Object.hasOwn(roots, sheet) ? roots[sheet]! : [];
+    const several = (typeof root[0] === 'string' ? [root] : root) as readonly (readonly string[])[];
+    for (const each of several) changed = replace(changed, [...each, ...path.split('.')], base(value, unit));
   }
   return changed as PointSpec;
 }

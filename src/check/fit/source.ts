@@ -24,6 +24,13 @@ export const TABLE_CODE_TARGET: FitTarget = {
  * Core i7-12700): sheet name, dotted path, value.`,
 };
 
+export const INVALIDATION_TARGET: FitTarget = {
+  file: 'src/models/fitted/invalidation.ts',
+  constant: 'INVALIDATION_FIT',
+  title: ` * Costs of invalidations decided by published measurements on bare metal (workloads/validation/published/invalidation.csv): sheet name,
+ * dotted path, value.`,
+};
+
 export const WORKLOAD_TARGETS: Readonly<Record<number, FitTarget>> = {
   8: {
     file: 'src/models/fitted/guest.ts',

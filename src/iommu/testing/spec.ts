@@ -38,6 +38,7 @@ const BASE: IommuSpec = {
   walkers: { count: 4, overhead: 0, replay: 0, readHold: 0, merge: true, outstanding: 16 },
   invalidation: {
     sizeLg2: 8,
+    queues: 1,
     start: 0,
     context: 0,
     pasid: 0,

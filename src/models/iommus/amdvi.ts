@@ -66,6 +66,7 @@ export function amdviUnit({ pages, directories, devices, walks }: AmdviFacts): P
     },
     invalidation: {
       sizeLg2: spec(9, 'log2 commands', `${LINUX_AMD}: CMD_BUFFER_SIZE 8192`),
+      queues: spec(1, 'queues', 'the architecture has one'),
       start: assumed(100, 'ns', TIMES),
       context: assumed(100, 'ns', TIMES),
       pasid: assumed(100, 'ns', TIMES),

@@ -34,6 +34,7 @@ export const appleM1Dart: Sheet = defineSheet({
     pagingStructureCache: { level2: absent, level3: absent, level4: absent, level5: absent },
     invalidation: {
       sizeLg2: spec(0, 'log2 commands', `${DRIVER}: a register, no queue in memory`),
+      queues: spec(1, 'queues', 'the architecture has one'),
       start: assumed(100, 'ns', `${UNKNOWN}; the driver looks every microsecond`),
       context: assumed(0, 'ns', 'no such command'),
       pasid: assumed(0, 'ns', 'no such command'),

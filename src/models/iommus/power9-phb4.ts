@@ -40,6 +40,7 @@ export const power9Phb4: Sheet = defineSheet({
     },
     invalidation: {
       sizeLg2: spec(0, 'log2 commands', `${SKIBOOT}: a register, no queue in memory`),
+      queues: spec(1, 'queues', 'the architecture has one'),
       start: assumed(100, 'ns', SYNC),
       context: assumed(0, 'ns', 'RTC_INVALIDATE is not on a measured path'),
       pasid: assumed(0, 'ns', 'no PASIDs'),

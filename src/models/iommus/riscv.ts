@@ -53,6 +53,7 @@ export function invalidation(startNs: number, stepNs: number, scanNs: number, so
     hintHonoured: spec(false, '', 'there is no hint: NL says what goes'),
     nonLeafScope: spec('range', '', `${RISCV_IOMMU}, NL extension`),
     sizeLg2: spec(13, 'log2 commands', `${LINUX_RISCV}: command queue of 8192`),
+    queues: spec(1, 'queues', 'the architecture has one'),
   };
 }
 

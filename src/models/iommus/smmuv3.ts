@@ -39,6 +39,7 @@ export function invalidation(ranges: Quantity, queueLg2: Quantity): Parameters {
   const share = 'share of 0.5 to 0.7 us for TLBI and CMD_SYNC on an idle unit; estimate';
   return {
     sizeLg2: queueLg2,
+    queues: assumed(1, 'queues', 'ECMDQ is optional'),
     start: assumed(60, 'ns', share),
     context: assumed(40, 'ns', share),
     pasid: assumed(40, 'ns', share),

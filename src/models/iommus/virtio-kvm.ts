@@ -25,6 +25,7 @@ export const virtioKvm: Sheet = defineSheet({
     pasidCache: absent,
     invalidation: {
       sizeLg2: spec(8, 'log2 descriptors', `${QEMU}: queues of 256`),
+      queues: spec(1, 'queues', 'the architecture has one'),
       start: assumed(2000, 'ns', EXIT),
       context: assumed(1500, 'ns', 'as a map of the host'),
       pasid: assumed(1500, 'ns', 'MAP: order of a 4 KiB map through VFIO or iommufd, 1 to 2 us'),

@@ -65,6 +65,7 @@ const SHARE = `share of the submit-to-status time of ${RIOMMU}`;
 
 export const invalidation: Parameters = {
   sizeLg2: spec(8, 'log2 descriptors', 'Linux drivers/iommu/intel/dmar.c: QI_LENGTH 256'),
+  queues: spec(1, 'queues', 'the architecture has one'),
   start: assumed(60, 'ns', SHARE),
   context: assumed(60, 'ns', SHARE),
   pasid: assumed(60, 'ns', SHARE),

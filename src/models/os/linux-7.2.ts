@@ -31,8 +31,12 @@ export const linux72: Sheet = defineSheet({
     },
     superpages: spec(true, '', 'default; intel_iommu=sp_off clears it'),
     invalidationHint: spec(true, '', 'Linux drivers/iommu/intel/iommu.c: hint set when the freelist is empty'),
+    completion: spec('msi', '', 'Linux drivers/iommu/arm/arm-smmu-v3: ARM_SMMU_OPT_MSIPOLL where the unit is coherent'),
+    queueMemory: assumed('near', '', 'memory of the node the unit belongs to'),
     tick: assumed(4, 'ms', 'CONFIG_HZ=250'),
     jitter: assumed(10, '%', 'not published; keeps threads from running in lockstep'),
+    traced: assumed(false, '', 'no tracing'),
+    perPageCallbacks: spec(false, '', 'Linux 7.2 drivers/iommu/iommu.c: map_pages and unmap_pages'),
     tableCode: tableCode(
       spec('generic', '', 'Linux 7.2 drivers/iommu/amd/iommu.c: pt_iommu_amdv1_init'),
       spec('generic', '', 'Linux 7.2 drivers/iommu/intel/iommu.c: pt_iommu_vtdss_init'),

@@ -80,7 +80,7 @@ describe('completion', () => {
 describe('a full ring', () => {
   it('never overtakes the unit, wraps around and loses no command', () => {
     const machine = new AmdMachine({
-      unit: { invalidation: { sizeLg2: 8, maxAddressMask: 40 } },
+      unit: { invalidation: { sizeLg2: 8, maxAddressMask: 40, queues: 1 } },
       invalidation: 300 * US,
       costs: { descriptor: 1000, mmioWrite: 0, mmioFlight: 0 },
     });

@@ -201,7 +201,7 @@ describe('flush of a range', () => {
   });
 
   it('a range beyond what a command can name, and flushAll: everything in the domain, directories too', () => {
-    const machine = new AmdMachine({ unit: { invalidation: { sizeLg2: 9, maxAddressMask: 10 } } });
+    const machine = new AmdMachine({ unit: { invalidation: { sizeLg2: 9, maxAddressMask: 10, queues: 1 } } });
     flush(machine, 0x3ffff000, 2 * PAGE);
     expect(machine.takeInvalidations()).toMatchObject([{ addressMask: EVERYTHING, address: 0, directories: false }]);
     const domain = machine.os.devices[0]!.domainOf(-1)!;

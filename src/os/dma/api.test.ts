@@ -297,7 +297,15 @@ describe('threads that unmap in one domain', () => {
     for (let i = 0; i < threads; i++) {
       machine.os.addMapBenchmark(
         `j${i}`,
-        { threads: 1, mode: 'single', placement: 'contiguous', granule: 1, direction: 'from-device', transfer: 0 },
+        {
+          threads: 1,
+          mode: 'single',
+          placement: 'contiguous',
+          granule: 1,
+          direction: 'from-device',
+          transfer: 0,
+          copy: 0,
+        },
         i % domains,
         0,
       );
@@ -313,8 +321,9 @@ describe('threads that unmap in one domain', () => {
     expect(Math.abs(unmapsWith(4, 1) - one)).toBeLessThanOrEqual(1);
   });
 
-  it('overlap their waits when each has a domain of its own', () => {
-    expect(unmapsWith(4, 4)).toBeGreaterThanOrEqual(4 * 98);
+  it('overlap their waits when each has a domain of its own, but for the looks of the others at their status words', () => {
+    expect(unmapsWith(4, 4)).toBeGreaterThanOrEqual(3.2 * 98);
+    expect(unmapsWith(4, 4)).toBeLessThan(4 * 98);
   });
 });
 
@@ -330,7 +339,15 @@ describe('an invalidation queue that is full', () => {
     for (let i = 0; i < 200; i++) {
       machine.os.addMapBenchmark(
         `j${i}`,
-        { threads: 1, mode: 'single', placement: 'contiguous', granule: 1, direction: 'from-device', transfer: 0 },
+        {
+          threads: 1,
+          mode: 'single',
+          placement: 'contiguous',
+          granule: 1,
+          direction: 'from-device',
+          transfer: 0,
+          copy: 0,
+        },
         i,
         0,
       );

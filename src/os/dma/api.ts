@@ -45,6 +45,7 @@ export class DmaApi {
     slots: number,
     bouncing: Bouncing | null = null,
     strategy: StrategyEnvironment | null = null,
+    private readonly traced = false,
   ) {
     this.maps = new CallMeter(slots);
     this.unmaps = new CallMeter(slots);
@@ -91,6 +92,7 @@ export class DmaApi {
   *unmap(thread: Thread, domain: Domain, address: number, bytes: number, access: Access): Call<void> {
     const outer = this.begin(thread, this.unmaps);
     thread.charge(Step.Call, this.costs.unmapCall);
+    if (this.traced) thread.charge(Step.Trace, this.costs.probe);
     yield* this.path.unmap(thread, domain, address, bytes, access);
     if (thread.debt !== 0) yield Wait.Run;
     this.end(thread, this.unmaps, outer, Turn.Unmap);

@@ -260,7 +260,15 @@ describe('bounce pool of the operating system', () => {
       const machine = new TestMachine({ mode: 'bounce', cores: [3], costs: COSTS, swiotlb: { areas } });
       machine.os.addMapBenchmark(
         'b',
-        { threads: 3, mode: 'single', placement: 'contiguous', granule: 1, direction: 'bidirectional', transfer: 0 },
+        {
+          threads: 3,
+          mode: 'single',
+          placement: 'contiguous',
+          granule: 1,
+          direction: 'bidirectional',
+          transfer: 0,
+          copy: 0,
+        },
         0,
         0,
       );

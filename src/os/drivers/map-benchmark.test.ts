@@ -12,6 +12,7 @@ const SPEC: MapBenchmarkSpec = {
   granule: 1,
   direction: 'bidirectional',
   transfer: 0,
+  copy: 0,
 };
 
 function start(spec: Partial<MapBenchmarkSpec>, options: MachineOptions = {}) {
@@ -84,7 +85,10 @@ describe('map benchmark', () => {
   });
 
   it('does not count the pause between map and unmap in either latency', () => {
-    const { machine, metric, registry } = start({ transfer: 5_000_000 }, { costs: COSTS, mode: 'passthrough' });
+    const { machine, metric, registry } = start(
+      { transfer: 5_000_000, copy: 0 },
+      { costs: COSTS, mode: 'passthrough' },
+    );
     machine.runOperations(10);
     expect(metric('loop.cycles.transfer')).toBe(15_000);
     const latencies = registry.histograms().filter(({ component }) => component === 'bench');
@@ -116,7 +120,7 @@ describe('map benchmark', () => {
 
   it('has steps that add up to the latencies, and parts that add up to the loop', () => {
     const { machine, metric, registry } = start(
-      { threads: 3, transfer: 100_000 },
+      { threads: 3, transfer: 100_000, copy: 0 },
       {
         costs: {
           ...COSTS,

@@ -32,6 +32,8 @@ export interface MapBenchmarkSpec {
   readonly direction: 'bidirectional' | 'to-device' | 'from-device';
   /** Pause between map and unmap. */
   readonly transfer: number;
+  /** Bytes that the thread copies after each unmap. */
+  readonly copy: number;
 }
 
 const DIRECTIONS: Readonly<Record<MapBenchmarkSpec['direction'], string>> = {
@@ -92,8 +94,8 @@ export class MapBenchmark extends Driver {
 
   /** `buffer`: its address, or its pages as a list. */
   private *program(thread: Thread, buffer: number | ScatterList): Program {
-    const { dma, domain, scheduler } = this.environment;
-    const { direction, transfer } = this.spec;
+    const { dma, domain, scheduler, costs } = this.environment;
+    const { direction, transfer, copy } = this.spec;
     const bytes = this.spec.granule * PAGE;
     const access = accessOf(direction);
     for (;;) {
@@ -125,6 +127,10 @@ export class MapBenchmark extends Driver {
         unmapPs += thread.lastCallPs;
       }
       this.count(mapPs, unmapPs);
+      if (copy > 0) {
+        thread.charge(Turn.Copy, (copy / LINE) * costs.copyLine);
+        yield Wait.Run;
+      }
       this.endTurn(thread);
       const latency = scheduler.now() - start;
       if (latency === 0) throw new Error(`${this.name}: an operation takes no time; all its costs are 0`);

@@ -4,8 +4,8 @@ import { EVERYTHING, planRange } from './commands.js';
 
 const PAGE = 4096;
 const MIB2 = 2 ** 21;
-const plain = { ...UNIT, invalidation: { sizeLg2: 13, maxAddressMask: 0 } };
-const extended = { ...UNIT, invalidation: { sizeLg2: 13, maxAddressMask: 52 } };
+const plain = { ...UNIT, invalidation: { sizeLg2: 13, maxAddressMask: 0, queues: 1 } };
+const extended = { ...UNIT, invalidation: { sizeLg2: 13, maxAddressMask: 52, queues: 1 } };
 
 describe('invalidation of a range', () => {
   // riscv_iommu_tlbi_calc: one aligned power of two.
@@ -30,7 +30,7 @@ describe('invalidation of a range', () => {
   it('everything of the address space when that is too many, or tables were freed', () => {
     expect(planRange(plain, PAGE, 513 * PAGE, false)).toBe(EVERYTHING);
     expect(planRange(plain, PAGE, PAGE, true)).toBe(EVERYTHING);
-    const small = { ...UNIT, invalidation: { sizeLg2: 13, maxAddressMask: 9 } };
+    const small = { ...UNIT, invalidation: { sizeLg2: 13, maxAddressMask: 9, queues: 1 } };
     expect(planRange(small, 0, 2 * MIB2, false)).toBe(EVERYTHING);
     expect(planRange(small, 0, MIB2, false)).toMatchObject({ pagesLg2: 9 });
   });

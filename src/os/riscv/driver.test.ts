@@ -149,7 +149,7 @@ describe('a strict unmap', () => {
   });
 
   it('without ranges one command a page, each with its doorbell', () => {
-    const all = bench({ unit: { invalidation: { sizeLg2: 8, maxAddressMask: 0 } } });
+    const all = bench({ unit: { invalidation: { sizeLg2: 8, maxAddressMask: 0, queues: 1 } } });
     cycle(all, 3);
     all.machine.run();
     const { executed, registerWrites } = all.machine;
@@ -192,7 +192,7 @@ describe('a strict unmap', () => {
   });
 
   it('a full ring is waited for', () => {
-    const unit = { invalidation: { sizeLg2: 2, maxAddressMask: 0 } };
+    const unit = { invalidation: { sizeLg2: 2, maxAddressMask: 0, queues: 1 } };
     const all = bench({ unit, invalidation: 5_000_000 });
     cycle(all, 20);
     cycle(all, 20, 1);

@@ -19,8 +19,8 @@ import { SmmuMachine } from './testing/machine.js';
 const PAGE = 4096;
 const PA = 2 ** 32 + 2 ** 30;
 const BOTH: Access = Access.Read | Access.Write;
-const RANGES = { invalidation: { sizeLg2: 8, maxAddressMask: 36 } };
-const NO_RANGES = { invalidation: { sizeLg2: 8, maxAddressMask: 0 } };
+const RANGES = { invalidation: { sizeLg2: 8, maxAddressMask: 36, queues: 1 } };
+const NO_RANGES = { invalidation: { sizeLg2: 8, maxAddressMask: 0, queues: 1 } };
 
 interface Bench {
   readonly machine: SmmuMachine;
@@ -110,7 +110,7 @@ describe('boot', () => {
   });
 
   it('refuses a queue that Linux refuses', () => {
-    expect(() => bench({ unit: { invalidation: { sizeLg2: 6, maxAddressMask: 0 } } })).toThrow(RangeError);
+    expect(() => bench({ unit: { invalidation: { sizeLg2: 6, maxAddressMask: 0, queues: 1 } } })).toThrow(RangeError);
   });
 });
 
@@ -128,7 +128,7 @@ describe('invalidations of a strict unmap', () => {
 
   it('batches of 64, the last with CMD_SYNC', () => {
     const commands = commandsOf(200 * PAGE, {
-      unit: { invalidation: { sizeLg2: 12, maxAddressMask: 0 } },
+      unit: { invalidation: { sizeLg2: 12, maxAddressMask: 0, queues: 1 } },
       superpages: false,
     });
     expect(commands.length).toBe(201);
@@ -159,7 +159,7 @@ describe('queue', () => {
   it('takes commands of many CPUs at once; every one of them waits for its own CMD_SYNC', () => {
     const { machine, dma, domain, on } = bench({
       cores: [8],
-      unit: { invalidation: { sizeLg2: 7, maxAddressMask: 0 } },
+      unit: { invalidation: { sizeLg2: 7, maxAddressMask: 0, queues: 1 } },
       superpages: false,
       costs: {
         lock: 8000,

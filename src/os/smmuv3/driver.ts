@@ -38,7 +38,7 @@ export class Smmuv3Driver implements IommuDriver {
   /** Sets up and enables every unit. */
   constructor(private readonly environment: UnitDriverEnvironment) {
     this.units = environment.units.map((unit, id) =>
-      unit === null ? null : new Smmuv3Unit(id, unit.spec, unit.frames, environment),
+      unit === null ? null : new Smmuv3Unit(id, unit.spec, unit, environment),
     );
     this.formats = environment.units.map((unit) => (unit === null ? null : tableFormat(unit.spec, stageOf(unit.spec))));
   }
@@ -92,7 +92,8 @@ export class Smmuv3Driver implements IommuDriver {
   /** Entry, then its cache, and with the last attachment of the domain its translations, each waited for. */
   *detach(thread: Thread, domain: DomainState, device: Endpoint, pasid: number): Call<void> {
     const unit = this.units[device.unit]!;
-    const { tables, queue, configuration, spec } = unit;
+    const { tables, configuration, spec } = unit;
+    const queue = unit.queueOf(thread.cpu);
     const { requester } = device;
     const tag = domain.tags.find((other) => other.unit === device.unit);
     const translates = domain.type !== 'identity';
@@ -156,7 +157,7 @@ export class Smmuv3Driver implements IommuDriver {
       for (; at < tags.length && tags[at]!.unit === unit.id; at++) {
         yield* this.gather(thread, unit, batch, tags[at]!, iova, bytes, leaf);
       }
-      yield* unit.queue.submit(thread, batch, true);
+      yield* unit.queueOf(thread.cpu).submit(thread, batch, true);
     }
     if (thread.debt !== 0) yield Wait.Run;
     this.batches.push(batch);
@@ -174,7 +175,8 @@ export class Smmuv3Driver implements IommuDriver {
     bytes: number,
     leaf: boolean,
   ): Call<void> {
-    const { spec, queue } = unit;
+    const { spec } = unit;
+    const queue = unit.queueOf(thread.cpu);
     const { statistics } = this.environment;
     const ranges = spec.invalidation.maxAddressMask > 0;
     if (bytes === Infinity || (!ranges && isTooLarge(bytes, spec.granule))) {

@@ -12,7 +12,7 @@ import { SmmuMachine } from './testing/machine.js';
 const BOTH: Access = Access.Read | Access.Write;
 const PAGE = 4096;
 const PA = 2 ** 32 + 2 ** 30;
-const UNIT = { stage: 'nested', secondLevels: 4, invalidation: { sizeLg2: 8, maxAddressMask: 0 } } as const;
+const UNIT = { stage: 'nested', secondLevels: 4, invalidation: { sizeLg2: 8, maxAddressMask: 0, queues: 1 } } as const;
 const TRAPPED: MachineOptions = {
   unit: UNIT,
   guest: { mode: 'nested-trapped', exit: 2000, lock: 5, lockHandOver: 400, emulation: 30, call: 11, batch: 64 },

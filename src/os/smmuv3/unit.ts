@@ -3,6 +3,7 @@
  * the unit as Linux does at boot (arm_smmu_device_reset): tables, command queue, removal of everything cached, event queue, translation.
  */
 import {
+  baseRegister,
   Control0Bit,
   Control2Bit,
   encodeQueueBase,
@@ -13,17 +14,19 @@ import {
   COMMAND_LG2,
   Opcode,
   PAGE_1,
+  producerRegister,
+  queueRegister,
   RANGE_ALL,
   Register,
 } from '../../iommu/arch/smmuv3/format.js';
-import type { FrameAllocator } from '../../memory/frames.js';
 import { identityTable } from '../identity-table.js';
 import type { UnitSpec } from '../spec.js';
-import type { UnitDriverEnvironment } from '../unit-environment.js';
+import type { Cpu } from '../thread.js';
+import type { UnitDriverEnvironment, UnitMemory } from '../unit-environment.js';
 import { tableFormat, tableOptions } from './formats.js';
 import { EmulatedQueue } from './emulated-queue.js';
 import { HardwareQueue } from './hardware-queue.js';
-import { Batch, CommandQueue } from './queue.js';
+import { Batch, CommandQueue, type RingLayout } from './queue.js';
 import { SmmuTables, STREAM_SPLIT, STREAMS_LG2 } from './tables.js';
 
 const IDS = 2 ** 16;
@@ -38,10 +41,12 @@ const PAGE = 4096;
 export class Smmuv3Unit {
   readonly tables: SmmuTables;
   /** Where the driver submits invalidations of translations, and where those of configuration: the same but for a virtual hardware queue. */
-  readonly queue: CommandQueue;
+  private readonly queue: CommandQueue;
   readonly configuration: CommandQueue;
   /** The hardware's queue, which in a virtual machine is the host's. */
   readonly host: CommandQueue;
+  /** All queues that hardware executes, the host's first. */
+  private readonly queues: readonly CommandQueue[];
   /** Set where CMDQ_CONS of the hardware's queue is polled. */
   private readonly polled: HardwareQueue | null;
   private readonly freeIds: number[] = [];
@@ -51,7 +56,7 @@ export class Smmuv3Unit {
   constructor(
     readonly id: number,
     readonly spec: UnitSpec,
-    frames: FrameAllocator,
+    { frames, queueFrames, queueSocket }: UnitMemory,
     environment: UnitDriverEnvironment,
   ) {
     const { memory, ranges, registers, monitor } = environment;
@@ -77,19 +82,25 @@ export class Smmuv3Unit {
         : null;
     this.tables = new SmmuTables(spec, memory, frames, host);
     const ringBytes = Math.max(2 ** (sizeLg2 + COMMAND_LG2), PAGE);
-    const ring = frames.allocateContiguous(ringBytes, ringBytes);
     const slots = 2 ** sizeLg2;
+    // A virtual machine has one of the queues.
+    const count = monitor === null ? spec.invalidation.queues : 1;
+    const rings = Array.from({ length: count }, () => queueFrames.allocateContiguous(ringBytes, ringBytes));
     const direct = monitor === null || monitor.spec.mode === 'nested-queue';
     const counted = direct
       ? environment
       : { ...environment, statistics: monitor.host.statistics, queueLocks: monitor.host.locks };
-    this.host = new CommandQueue(id, ring, slots, counted);
+    const layout = (ring: number, index: number): RingLayout => {
+      return { ring, slots, socket: queueSocket, producer: producerRegister(index) };
+    };
+    this.queues = rings.map((ring, index) => new CommandQueue(id, layout(ring, index), counted));
+    this.host = this.queues[0]!;
     this.polled = monitor !== null && direct ? new HardwareQueue(id, slots, environment) : null;
     this.host.port = this.polled;
     if (monitor === null) this.configuration = this.host;
     else {
       const own = frames.allocateContiguous(ringBytes, ringBytes);
-      this.configuration = new CommandQueue(id, own, slots, environment);
+      this.configuration = new CommandQueue(id, layout(own, 0), environment);
       this.configuration.port = new EmulatedQueue(own, slots, this.host, monitor, memory);
     }
     this.queue = direct ? this.host : this.configuration;
@@ -102,7 +113,7 @@ export class Smmuv3Unit {
     write(Register.Control2, Control2Bit.PTM | Control2Bit.RECINVSID | Control2Bit.E2H);
     write(Register.StreamTableBase, streamTable | 0, upper(streamTable));
     write(Register.StreamTableConfig, encodeStreamTableConfig(STREAMS_LG2, twoLevelStreams ? STREAM_SPLIT : null));
-    write(Register.CommandQueueBase, encodeQueueBase(ring, sizeLg2), upper(ring));
+    for (const [i, ring] of rings.entries()) write(baseRegister(i), encodeQueueBase(ring, sizeLg2), upper(ring));
     write(Register.CommandQueueProducer, 0);
     write(Register.CommandQueueConsumer, 0);
     write(Register.Control0, Control0Bit.CMDQEN);
@@ -118,6 +129,11 @@ export class Smmuv3Unit {
     write(Register.Control0, Control0Bit.CMDQEN | Control0Bit.EVTQEN | Control0Bit.SMMUEN);
   }
 
+  /** The queue for translations of the CPU: where there are several, one after the other by CPU number (tegra241_cmdqv_get_cmdq). */
+  queueOf(cpu: Cpu): CommandQueue {
+    return this.queues.length === 1 ? this.queue : this.queues[cpu.id % this.queues.length]!;
+  }
+
   /** An ASID, or the VMID of a second-stage domain. Throws RangeError when there is none left. */
   allocateId(): number {
     const id = this.freeIds.pop() ?? this.nextId++;
@@ -131,12 +147,14 @@ export class Smmuv3Unit {
 
   /** Hardware has stored to memory: true if it was to a queue of the unit. */
   stored(hi: number, lo: number): boolean {
-    return this.host.stored(hi, lo);
+    return this.queues.some((queue) => queue.stored(hi, lo));
   }
 
   /** A register of the unit has changed. */
   changed(offset: number, value: number): void {
-    if (offset === Register.CommandQueueConsumer) this.polled?.moved(value);
+    const index = queueRegister(offset)?.queue ?? 0;
+    if (this.polled === null) this.queues[index]!.passed(value);
+    else this.polled.moved(value);
   }
 }
 

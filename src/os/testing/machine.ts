@@ -58,6 +58,8 @@ export interface MachineOptions {
   readonly swiotlb?: Partial<OsSpec['dma']['swiotlb']>;
   readonly invalidationHint?: boolean;
   readonly superpages?: boolean;
+  readonly traced?: boolean;
+  readonly perPageCallbacks?: boolean;
   readonly tableCode?: Partial<OsSpec['tableCode']>;
   /** From a doorbell's arrival to its status write, ps. */
   readonly invalidation?: number;
@@ -80,7 +82,7 @@ export const UNIT: UnitSpec = {
   hostAddressWidth: 46,
   largestPage: 2 ** 30,
   coherent: true,
-  invalidation: { sizeLg2: 8, maxAddressMask: 18 },
+  invalidation: { sizeLg2: 8, maxAddressMask: 18, queues: 1 },
   faults: { records: 8 },
 };
 
@@ -162,8 +164,12 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       },
       superpages: options.superpages ?? true,
       invalidationHint: options.invalidationHint ?? true,
+      completion: 'msi',
+      queueMemory: 'near',
       tick: MS,
       jitter: 0,
+      traced: options.traced ?? false,
+      perPageCallbacks: options.perPageCallbacks ?? false,
       tableCode: { ...LEGACY, ...options.tableCode },
       userMap: { call: 0, pinBatch: 512, pinCall: 0, pinPage: 0, unpinPage: 0, run: 0, ...options.userMap },
       guest: { ...NO_GUEST, ...options.guest },

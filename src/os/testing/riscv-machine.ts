@@ -18,7 +18,7 @@ export const RISCV_UNIT: UnitSpec = {
   levels: 4,
   deviceLevels: 3,
   processLevels: 0,
-  invalidation: { sizeLg2: 8, maxAddressMask: 52 },
+  invalidation: { sizeLg2: 8, maxAddressMask: 52, queues: 1 },
 };
 
 /** Where a unit's ring is and how far it has got. */

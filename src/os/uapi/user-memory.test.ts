@@ -75,7 +75,9 @@ describe('a system call that maps user memory', () => {
 
   it('uses the page of the tables', () => {
     const unit = { granule: 16_384, largestPage: 16_384, levels: 4, architecture: 'smmuv3', mode: 'native' } as const;
-    const options = { unit: { ...unit, stage: 'first', invalidation: { sizeLg2: 8, maxAddressMask: 36 } } } as const;
+    const options = {
+      unit: { ...unit, stage: 'first', invalidation: { sizeLg2: 8, maxAddressMask: 36, queues: 1 } },
+    } as const;
     const { machine, dma, memory, domain, on } = bench(options);
     on(function* (thread) {
       yield* memory.map(thread, domain, [{ pa: PA, bytes: 65_536 }], BOTH);

@@ -90,13 +90,16 @@ export class VirtioDriver implements IommuDriver {
     this.environment.observer?.detached(domain.id, device.unit, device.requester, pasid);
   }
 
-  /** viommu_map_pages and viommu_iotlb_sync_map. */
-  *syncMap(thread: Thread, domain: DomainState, iova: number): Call<void> {
-    const mapping = tableOf(domain).at(iova);
+  /** viommu_map_pages, a request for each mapping of the range, and viommu_iotlb_sync_map. */
+  *syncMap(thread: Thread, domain: DomainState, iova: number, bytes: number): Call<void> {
     const words = new Int32Array(REQUEST_WORDS);
-    for (const { unit, id } of domain.tags) {
-      const bytes = encodeInterval(words, id, mapping);
-      yield* this.units[unit]!.queue.add(thread, words, bytes);
+    for (let at = iova; at < iova + bytes; ) {
+      const mapping = tableOf(domain).at(at);
+      for (const { unit, id } of domain.tags) {
+        const length = encodeInterval(words, id, mapping);
+        yield* this.units[unit]!.queue.add(thread, words, length);
+      }
+      at = mapping.end;
     }
     yield* this.sync(thread, domain);
   }

@@ -139,7 +139,7 @@ export class RequestQueue {
     const { poller } = this;
     if (poller !== null && readHalf(this.environment.memory, this.ring.used + 2) === this.added) {
       this.poller = null;
-      this.environment.scheduler.wakePoller(poller, this.environment.costs.poll);
+      this.environment.scheduler.wake(poller, this.environment.costs.pollWord);
     }
     return true;
   }
@@ -155,7 +155,7 @@ export class RequestQueue {
       registers.write(this.unit, Register.Notify, 0, Queue.Request, costs.mmioFlight);
     } else if (thread.debt !== 0) yield Wait.Run;
     if (readHalf(memory, this.ring.used + 2) === this.added) {
-      thread.charge(step, costs.poll);
+      thread.charge(step, costs.pollWord);
       yield Wait.Run;
     } else {
       this.poller = thread;

@@ -79,7 +79,7 @@ describe('a guest that owns its first stage, with an emulated queue', () => {
   it('runs the guest on a ring that wraps around', () => {
     const { machine, dma, domain, on } = bench({
       ...NESTED,
-      unit: { ...NESTED.unit!, invalidation: { sizeLg2: 7, maxAddressMask: 18 } },
+      unit: { ...NESTED.unit!, invalidation: { sizeLg2: 7, maxAddressMask: 18, queues: 1 } },
     });
     on(0, function* (thread) {
       for (let i = 0; i < 200; i++) {

@@ -1,8 +1,8 @@
 /**
  * Software side of a VT-d invalidation queue (qi_submit_sync and reclaim_free_desc in drivers/iommu/intel/dmar.c; VT-d specification
- * 6.5.2): a ring of descriptors and a status word per slot, both in simulated memory. Submitters share q_lock and drop it while
- * they poll. In the kernel a poller holds q_lock during most of each turn of its loop; here the lock is free meanwhile. Not
- * modelled: queue errors and time-outs; completion by interrupt, which Linux does not use.
+ * 6.5.2): a ring of descriptors and a status word per slot, both in simulated memory. Submitters share q_lock. One that waits looks
+ * at its status word and reads the fault status register, both under q_lock, gives the lock up and takes it again: submitters and other pollers come in
+ * between, and wait for each look. Not modelled: queue errors and time-outs; completion by interrupt, which Linux does not use.
  */
 import { encodeWait, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
 import { SpinLock } from '../lock.js';
@@ -99,16 +99,13 @@ export class InvalidationQueue {
       registers.write(this.unit, Register.InvalidationQueueTail, 0, tail << descriptorLg2, flight);
     }
     const rung = scheduler.now();
-    this.lock.release(thread);
-
     // An emulated unit has completed everything before the write of its tail returns.
-    if (this.doorbell === null || this.statusWord(last) !== Slot.Done) {
-      this.pollers[last] = thread;
-      scheduler.block(thread, Step.Completion);
+    if (this.doorbell === null || this.statusWord(last) !== Slot.Done) this.pollers[last] = thread;
+    while (this.pollers[last] !== null) {
+      this.lock.poll(thread, distance.poll(thread, this.unit), Step.Completion);
       yield Wait.Block;
     }
     statistics.completion.add(scheduler.now() - rung);
-    if (!this.lock.take(thread, false)) yield Wait.Block;
     for (let i = 0; i <= count; i++) this.setState((first + i) % slots, Slot.Free);
     this.reclaim();
     this.lock.release(thread);
@@ -131,8 +128,7 @@ export class InvalidationQueue {
     const poller = this.pollers[slot];
     if (poller === null || poller === undefined || this.statusWord(slot) !== Slot.Done) return;
     this.pollers[slot] = null;
-    const { scheduler, distance } = this.environment;
-    scheduler.wakePoller(poller, distance.poll(poller, this.unit));
+    this.lock.noticed(poller);
   }
 
   /** Gives the lock up and waits until slots are reclaimed. */

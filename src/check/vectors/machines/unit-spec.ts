@@ -42,6 +42,7 @@ export function coldUnit(shape: UnitShape): IommuSpec {
     walkers: { count: 1, overhead: 0, replay: 0, readHold: 0, merge: false, outstanding: 1 },
     invalidation: {
       sizeLg2: 8,
+      queues: 1,
       start: 0,
       context: 0,
       pasid: 0,

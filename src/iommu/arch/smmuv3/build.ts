@@ -29,5 +29,8 @@ export function buildSmmuv3(
   const { start } = spec.invalidation;
   const queue = new CommandQueue(kernel, unit, start, memory, physical, socket, commands, counters);
   const recycle = (event: Event): void => s.recycle(event);
-  return { unit, hardware: new Smmuv3(registers, directory, queue, counters, commands, recycle) };
+  return {
+    unit,
+    hardware: new Smmuv3(registers, directory, queue, counters, commands, recycle, spec.invalidation.queues),
+  };
 }

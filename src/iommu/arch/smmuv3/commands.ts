@@ -2,7 +2,7 @@
  * What the commands of the command queue do (Arm IHI 0070G chapter 4): caches they empty, time they take, the MSI write of a CMD_SYNC.
  * A command has taken effect when it has been consumed; a CMD_SYNC also waits until requests that used what was removed have been
  * served. Not modelled: prefetch commands, ATC_INV and PRI_RESP (there is no ATS yet), RESUME and STALL_TERM (nothing stalls): all
- * are consumed without effect; completion by wired interrupt or event; aborted fetches (CERROR_ABT).
+ * are consumed without effect; completion by wired interrupt; aborted fetches (CERROR_ABT).
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
@@ -16,11 +16,11 @@ import {
   Command,
   CommandError,
   Completion,
+  consumerRegister,
   decodeCommand,
   GlobalErrorBit,
   Opcode,
   RANGE_ALL,
-  Register,
 } from './format.js';
 import {
   invalidateAsid,
@@ -37,8 +37,7 @@ export class Commands implements CommandSet {
   private readonly command = new Command();
   /** Something has been removed since the last CMD_SYNC. */
   private pending = false;
-  /** Where CMDQ_CONS is told to who polls it. */
-  private ring: Ring | null = null;
+  /** Who is told of CMDQ_CONS. */
   private watch: StoreWatch | null = null;
 
   constructor(
@@ -50,9 +49,8 @@ export class Commands implements CommandSet {
     private readonly counters: CommandCounters,
   ) {}
 
-  /** Software that polls CMDQ_CONS is told when it passes a CMD_SYNC without message. */
-  connect(ring: Ring, watch: StoreWatch): void {
-    this.ring = ring;
+  /** Software that polls CMDQ_CONS, woken by an event or not, is told when it passes a CMD_SYNC without message. */
+  connect(watch: StoreWatch): void {
     this.watch = watch;
   }
 
@@ -218,10 +216,10 @@ export class Commands implements CommandSet {
     else physical.write(addressHi, aligned, data, physical.wordLo);
   }
 
-  completed(): void {
-    const { command, ring, watch } = this;
-    if (command.opcode !== Opcode.CMD_SYNC || command.completion !== Completion.None || ring === null) return;
-    watch?.changed?.(this.unit.index, Register.CommandQueueConsumer, 0, ring.distance(0, ring.head + 1));
+  completed(ring: Ring): void {
+    const { command, watch } = this;
+    if (command.opcode !== Opcode.CMD_SYNC || command.completion === Completion.Interrupt) return;
+    watch?.changed?.(this.unit.index, consumerRegister(ring.index), 0, ring.distance(0, ring.head + 1));
   }
 }
 

@@ -41,6 +41,36 @@ export const enum Register {
 /** Offset of register page 1. */
 export const PAGE_1 = 0x10000;
 
+/**
+ * Registers of the command queues after the first (enhanced command queues, ECMDQ), one block of 16 bytes each: base (64 bits), producer, consumer.
+ * The offset of the blocks is the simulator's: units state theirs in further registers.
+ */
+const QUEUE_BLOCKS = 0x40000;
+const QUEUE_BLOCK = 16;
+const PRODUCER = 8;
+const CONSUMER = 12;
+
+export function baseRegister(queue: number): number {
+  return queue === 0 ? Register.CommandQueueBase : QUEUE_BLOCKS + QUEUE_BLOCK * (queue - 1);
+}
+
+export function producerRegister(queue: number): number {
+  return queue === 0 ? Register.CommandQueueProducer : baseRegister(queue) + PRODUCER;
+}
+
+export function consumerRegister(queue: number): number {
+  return queue === 0 ? Register.CommandQueueConsumer : baseRegister(queue) + CONSUMER;
+}
+
+/** Number of the further queue whose registers hold the offset, and the register of the first queue that has the same meaning; or null. */
+export function queueRegister(offset: number): { queue: number; register: Register } | null {
+  if (offset < QUEUE_BLOCKS) return null;
+  const queue = Math.floor((offset - QUEUE_BLOCKS) / QUEUE_BLOCK) + 1;
+  const within = (offset - QUEUE_BLOCKS) % QUEUE_BLOCK;
+  if (within === 0) return { queue, register: Register.CommandQueueBase };
+  return { queue, register: within === PRODUCER ? Register.CommandQueueProducer : Register.CommandQueueConsumer };
+}
+
 /** SMMU_CR0. */
 export const enum Control0Bit {
   SMMUEN = 1 << 0,
@@ -536,9 +566,10 @@ export function encodeSync(out: Dwords, at: number, address: number, data: numbe
   out[at + 3] = high(address);
 }
 
-/** CMD_SYNC that tells nobody (CS_NONE): its end is seen in CMDQ_CONS. */
-export function encodePlainSync(out: Dwords, at: number): void {
+/** CMD_SYNC that stores nothing: its end is an event, or only the move of the consumer index. */
+export function encodeSyncSignal(out: Dwords, at: number, completion: Completion.None | Completion.Event): void {
   encodeOpcode(out, at, Opcode.CMD_SYNC);
+  out[at]! |= completion << 12;
 }
 
 /** False for a command that is not legal (CERROR_ILL). `ranges`: IDR3.RIL; without it the range fields are ignored. */

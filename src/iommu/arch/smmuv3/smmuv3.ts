@@ -25,17 +25,21 @@ export class Smmuv3 implements Hardware {
     readonly directory: Directory,
     readonly queue: CommandQueue,
     readonly commands: CommandCounters,
-    private readonly set: Commands,
+    private readonly executed: Commands,
     private readonly recycle: (event: Event) => void,
+    queues: number,
   ) {
     this.faults = directory.events.counters;
-    queue.ring.bytesLg2 = format.COMMAND_LG2;
-    queue.ring.wraps = true;
+    for (let i = 1; i < queues; i++) queue.addRing();
+    for (const ring of queue.rings) {
+      ring.bytesLg2 = format.COMMAND_LG2;
+      ring.wraps = true;
+    }
   }
 
   connect(watch: StoreWatch): void {
     this.queue.connect(watch);
-    this.set.connect(this.queue.ring, watch);
+    this.executed.connect(watch);
   }
 
   step(): void {
@@ -50,9 +54,11 @@ export class Smmuv3 implements Hardware {
   /** A write of `hi:lo` to the register at `offset`; registers that are not modelled ignore it. */
   write(offset: number, hi: number, lo: number): void {
     const { registers: r, queue } = this;
-    const { ring } = queue;
+    const further = format.queueRegister(offset);
+    const ring = queue.rings[further?.queue ?? 0];
+    if (ring === undefined) return;
     const { events } = this.directory;
-    switch ((offset >= PAGE_1 ? offset - PAGE_1 : offset) as Register) {
+    switch (further?.register ?? ((offset >= PAGE_1 ? offset - PAGE_1 : offset) as Register)) {
       case Register.Control0:
         this.control(lo);
         break;
@@ -116,7 +122,7 @@ export class Smmuv3 implements Hardware {
     const { registers: r, queue } = this;
     r.enabled = (bits & Control0Bit.SMMUEN) !== 0;
     this.directory.events.enabled = (bits & Control0Bit.EVTQEN) !== 0;
-    queue.ring.enabled = (bits & Control0Bit.CMDQEN) !== 0;
+    for (const ring of queue.rings) ring.enabled = (bits & Control0Bit.CMDQEN) !== 0;
     this.applyBypass();
     queue.doorbell();
   }
@@ -131,9 +137,9 @@ export class Smmuv3 implements Hardware {
   private acknowledge(bits: number): void {
     const { registers: r, queue } = this;
     r.globalErrorAcknowledged = bits;
-    if (!queue.ring.stopped || ((r.globalError ^ bits) & GlobalErrorBit.CMDQ) !== 0) return;
+    if (((r.globalError ^ bits) & GlobalErrorBit.CMDQ) !== 0) return;
     r.commandError = CommandError.None;
-    queue.ring.stopped = false;
+    for (const ring of queue.rings) ring.stopped = false;
     queue.doorbell();
   }
 }

@@ -34,7 +34,7 @@ const UNIT: Partial<UnitSpec> = {
   deviceLevels: 1,
   processLevels: 2,
   hostAddressWidth: 48,
-  invalidation: { sizeLg2: 9, maxAddressMask: 40 },
+  invalidation: { sizeLg2: 9, maxAddressMask: 40, queues: 1 },
   faults: { records: 512 },
 };
 
