@@ -312,7 +312,7 @@ describe('jobs', () => {
     // Some are only reported by a guest, by a job that invalidates, or by strategies that hold buffers back.
     for (const options of [{}, { guest: { mode: 'caching' } }, { strategy: { kind: 'batched' } }] as const) {
       const registry = new Registry();
-      const { os } = build(options);
+      const { os } = build({ ...options, cores: [5, 4] });
       os.addInvalidate('flush', { threads: 1, ...invalidate }, 0, -1, 0, 4096, 0);
       os.registerMetrics(registry);
       for (const { metric } of [...registry.collect(0), ...registry.histograms()]) reported.add(metric);
