@@ -68,6 +68,7 @@ const faults = {
   device: queue.add(device, {
     *respond() {
       answers++;
+      yield* [];
     },
   }),
 };

@@ -4,7 +4,7 @@ import { runPoint } from './point.js';
 
 interface Scenarios {
   readonly SCENARIOS: Readonly<Record<string, PointSpec>>;
-  sweepPoint(seed: number, operations: number): PointSpec;
+  readonly sweepPoint: (seed: number, operations: number) => PointSpec;
 }
 
 /** They are written out as resolved specifications, which no schema checks. */
