@@ -49,6 +49,8 @@ export const enum Step {
   Pin,
   /** Probes of traced functions. */
   Trace,
+  /** How many there are: the steps of memory management follow. */
+  Count,
 }
 
 export const STEP_NAMES: readonly string[] = [

@@ -1,9 +1,10 @@
 /** Where the time of page faults and of memory-management calls goes. The steps follow those of the DMA API: an invalidation charges those. */
-import { STEP_NAMES } from '../step.js';
+import { STEP_NAMES, Step } from '../step.js';
 
 /** They begin where those of the DMA API end (a test holds both together). */
 export const enum MmStep {
-  Exception = 21,
+  // biome-ignore lint/style/useLiteralEnumMembers: the number follows from another enumeration.
+  Exception = Step.Count,
   Lock,
   /** Sleeping for mmap_lock. */
   LockWait,
