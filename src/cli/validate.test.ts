@@ -54,13 +54,13 @@ describe('validate', () => {
     const { code, err } = await run('validate', '--stage', '3');
     expect(code).toBe(2);
     expect(err).toBe(
-      'error E503: there is no stage "3"; stages are 1 (IOMMU off), 2 (IOMMU on), 5 (page-table code), 8 (guests), 9 (user memory)\n',
+      'error E503: there is no stage "3"; stages are 1 (IOMMU off), 2 (IOMMU on), 5 (page-table code), 6 (invalidation), 8 (guests), 9 (user memory)\n',
     );
   });
 
   test('a pattern without rows, a bad number of threads, a file that cannot be written', async () => {
     expect((await run('validate', '--row', 'nothing')).err).toContain(
-      'no published row of stage 1, 2, 5, 8, 9 matches',
+      'no published row of stage 1, 2, 5, 6, 8, 9 matches',
     );
     expect((await run('validate', '--threads', '0')).code).toBe(2);
     const csv = join(folder, 'missing', 'table.csv');
