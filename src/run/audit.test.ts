@@ -46,7 +46,7 @@ describe('audit of whole machines', () => {
   it('strict: late accesses end in faults, never in memory', () => {
     const sets = [
       'workload.rx.lateAccess=100%',
-      'workload.rx.lateAfter=1500ns',
+      'workload.rx.lateAfter=1300ns',
       'workload.rx.depth=1',
       'warmup.operations=0',
     ];
