@@ -12,7 +12,9 @@ export interface Headline {
 }
 
 export const HEADLINES: readonly Headline[] = [
+  { metric: 'audit.violations', label: 'violations' },
   { metric: 'run.operations_per_second', label: 'ops/s' },
+  { metric: 'invalidate.latency.mean', label: 'invalidation' },
   { metric: 'dma.read.bandwidth', label: 'read Gb/s' },
   { metric: 'dma.write.bandwidth', label: 'write Gb/s' },
   { metric: 'dma.read.latency.mean', label: 'read' },
