@@ -60,6 +60,18 @@ describe('the table', () => {
     expect(lines.slice(-2)).toEqual(['os.dma.mode=strict devices.nic.size=64B:', '  average map latency(us):1.1']);
   });
 
+  it('names the file instead of the texts of many designs', () => {
+    const many = (count: number): string[] =>
+      formatTable(
+        Array.from({ length: count }, (_, i) => design(`d${i}`, 1, { text: ['said'] })),
+        PATHS,
+        { headlines },
+      );
+    expect(many(12).filter((line) => line.includes('said'))).toHaveLength(12);
+    expect(many(13).filter((line) => line.includes('said'))).toHaveLength(0);
+    expect(many(13).at(-1)).toBe('what the jobs print is in output.txt, for 13 designs');
+  });
+
   it('shows a dash where a design lacks a metric or a value', () => {
     const lines = formatTable([design('strict', 1), { ...design('lazy', 1), values: [] }], PATHS, { headlines });
     expect(lines[4]).toMatch(/^lazy +64B +- +- +-$/);
