@@ -54,10 +54,9 @@ export class Llc {
 
   /** A device reads the line; true on a hit. */
   deviceRead(hi: number, lo: number): boolean {
-    const base = this.setOf(hi, lo);
-    const way = this.wayOf(base, hi, lo);
-    if (way < 0) return false;
-    this.touch(base, way);
+    const at = this.find(this.setOf(hi, lo), hi, lo);
+    if (at < 0) return false;
+    this.state[at + 1] = this.uses = (this.uses + 1) | 0;
     return true;
   }
 
@@ -81,10 +80,8 @@ export class Llc {
 
   /** Drops the line; true when it was there and dirty. */
   invalidate(hi: number, lo: number): boolean {
-    const base = this.setOf(hi, lo);
-    const way = this.wayOf(base, hi, lo);
-    if (way < 0) return false;
-    const at = base + this.ways + 2 * way;
+    const at = this.find(this.setOf(hi, lo), hi, lo);
+    if (at < 0) return false;
     const dirty = (this.state[at]! & DIRTY) !== 0;
     this.state[at] = 0;
     return dirty;
@@ -92,7 +89,7 @@ export class Llc {
 
   /** Whether the line is cached; changes nothing. */
   contains(hi: number, lo: number): boolean {
-    return this.wayOf(this.setOf(hi, lo), hi, lo) >= 0;
+    return this.find(this.setOf(hi, lo), hi, lo) >= 0;
   }
 
   /** Drops everything. */
@@ -104,14 +101,14 @@ export class Llc {
     const base = this.setOf(hi, lo);
     const state = this.state;
     this.evictedDirty = false;
-    let way = this.wayOf(base, hi, lo);
-    if (way >= 0) {
-      state[base + this.ways + 2 * way]! |= dirty;
-      this.touch(base, way);
+    let at = this.find(base, hi, lo);
+    if (at >= 0) {
+      if (dirty !== 0) state[at]! |= dirty;
+      state[at + 1] = this.uses = (this.uses + 1) | 0;
       return true;
     }
-    way = this.victim(base, allowed);
-    const at = base + this.ways + 2 * way;
+    const way = this.victim(base, allowed);
+    at = base + this.ways + 2 * way;
     const old = state[at]!;
     if ((old & DIRTY) !== 0) {
       const line = state[base + way]!;
@@ -121,7 +118,7 @@ export class Llc {
     }
     state[base + way] = (hi << 26) | (lo >>> 6);
     state[at] = VALID | dirty | (hi >>> 6);
-    this.touch(base, way);
+    state[at + 1] = this.uses = (this.uses + 1) | 0;
     return false;
   }
 
@@ -138,15 +135,17 @@ export class Llc {
     return (set * this.stride) | 0;
   }
 
-  /** Lines sit in the highest ways first: see `victim`. */
-  private wayOf(base: number, hi: number, lo: number): number {
-    const state = this.state;
+  /** Index of the upper word of the line in the set at `base`, or -1. Lines sit in the highest ways first: see `victim`. */
+  private find(base: number, hi: number, lo: number): number {
+    const { state, ways } = this;
     const line = (hi << 26) | (lo >>> 6);
     const top = VALID | (hi >>> 6);
-    const tops = base + this.ways;
-    let way = this.ways - 1;
-    while (way >= 0 && (state[base + way] !== line || (state[tops + 2 * way]! & ~DIRTY) !== top)) way--;
-    return way;
+    for (let at = base + ways - 1; at >= base; at--) {
+      if (state[at] !== line) continue;
+      const upper = 2 * at + ways - base;
+      if ((state[upper]! & ~DIRTY) === top) return upper;
+    }
+    return -1;
   }
 
   /** A free way if there is one, the highest first (so that CPU lines fill the DDIO ways last), else the least recently used of the first `allowed`. */
@@ -164,11 +163,6 @@ export class Llc {
       }
     }
     return oldest;
-  }
-
-  private touch(base: number, way: number): void {
-    this.uses = (this.uses + 1) | 0;
-    this.state[base + this.ways + 2 * way + 1] = this.uses;
   }
 }
 
