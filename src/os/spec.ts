@@ -50,6 +50,7 @@ export const STRATEGY_KINDS = [
   'shadow',
   'pool',
   'ring',
+  'per-cpu-queues',
 ] as const;
 export type StrategyKind = (typeof STRATEGY_KINDS)[number];
 
@@ -207,7 +208,7 @@ export interface UnitSpec {
     readonly sizeLg2: number;
     /** log2 of the most pages that one command by address can name. */
     readonly maxAddressMask: number;
-    /** Command queues: 1, or several that CPUs share out among themselves (SMMUv3: ECMDQ, virtual command queues). */
+    /** Command queues: 1, or several (SMMUv3: ECMDQ, virtual command queues), of which strategy per-cpu-queues uses all and others the first. */
     readonly queues: number;
   };
   readonly faults: {
