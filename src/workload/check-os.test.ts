@@ -67,6 +67,14 @@ describe('strategies', () => {
     ]);
   });
 
+  test('calls for each page are paid once', () => {
+    const sets = [...of('linux-before'), 'os.perPageCallbacks=true'];
+    expect(problems(...sets)).toEqual([
+      'E305: os.perPageCallbacks: the calls for each page are those of linux-before with walkPerLeaf and would be paid twice',
+    ]);
+    expect(problems(...sets, 'os.dma.strategy.before.walkPerLeaf=false')).toEqual([]);
+  });
+
   test('names and numbers out of range are refused', () => {
     expect(problems(`${KIND}=contigous`)[0]).toContain('did you mean "contiguous"?');
     expect(problems('os.dma.strategy.chunk=48')).toEqual(['E302: os.dma.strategy.chunk: 48 is not a power of two']);

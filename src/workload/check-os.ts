@@ -39,6 +39,11 @@ export function checkOs({ os, machine, workload }: Pick<PointSpec, 'os' | 'machi
       faults.push(fault('E305', KIND, `${own} and needs os.dma.bounce never, not ${bounce}`, { related }));
     }
   }
+  if (strategy.kind === 'linux-before' && strategy.before.walkPerLeaf && os.perPageCallbacks) {
+    const related = [['os', 'dma', 'strategy', 'before', 'walkPerLeaf']];
+    const message = 'the calls for each page are those of linux-before with walkPerLeaf and would be paid twice';
+    faults.push(fault('E305', ['os', 'perPageCallbacks'], message, { related }));
+  }
   if (strategy.kind === 'per-cpu-queues') faults.push(...checkQueues({ os, machine }));
   if (strategy.kind !== 'ring') return faults;
   for (const [name, job] of Object.entries(workload)) {
