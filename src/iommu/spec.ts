@@ -57,7 +57,7 @@ export interface InvalidationSpec {
   readonly sizeLg2: number;
   /**
    * Command queues of the unit, each with its own ring and registers, served in turn, a command each: 1 everywhere but with SMMUv3 (ECMDQ, NVIDIA virtual
-   * command queues), whose driver gives each CPU one of them.
+   * command queues).
    */
   readonly queues: number;
   /** From the tail-register write reaching the unit to the first descriptor fetch, ps. */

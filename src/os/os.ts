@@ -312,6 +312,7 @@ export class Os implements StoreWatch, DeviceClient {
         lines: statistics.lines,
         seed: machine.seed,
         probe: spec.traced ? spec.costs.probe : 0,
+        strategy: spec.dma.strategy.kind,
         invalidationHint: spec.invalidationHint,
         completion: spec.completion,
         monitor: this.monitor,

@@ -50,6 +50,7 @@ export const STRATEGY_KINDS = [
   'shadow',
   'pool',
   'ring',
+  'per-cpu-queues',
 ] as const;
 export type StrategyKind = (typeof STRATEGY_KINDS)[number];
 
@@ -58,7 +59,7 @@ export interface StrategySpec {
   readonly kind: StrategyKind;
   /** linux-before, in parts: each can be switched off by itself. */
   readonly before: {
-    /** The page-table code is called, and begins at the root, for each leaf. */
+    /** The page-table code is called, and begins at the root, for each leaf. Excludes `perPageCallbacks`, which gives such calls times of their own. */
     readonly walkPerLeaf: boolean;
     /** An invalidation of its own, waited for, for each page. */
     readonly flushPerPage: boolean;
@@ -117,8 +118,9 @@ export interface CostSpec {
   readonly mmioRead: number;
   /** Adding an entry to a flush queue. */
   readonly queueIova: number;
-  /** Bounce pool: one slot looked at, taken or given back; one 64-byte line copied, and if one side is another socket's memory. */
+  /** Bounce pool: one slot looked at, taken or given back. */
   readonly slot: number;
+  /** One 64-byte line copied by a CPU (`copyTime`): bounce buffers, shadow buffers, map benchmark; and if one side is another socket's memory. */
   readonly copyLine: number;
   readonly copyLineRemote: number;
   /** Timer interrupt entry and exit. */
@@ -170,7 +172,8 @@ export interface OsSpec {
   readonly traced: boolean;
   /**
    * The core calls its driver once for every page (iommu_map and iommu_unmap before Linux 5.14), instead of once for a range of pages of one size
-   * (map_pages, unmap_pages).
+   * (map_pages, unmap_pages): what those calls cost, `mapCallback` and `unmapCallback` each, where it has been measured. The strategy `linux-before`
+   * (`before.walkPerLeaf`) makes the same calls at the cost of the page-table code's own call, to compare strategies; not both at once.
    */
   readonly perPageCallbacks: boolean;
   /** Generation of the page-table code that maintains tables of each format. */
@@ -207,7 +210,7 @@ export interface UnitSpec {
     readonly sizeLg2: number;
     /** log2 of the most pages that one command by address can name. */
     readonly maxAddressMask: number;
-    /** Command queues: 1, or several that CPUs share out among themselves (SMMUv3: ECMDQ, virtual command queues). */
+    /** Command queues: 1, or several (SMMUv3: ECMDQ, virtual command queues), of which strategy per-cpu-queues uses all and others the first. */
     readonly queues: number;
   };
   readonly faults: {

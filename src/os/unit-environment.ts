@@ -11,7 +11,7 @@ import type { LineStatistics } from './shared-line.js';
 import type { Scheduler } from './scheduler.js';
 import type { Monitor } from './guest/monitor.js';
 import type { MemoryRange } from './identity-table.js';
-import type { CostSpec, OsSpec, UnitSpec } from './spec.js';
+import type { CostSpec, OsSpec, StrategyKind, UnitSpec } from './spec.js';
 
 export interface UnitDriverEnvironment {
   readonly scheduler: Scheduler;
@@ -30,6 +30,8 @@ export interface UnitDriverEnvironment {
   readonly invalidationHint: boolean;
   /** How CPUs learn of the end of a CMD_SYNC. */
   readonly completion: OsSpec['completion'];
+  /** Chooses among command queues where a unit has several. */
+  readonly strategy: StrategyKind;
   /** The virtual machine that the units are emulated for; null where software drives the hardware itself. */
   readonly monitor: Monitor | null;
   /** All memory of the machine. */

@@ -21,6 +21,10 @@ stop: { operations: 2000 }
 `;
 
 const UNIT = 'machine.iommus.iommu0';
+/** Settings that a kind needs. */
+const NEEDS: Readonly<Partial<Record<StrategyKind, readonly string[]>>> = {
+  'per-cpu-queues': [`${UNIT}.preset=mmu-600`, `${UNIT}.invalidation.queues=3`],
+};
 /** SMMUv3 with and without commands for ranges. */
 const UNITS: Readonly<Record<string, readonly string[]>> = {
   vtd: [],
@@ -32,7 +36,7 @@ const UNITS: Readonly<Record<string, readonly string[]>> = {
 };
 
 function outcome(kind: StrategyKind, sets: readonly string[] = [], text = NIC): PointResult {
-  const result = run(pointOf(text, [`os.dma.strategy.kind=${kind}`, ...sets]), true);
+  const result = run(pointOf(text, [`os.dma.strategy.kind=${kind}`, ...sets, ...(NEEDS[kind] ?? [])]), true);
   expect(result.audit!.violations).toEqual([]);
   return result;
 }
@@ -107,6 +111,24 @@ describe('what strategies cost', () => {
     expect(copied(1024)).toBeCloseTo(16 * 8, 6);
     expect(copied(4096)).toBeCloseTo(64 * 8, 6);
     expect(value(shadow, 'rx', 'strategy.copied')).toBe(4096 * unmaps(shadow));
+  });
+
+  it.each([8, 16])('queues of CPUs end the contention of %i threads for one', (threads) => {
+    const queues = ['iommu0', 'iommu1'].map((name) => `machine.iommus.${name}.invalidation.queues=16`);
+    const sets = [
+      'machine.preset=kunpeng-920-2s',
+      'os.preset=linux-5.14-kunpeng-920',
+      ...queues,
+      `workload.rx.threads=${threads}`,
+    ];
+    const point = (kind: StrategyKind): PointResult =>
+      run(pointOf(NIC, [`os.dma.strategy.kind=${kind}`, ...sets]), true);
+    const [one, many] = [point('linux'), point('per-cpu-queues')];
+    expect(one.audit!.violations).toEqual([]);
+    expect(many.audit!.violations).toEqual([]);
+    expect(rate(many)).toBeGreaterThan(1.2 * rate(one));
+    expect(value(one, 'os', 'line.failures')).toBeGreaterThan(0);
+    expect(value(many, 'os', 'line.failures')).toBe(0);
   });
 
   it('a pool costs a look-up more than passthrough', () => {

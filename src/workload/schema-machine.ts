@@ -85,7 +85,7 @@ export const iommuSchema = z.strictObject({
   }),
   invalidation: z.strictObject({
     sizeLg2: count(0, 20, 'The command queue has 2^sizeLg2 entries.'),
-    queues: count(1, 256, 'Command queues; SMMUv3 may have several, one of which each CPU uses.'),
+    queues: count(1, 256, 'Command queues; SMMUv3 may have several, which os.dma.strategy.kind per-cpu-queues uses.'),
     start: time('From the tail-register write to the first command fetch.'),
     context: time('Execution time of an invalidation of device contexts.'),
     pasid: time('Execution time of an invalidation of process contexts.'),

@@ -56,7 +56,7 @@ const costs = z.strictObject({
   mmioRead: time('One uncached read of a register.', { min: 1 }),
   queueIova: time('Adding an entry to a flush queue.'),
   slot: time('One slot of the bounce pool looked at, taken or given back.'),
-  copyLine: time('One 64-byte line copied.'),
+  copyLine: time('One 64-byte line copied by a CPU: bounce buffers, shadow buffers, copy of the map benchmark.'),
   copyLineRemote: time("One 64-byte line copied from or to another socket's memory."),
   timer: time('Timer interrupt entry and exit.'),
   dirtyLine: time('CPU time to write one 64-byte line.'),
@@ -70,7 +70,7 @@ const costs = z.strictObject({
 const strategy = z.strictObject({
   kind: choice(STRATEGY_KINDS, 'What the driver does with the hardware it has (iommusim explain strategies).'),
   before: z.strictObject({
-    walkPerLeaf: flag('linux-before: the page-table code begins at the root for each leaf.'),
+    walkPerLeaf: flag('linux-before: the page-table code is called, and begins at the root, for each leaf.'),
     flushPerPage: flag('linux-before: each page is invalidated, and waited for, by itself.'),
     noHint: flag('linux-before: invalidations never say that table pages stay as they were.'),
     legacyCode: flag('linux-before: page-table code from before generic_pt, whatever tableCode says.'),
@@ -153,7 +153,9 @@ export const osSchema = z.strictObject({
   tick: time('Timer tick; timeouts round up to it.', { min: 1 }),
   jitter: millionths('Spread of software times: each step takes its cost, more or less by up to this share.', 50),
   traced: flag('The functions of the unmap path are traced with probes at entry and exit.'),
-  perPageCallbacks: flag('The driver is called once for each page (before Linux 5.14), not once for a range.'),
+  perPageCallbacks: flag(
+    'The driver is called once for each page (before Linux 5.14), for mapCallback and unmapCallback each, not once for a range. Not together with linux-before and walkPerLeaf, which makes the same calls at the cost of the page-table code.',
+  ),
   tableCode: z.strictObject(
     eachFormat((format) =>
       choice(TABLE_CODES, `Page-table code of ${format} tables: Linux's generic_pt, or what the driver had before it.`),

@@ -13,10 +13,11 @@ function run(change: Partial<PointSpec['os']>, queues: number, threads = '16') {
       return [name, { ...unit, invalidation: { ...unit.invalidation, queues } }];
     }),
   );
+  const strategy = { ...original.os.dma.strategy, kind: queues > 1 ? ('per-cpu-queues' as const) : ('linux' as const) };
   const spec: PointSpec = {
     ...original,
     machine: { ...original.machine, iommus },
-    os: { ...original.os, traced: false, ...change },
+    os: { ...original.os, dma: { ...original.os.dma, strategy }, traced: false, ...change },
     warmup: { time: null, operations: 200 },
     stop: { time: null, operations: 3000, steady: null },
   };

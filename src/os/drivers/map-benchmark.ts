@@ -4,6 +4,7 @@
  * page. No device is involved. The report repeats the tool's
  * integer arithmetic in units of 100 ns.
  */
+import { copyTime } from '../copy.js';
 import { Access } from '../../protocol/access.js';
 import type { DmaStatus } from '../../protocol/queue.js';
 import { Turn } from '../step.js';
@@ -128,7 +129,7 @@ export class MapBenchmark extends Driver {
       }
       this.count(mapPs, unmapPs);
       if (copy > 0) {
-        thread.charge(Turn.Copy, (copy / LINE) * costs.copyLine);
+        thread.charge(Turn.Copy, copyTime(costs, copy));
         yield Wait.Run;
       }
       this.endTurn(thread);

@@ -19,6 +19,7 @@ import {
   RANGE_ALL,
   Register,
 } from '../../iommu/arch/smmuv3/format.js';
+import { queueOfCpu, queuesInUse } from '../dma/strategies/per-cpu-queues.js';
 import { identityTable } from '../identity-table.js';
 import type { UnitSpec } from '../spec.js';
 import type { Cpu } from '../thread.js';
@@ -84,7 +85,7 @@ export class Smmuv3Unit {
     const ringBytes = Math.max(2 ** (sizeLg2 + COMMAND_LG2), PAGE);
     const slots = 2 ** sizeLg2;
     // A virtual machine has one of the queues.
-    const count = monitor === null ? spec.invalidation.queues : 1;
+    const count = monitor === null ? queuesInUse(environment.strategy, spec.invalidation.queues) : 1;
     const rings = Array.from({ length: count }, () => queueFrames.allocateContiguous(ringBytes, ringBytes));
     const direct = monitor === null || monitor.spec.mode === 'nested-queue';
     const counted = direct
@@ -129,9 +130,9 @@ export class Smmuv3Unit {
     write(Register.Control0, Control0Bit.CMDQEN | Control0Bit.EVTQEN | Control0Bit.SMMUEN);
   }
 
-  /** The queue for translations of the CPU: where there are several, one after the other by CPU number (tegra241_cmdqv_get_cmdq). */
+  /** The queue for translations of the CPU. */
   queueOf(cpu: Cpu): CommandQueue {
-    return this.queues.length === 1 ? this.queue : this.queues[cpu.id % this.queues.length]!;
+    return this.queues.length === 1 ? this.queue : this.queues[queueOfCpu(cpu.id, this.queues.length)]!;
   }
 
   /** An ASID, or the VMID of a second-stage domain. Throws RangeError when there is none left. */

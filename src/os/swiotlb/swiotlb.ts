@@ -4,6 +4,7 @@
  * part destroys nothing, and back at the unmap when the device may have written. A line costs more when one of both sides is another
  * socket's memory; whether it hits the last-level cache makes no difference to the CPU.
  */
+import { copyTime } from '../copy.js';
 import type { MemorySystem } from '../../memory/system.js';
 import type { SpinLock } from '../lock.js';
 import type { Scheduler } from '../scheduler.js';
@@ -107,7 +108,7 @@ export class Swiotlb {
     const { costs, memory, socketOf, statistics } = this.environment;
     const { socket } = thread.cpu;
     const remote = socketOf(from) !== socket || socketOf(to) !== socket;
-    thread.charge(Step.Copy, Math.ceil(bytes / LINE) * (remote ? costs.copyLineRemote : costs.copyLine));
+    thread.charge(Step.Copy, copyTime(costs, bytes, 0, remote));
     statistics.copied += bytes;
     memory?.cpuRead(Math.floor(from / 2 ** 32), (from % 2 ** 32) | 0, bytes);
     memory?.cpuWrite(Math.floor(to / 2 ** 32), (to % 2 ** 32) | 0, bytes);

@@ -48,6 +48,10 @@ export const STRATEGIES: Readonly<Record<StrategyKind, StrategyDescription>> = {
     sentence:
       'Ring slots with fixed I/O addresses: one leaf written and cleared, one invalidation per burst (rIOMMU in software).',
   },
+  'per-cpu-queues': {
+    protection: 'mode',
+    sentence: 'As linux, with a command queue for each CPU on units that have several (SMMUv3 with ECMDQ or CMDQV).',
+  },
 };
 
 const PROTECTIONS: Readonly<Record<Protection, string>> = {

@@ -18,6 +18,8 @@ export function makePath(mapper: Mapper, environment: StrategyEnvironment): DmaP
   switch (environment.spec.kind) {
     case 'linux':
     case 'linux-before':
+    // Its queues are chosen where the unit is driven.
+    case 'per-cpu-queues':
       return new LinuxPath(mapper);
     case 'batched':
       return new BatchedPath(mapper, environment);

@@ -4,6 +4,7 @@
  * invalidated, and devices see bytes, not pages, of the kernel. Free shadows lie in lists by CPU, size and access. Not modelled: copying
  * only what a device has really written, the larger buffers that work maps and unmaps as usual.
  */
+import { copyTime } from '../../copy.js';
 import { Access } from '../../../protocol/access.js';
 import type { Domain } from '../../domain.js';
 import type { DmaSpace } from '../../domain-state.js';
@@ -14,7 +15,6 @@ import type { StrategyEnvironment } from './environment.js';
 import { StrategyPath } from './strategy-path.js';
 import { allocateIova } from './steps.js';
 
-const LINE = 64;
 /** Values of Access. */
 const ACCESSES = 4;
 
@@ -83,7 +83,7 @@ export class ShadowPath extends StrategyPath {
 
   /** A copy whose destination is at `to`, which the CPU leaves in its caches. */
   private copy(thread: Thread, to: number, bytes: number): void {
-    thread.charge(Step.Copy, Math.ceil(((to % LINE) + bytes) / LINE) * this.mapper.costs.copyLine);
+    thread.charge(Step.Copy, copyTime(this.mapper.costs, bytes, to));
     this.environment.timing?.cpuWrite(Math.floor(to / 2 ** 32), (to % 2 ** 32) | 0, bytes);
     this.statistics.copiedBytes += bytes;
   }
