@@ -213,5 +213,7 @@ export interface UnitSpec {
   readonly faults: {
     /** Entries of a fault log in memory. */
     readonly records: number;
+    /** Transactions that can be stalled at a time; 0: faults are errors. */
+    readonly stalls: number;
   };
 }

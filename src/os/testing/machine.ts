@@ -83,7 +83,7 @@ export const UNIT: UnitSpec = {
   largestPage: 2 ** 30,
   coherent: true,
   invalidation: { sizeLg2: 8, maxAddressMask: 18, queues: 1 },
-  faults: { records: 8 },
+  faults: { records: 8, stalls: 0 },
 };
 
 /** The kernel's own strategy. */
