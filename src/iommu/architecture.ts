@@ -5,6 +5,7 @@
  */
 import type { Event } from '../kernel/event.js';
 import type { Format } from '../pagetable/format.js';
+import type { StallLog } from '../protocol/stall.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { CommandCounters } from './command-counters.js';
 import type { ContextCaches } from './contexts.js';
@@ -73,6 +74,7 @@ export interface Hardware {
   readonly faults: FaultCounters;
   /** Where faults can stall. */
   readonly stalls?: StallCounters;
+  readonly stallLog?: StallLog;
   /** Op.MmioWrite. The event goes back to its owner. */
   registerWrite(event: Event): void;
   /** Op.InvalidationStep. */

@@ -98,6 +98,7 @@ const STALL_METRICS: readonly [name: string, unit: string, sentence: string, for
   ['stalls.retried', 'count', 'Held transactions that software had looked up again.', 'count'],
   ['stalls.terminated', 'count', 'Held transactions that software ended.', 'count'],
   ['stalls.waits', 'count', 'Faults that found every place for a held transaction taken.', 'count'],
+  ['stalls.merged', 'count', 'Faults on a page for which a transaction was held already.', 'count'],
   ['stalls.occupancy', 'transactions', 'Held transactions, average over time.', 'time integral of held / window'],
   ['stalls.max', 'transactions', 'Most transactions held at once.', 'maximum'],
 ];
@@ -251,6 +252,7 @@ function registerStalls(registry: Registry, component: string, stalls: StallCoun
   registry.gauge(component, 'iommu.stalls.retried', () => stalls.retried);
   registry.gauge(component, 'iommu.stalls.terminated', () => stalls.terminated);
   registry.gauge(component, 'iommu.stalls.waits', () => stalls.waits);
+  registry.gauge(component, 'iommu.stalls.merged', () => stalls.merged);
   registry.gauge(component, 'iommu.stalls.occupancy', (now) => stalls.occupancy.mean(now));
   registry.gauge(component, 'iommu.stalls.max', () => stalls.occupancy.max);
   registry.onReset((now) => stalls.reset(now));

@@ -8,6 +8,8 @@ export class StallCounters {
   terminated = 0;
   /** Faults that found every place for a stalled transaction taken. */
   waits = 0;
+  /** Faults on a page for which a transaction was held already. */
+  merged = 0;
   readonly occupancy: TimeAverage = new TimeAverage();
 
   reset(now: number): void {
@@ -15,6 +17,7 @@ export class StallCounters {
     this.retried = 0;
     this.terminated = 0;
     this.waits = 0;
+    this.merged = 0;
     this.occupancy.reset(now);
   }
 }

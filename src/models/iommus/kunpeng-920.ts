@@ -21,7 +21,11 @@ export const kunpeng920: Sheet = defineSheet({
     },
     faults: {
       records: assumed(1, 'records', 'the event queue lies in memory, as large as software makes it'),
-      stalls: assumed(64, 'transactions', 'its accelerators stall (S. Lu, iommu list, 2021-03-09); IDR5.STALL_MAX is not published'),
+      stalls: assumed(
+        64,
+        'transactions',
+        'its accelerators stall (S. Lu, iommu list, 2021-03-09); IDR5.STALL_MAX is not published',
+      ),
     },
   },
 });

@@ -99,5 +99,8 @@ export const unit: Parameters = {
     outstanding: assumed(64, 'pages', UNKNOWN),
   },
   invalidation: invalidation(assumed(NO_RANGES, 'log2 pages', UNKNOWN), LINUX_QUEUE),
-  faults: { records: assumed(1, 'records', 'the event queue lies in memory, as large as software makes it'), stalls: NO_STALLS },
+  faults: {
+    records: assumed(1, 'records', 'the event queue lies in memory, as large as software makes it'),
+    stalls: NO_STALLS,
+  },
 };

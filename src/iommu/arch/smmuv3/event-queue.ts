@@ -12,15 +12,7 @@ import type { MemorySystem } from '../../../memory/system.js';
 import { Op } from '../../../protocol/op.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import { FaultCounters } from '../../fault-counters.js';
-import {
-  EVENT_LG2,
-  EVENT_WORDS,
-  encodeEvent,
-  type EventRecord,
-  OVERFLOW_FLAG,
-  PAGE_1,
-  Register,
-} from './format.js';
+import { EVENT_LG2, EVENT_WORDS, encodeEvent, type EventRecord, OVERFLOW_FLAG, PAGE_1, Register } from './format.js';
 
 /** A record of a stall that waits for room, and where the time of its arrival in memory is to be noted. */
 interface Pending {
@@ -128,7 +120,12 @@ export class EventQueue {
     const wasEmpty = ((this.visible ^ this.consumer) & indices) === 0;
     this.visible = (this.visible + 1) & indices;
     const { watch } = this;
-    watch?.changed?.(this.unit, PAGE_1 + Register.EventQueueProducer, 0, this.visible | (this.producer & OVERFLOW_FLAG));
+    watch?.changed?.(
+      this.unit,
+      PAGE_1 + Register.EventQueueProducer,
+      0,
+      this.visible | (this.producer & OVERFLOW_FLAG),
+    );
     if (wasEmpty) watch?.interrupted?.(this.unit);
   }
 

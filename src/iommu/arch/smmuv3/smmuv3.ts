@@ -4,6 +4,7 @@
  * Not modelled: reads of registers, interrupts but that of the event queue, GBPA attributes, the Secure and Realm register pages.
  */
 import type { Event } from '../../../kernel/event.js';
+import type { StallLog } from '../../../protocol/stall.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import type { Hardware } from '../../architecture.js';
 import type { CommandCounters } from '../../command-counters.js';
@@ -28,6 +29,7 @@ import type { Registers } from './registers.js';
 export class Smmuv3 implements Hardware {
   readonly faults: FaultCounters;
   readonly stalls: StallCounters;
+  readonly stallLog: StallLog;
   /** Low dword of STRTAB_BASE as written. */
   private streamBase = 0;
 
@@ -42,6 +44,7 @@ export class Smmuv3 implements Hardware {
   ) {
     this.faults = directory.events.counters;
     this.stalls = directory.stalls.counters;
+    this.stallLog = directory.stalls;
     for (let i = 1; i < queues; i++) queue.addRing();
     for (const ring of queue.rings) {
       ring.bytesLg2 = format.COMMAND_LG2;

@@ -1,8 +1,9 @@
 /**
  * The stall model (Arm IHI 0070G 3.12.2): a transaction that faults is kept, with a tag (STAG), until software resumes or terminates it by
  * command. At most SMMU_IDR5.STALL_MAX at a time; one that finds every place taken waits, and is looked up again when a place is free.
- * Records of stalls are never lost: they wait for room in the event queue. Not modelled: stalls of stage 2, merging of stalls of one page
- * (each transaction has its own record), terminated reads that return zeros (TERM_MODEL 1).
+ * One that faults on a page for which a transaction of its stream and SubstreamID is stalled already waits for that one, without a record, and
+ * is looked up again with it. Records of stalls are never lost: they wait for room in the event queue. Not modelled: stalls of stage 2,
+ * terminated reads that return zeros (TERM_MODEL 1).
  */
 import type { Event } from '../../../kernel/event.js';
 import { EventFifo } from '../../../kernel/fifo.js';
@@ -23,6 +24,8 @@ class Stall {
   tag = -1;
   sid = 0;
   client: StallClient | null = null;
+  /** Transactions to the same page that faulted meanwhile. */
+  readonly joined: EventFifo = new EventFifo();
   /** Absolute ps. */
   readonly times: Float64Array = new Float64Array(3);
   readonly record: EventRecord = new EventRecord();
@@ -59,6 +62,13 @@ export class Stalls implements StallLog {
     const again = stall.tlp !== null;
     stall.tlp = tlp;
     stall.sid = sid;
+    const same = this.stalledOn(tlp, sid);
+    if (same !== null) {
+      this.counters.merged++;
+      this.open.set(tlp, stall);
+      same.joined.push(tlp);
+      return;
+    }
     const tag = this.taken === this.most || (this.waiting.length > 0 && !again) ? -1 : this.slots.indexOf(null);
     if (tag < 0) {
       if (!again) this.counters.waits++;
@@ -75,6 +85,17 @@ export class Stalls implements StallLog {
     stall.record.stall = true;
     stall.record.tag = tag;
     this.events.report(stall.record, stall.times, RECORDED);
+  }
+
+  private stalledOn(tlp: Event, sid: number): Stall | null {
+    const page = tlp.addressLo >>> 12;
+    for (const stall of this.slots) {
+      if (stall === null || stall.sid !== sid) continue;
+      const other = stall.tlp!;
+      if (other.context !== tlp.context || other.addressHi !== tlp.addressHi) continue;
+      if (other.addressLo >>> 12 === page) return stall;
+    }
+    return null;
   }
 
   /** The stall of a transaction that waited for a place; else a new one, and an earlier one of the transaction is over. */
@@ -101,12 +122,17 @@ export class Stalls implements StallLog {
     const stall = this.slots[tag];
     if (stall === undefined || stall === null || stall.sid !== sid) return;
     this.release(stall, retry);
+    for (let tlp = stall.joined.pop(); tlp !== null; tlp = stall.joined.pop()) this.unit!.retry(tlp);
     this.admit();
   }
 
   /** CMD_STALL_TERM: all stalled transactions of the stream end, those that wait for a place included. */
   terminate(sid: number): void {
-    for (const stall of [...this.slots]) if (stall !== null && stall.sid === sid) this.release(stall, false);
+    for (const stall of [...this.slots]) {
+      if (stall === null || stall.sid !== sid) continue;
+      this.release(stall, false);
+      for (let tlp = stall.joined.pop(); tlp !== null; tlp = stall.joined.pop()) this.unit!.terminate(tlp);
+    }
     const waiting: Event[] = [];
     for (let tlp = this.waiting.pop(); tlp !== null; tlp = this.waiting.pop()) waiting.push(tlp);
     const mine = (tlp: Event): boolean => this.open.get(tlp)!.sid === sid;

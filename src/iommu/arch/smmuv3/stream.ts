@@ -80,7 +80,9 @@ export class Stream {
     this.stallDisabled = format.stallDisabled(d[2]!);
     // Only a unit with both models can be told not to stall.
     return (
-      !(this.stallDisabled && features.stalls === 0) && contextsLg2 <= features.substreamBits && fits(this.contextHi, features.outputLg2)
+      !(this.stallDisabled && features.stalls === 0) &&
+      contextsLg2 <= features.substreamBits &&
+      fits(this.contextHi, features.outputLg2)
     );
   }
 
