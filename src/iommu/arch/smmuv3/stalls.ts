@@ -128,17 +128,20 @@ export class Stalls implements StallLog {
 
   /** CMD_STALL_TERM: all stalled transactions of the stream end, those that wait for a place included. */
   terminate(sid: number): void {
-    for (const stall of [...this.slots]) {
-      if (stall === null || stall.sid !== sid) continue;
-      this.release(stall, false);
-      for (let tlp = stall.joined.pop(); tlp !== null; tlp = stall.joined.pop()) this.unit!.terminate(tlp);
+    const { unit, open, waiting, slots } = this;
+    const all: Event[] = [];
+    for (let tlp = waiting.pop(); tlp !== null; tlp = waiting.pop()) all.push(tlp);
+    const gone: Event[] = [];
+    for (const tlp of all) {
+      if (open.get(tlp)!.sid === sid) gone.push(tlp);
+      else waiting.push(tlp);
     }
-    const waiting: Event[] = [];
-    for (let tlp = this.waiting.pop(); tlp !== null; tlp = this.waiting.pop()) waiting.push(tlp);
-    const mine = (tlp: Event): boolean => this.open.get(tlp)!.sid === sid;
-    const [gone, left] = [waiting.filter(mine), waiting.filter((tlp) => !mine(tlp))];
-    for (const tlp of left) this.waiting.push(tlp);
-    for (const tlp of gone) this.unit!.terminate(tlp);
+    for (const stall of [...slots]) {
+      if (stall === null || stall.sid !== sid) continue;
+      for (let tlp = stall.joined.pop(); tlp !== null; tlp = stall.joined.pop()) gone.push(tlp);
+      this.release(stall, false);
+    }
+    for (const tlp of gone) unit!.terminate(tlp);
     this.admit();
   }
 
