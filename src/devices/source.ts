@@ -9,6 +9,9 @@ import { Access } from '../protocol/access.js';
 /** RandomStream.below takes no more. */
 const DRAW_LIMIT = 2 ** 31;
 
+/** Numbers of a posted DMA. */
+const POSTED = 6;
+
 export interface WindowWork {
   readonly base: number;
   readonly window: number;
@@ -48,7 +51,7 @@ export class Source {
 
   private position = 0;
   private readonly blocks: number;
-  /** Posted work: ring of hi, lo, bytes, access, tag. */
+  /** Posted work: ring of hi, lo, bytes, access, tag, PASID. */
   private ring: Int32Array;
   private head = 0;
   private count = 0;
@@ -64,7 +67,7 @@ export class Source {
     this.limit = work === null ? limit : Math.min(limit, work.outstanding);
     this.blocks = work === null ? 0 : Math.floor(work.window / work.size);
     this.arrivals = new Float64Array(work !== null && work.interarrival > 0 ? 1024 : 0);
-    this.ring = new Int32Array(work === null ? 64 * 5 : 0);
+    this.ring = new Int32Array(work === null ? 64 * POSTED : 0);
     if (work !== null) this.context = work.pasid;
   }
 
@@ -96,23 +99,24 @@ export class Source {
   /** Open-loop arrivals that found 1024 others waiting. */
   lost = 0;
 
-  post(addressHi: number, addressLo: number, bytes: number, access: Access, tag: number): void {
-    const capacity = this.ring.length / 5;
+  post(addressHi: number, addressLo: number, bytes: number, access: Access, tag: number, pasid = -1): void {
+    const capacity = this.ring.length / POSTED;
     if (this.count === capacity) {
       const bigger = new Int32Array(this.ring.length * 2);
       for (let k = 0; k < this.count; k++) {
-        const from = ((this.head + k) % capacity) * 5;
-        bigger.set(this.ring.subarray(from, from + 5), k * 5);
+        const from = ((this.head + k) % capacity) * POSTED;
+        bigger.set(this.ring.subarray(from, from + POSTED), k * POSTED);
       }
       this.ring = bigger;
       this.head = 0;
     }
-    const at = ((this.head + this.count) % (this.ring.length / 5)) * 5;
+    const at = ((this.head + this.count) % (this.ring.length / POSTED)) * POSTED;
     this.ring[at] = addressHi;
     this.ring[at + 1] = addressLo;
     this.ring[at + 2] = bytes;
     this.ring[at + 3] = access;
     this.ring[at + 4] = tag;
+    this.ring[at + 5] = pasid;
     this.count++;
   }
 
@@ -139,13 +143,14 @@ export class Source {
   next(): void {
     const work = this.work;
     if (work === null) {
-      const at = this.head * 5;
+      const at = this.head * POSTED;
       this.addressHi = this.ring[at]!;
       this.addressLo = this.ring[at + 1]!;
       this.bytes = this.ring[at + 2]!;
       this.access = this.ring[at + 3]! as Access;
       this.tag = this.ring[at + 4]!;
-      this.head = (this.head + 1) % (this.ring.length / 5);
+      this.context = this.ring[at + 5]!;
+      this.head = (this.head + 1) % (this.ring.length / POSTED);
       this.count--;
       return;
     }

@@ -5,11 +5,13 @@
  */
 import type { Event } from '../kernel/event.js';
 import type { Format } from '../pagetable/format.js';
+import type { StallLog } from '../protocol/stall.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { CommandCounters } from './command-counters.js';
 import type { ContextCaches } from './contexts.js';
 import type { FaultCounters } from './fault-counters.js';
 import type { Miss } from './miss.js';
+import type { StallCounters } from './stall-counters.js';
 import type { Translations } from './translations.js';
 
 /** How the search for an address space goes on. */
@@ -55,6 +57,13 @@ export interface Architecture {
   accessFault(m: Miss): number;
   /** The translation of m goes into the caches: so may what its last read brought besides. */
   alsoCached?(m: Miss, translations: Translations): void;
+  /**
+   * The request of m has faulted: true if the unit holds it until software says what becomes of it. It ends with `IommuUnit.retry` or
+   * `IommuUnit.terminate`.
+   */
+  stall?(tlp: Event, requester: number, m: Miss): boolean;
+  /** A request that was held goes on, translated or refused. */
+  proceeds?(tlp: Event): void;
   /** A request was refused: counts and records the fault. The miss still holds what led to it. */
   refused(tlp: Event, requester: number, m: Miss): void;
 }
@@ -63,10 +72,15 @@ export interface Architecture {
 export interface Hardware {
   readonly commands: CommandCounters;
   readonly faults: FaultCounters;
+  /** Where faults can stall. */
+  readonly stalls?: StallCounters;
+  readonly stallLog?: StallLog;
   /** Op.MmioWrite. The event goes back to its owner. */
   registerWrite(event: Event): void;
   /** Op.InvalidationStep. */
   step(): void;
-  /** Who polls for words that the unit writes. */
+  /** Op.EventRecorded. The event goes back to its owner. */
+  recorded?(event: Event): void;
+  /** Who polls for words that the unit writes, and takes its interrupts. */
   connect(watch: StoreWatch): void;
 }

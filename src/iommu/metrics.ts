@@ -3,6 +3,7 @@ import type { MetricDef, Registry } from '../stats/registry.js';
 import type { Hardware } from './architecture.js';
 import type { SetAssociativeCache } from './cache.js';
 import { type CommandCounters, REMOVES, type RemovalCounters } from './command-counters.js';
+import type { StallCounters } from './stall-counters.js';
 import type { IommuUnit } from './unit.js';
 
 const CACHES: readonly [name: string, what: string][] = [
@@ -91,6 +92,16 @@ const cacheMetrics: MetricDef[] = CACHES.flatMap(([name, what]) => [
     formula: 'state',
   },
 ]);
+
+const STALL_METRICS: readonly [name: string, unit: string, sentence: string, formula: string][] = [
+  ['stalls', 'count', 'Transactions held until software resolved their page fault.', 'count'],
+  ['stalls.retried', 'count', 'Held transactions that software had looked up again.', 'count'],
+  ['stalls.terminated', 'count', 'Held transactions that software ended.', 'count'],
+  ['stalls.waits', 'count', 'Faults that found every place for a held transaction taken.', 'count'],
+  ['stalls.merged', 'count', 'Faults on a page for which a transaction was held already.', 'count'],
+  ['stalls.occupancy', 'transactions', 'Held transactions, average over time.', 'time integral of held / window'],
+  ['stalls.max', 'transactions', 'Most transactions held at once.', 'maximum'],
+];
 
 export const IOMMU_METRICS: readonly MetricDef[] = [
   { name: 'iommu.requests', unit: 'count', sentence: 'Memory requests that arrived at the unit.', formula: 'count' },
@@ -195,6 +206,7 @@ export const IOMMU_METRICS: readonly MetricDef[] = [
     sentence: 'Faults that found no room for a record.',
     formula: 'count',
   },
+  ...STALL_METRICS.map(([name, unit, sentence, formula]) => ({ name: `iommu.${name}`, unit, sentence, formula })),
 ];
 
 const rate = (hits: number, lookups: number): number => (lookups === 0 ? Number.NaN : hits / lookups);
@@ -231,6 +243,19 @@ export function registerUnit(registry: Registry, component: string, unit: IommuU
   registry.gauge(component, 'iommu.aborted', () => counters.aborted);
   registry.onReset((now) => unit.resetCounters(now));
   registerHardware(registry, component, hardware);
+  const { stalls } = hardware;
+  if (stalls !== undefined && unit.spec.faults.stalls > 0) registerStalls(registry, component, stalls);
+}
+
+function registerStalls(registry: Registry, component: string, stalls: StallCounters): void {
+  registry.gauge(component, 'iommu.stalls', () => stalls.stalls);
+  registry.gauge(component, 'iommu.stalls.retried', () => stalls.retried);
+  registry.gauge(component, 'iommu.stalls.terminated', () => stalls.terminated);
+  registry.gauge(component, 'iommu.stalls.waits', () => stalls.waits);
+  registry.gauge(component, 'iommu.stalls.merged', () => stalls.merged);
+  registry.gauge(component, 'iommu.stalls.occupancy', (now) => stalls.occupancy.mean(now));
+  registry.gauge(component, 'iommu.stalls.max', () => stalls.occupancy.max);
+  registry.onReset((now) => stalls.reset(now));
 }
 
 function registerHardware(registry: Registry, component: string, { commands, faults }: Hardware): void {

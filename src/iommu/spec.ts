@@ -92,6 +92,8 @@ export interface FaultSpec {
    * virtio-iommu; 1 where each endpoint (POWER) or the unit (DART) has one.
    */
   readonly records: number;
+  /** SMMUv3: transactions that can be stalled at a time (IDR5.STALL_MAX); 0: no stall model, here and elsewhere. */
+  readonly stalls: number;
 }
 
 /**

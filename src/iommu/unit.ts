@@ -99,6 +99,21 @@ export class IommuUnit implements Translator {
     this.kernel.relay(start, this.lookupPs, tlp, Op.IommuLookup);
   }
 
+  /** A request that was held is looked up again. */
+  retry(tlp: Event): void {
+    this.ledger.charge(tlp.id, Cause.Stalled, this.kernel.clock[0]!);
+    tlp.flags |= TlpFlag.Resumed;
+    this.startLookup(tlp);
+  }
+
+  /** A request that was held is refused. */
+  terminate(tlp: Event): void {
+    this.ledger.charge(tlp.id, Cause.Stalled, this.kernel.clock[0]!);
+    this.counters.aborted++;
+    tlp.flags |= TlpFlag.Resumed | TlpFlag.Aborted;
+    this.ready(tlp);
+  }
+
   /** Op.IommuLookup. */
   lookup(tlp: Event): void {
     if (this.oracle !== null) {
@@ -145,6 +160,7 @@ export class IommuUnit implements Translator {
 
   /** Translated (or aborted): leaves now, or when the older ones have. */
   ready(tlp: Event): void {
+    if ((tlp.flags & TlpFlag.Resumed) !== 0) this.architecture.proceeds!(tlp);
     if (this.epoch === 1) tlp.flags |= TlpFlag.EpochOdd;
     this.inFlight[this.epoch]!++;
     let out = this.queue.translated(tlp);

@@ -483,6 +483,7 @@ export class Walkers {
   }
 
   private abort(tlp: Event, m: Miss): void {
+    if (this.architecture.stall?.(tlp, m.requester, m) === true) return;
     this.counters.aborted++;
     tlp.flags |= TlpFlag.Aborted;
     this.architecture.refused(tlp, m.requester, m);

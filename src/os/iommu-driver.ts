@@ -3,8 +3,12 @@
  * all units of its architecture; a further architecture is a further implementation.
  */
 import type { PageTable } from '../pagetable/table.js';
+import type { StallLog } from '../protocol/stall.js';
 import type { DomainState } from './domain-state.js';
-import type { Call, Thread } from './thread.js';
+import type { FaultDevice, PageResponder } from './fault-device.js';
+import type { InterruptCosts } from './interrupt.js';
+import type { FaultQueue } from './iopf.js';
+import type { Call, Cpu, Thread } from './thread.js';
 
 /** A device as its driver and its group know it. */
 export interface Endpoint {
@@ -13,6 +17,18 @@ export interface Endpoint {
   /** Index of the IOMMU unit, -1 when DMA reaches memory directly. */
   readonly unit: number;
   readonly requester: number;
+}
+
+/** What recoverable page faults of one unit go through. */
+export interface FaultPath {
+  readonly queue: FaultQueue;
+  /** CPU of the interrupt and its thread. */
+  readonly cpu: Cpu;
+  readonly interrupt: InterruptCosts;
+  /** For measurement; null: nobody tells. */
+  readonly stalls: StallLog | null;
+  /** By requester id; null: a stream that no driver owns. */
+  deviceOf(requester: number): FaultDevice | null;
 }
 
 export interface IommuDriver {
@@ -57,6 +73,14 @@ export interface IommuDriver {
    * waits until they are gone.
    */
   flushStage2?(thread: Thread): Call<void>;
+
+  /**
+   * Makes page faults of processes on the unit recoverable: sets up its interrupt, and returns who answers for its devices. Domains of processes
+   * attached from then on have their faults resolved. Absent: faults are errors.
+   */
+  recoverFaults?(unit: number, path: FaultPath): PageResponder;
+  /** `StoreWatch.interrupted`. */
+  interrupted?(unit: number): void;
 
   /** `StoreWatch.stored`. */
   stored(hi: number, lo: number): void;

@@ -253,6 +253,8 @@ describe('the time of a fault', () => {
     const handler = 20 + 80 + 600 + 300 + 1000;
     // Interrupt handled at 900, thread at 1900; the requests are read at 2300, 2750 (the first was queued meanwhile) and 3150.
     expect(sums).toEqual({
+      device: 0,
+      retry: 0,
       interrupt: 900 + 700 + 0,
       wake: 1000 + 1000 + 400,
       queue: 400 + 850 + 1250,

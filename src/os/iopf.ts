@@ -8,7 +8,15 @@
 import { Histogram } from '../stats/histogram.js';
 import { FaultDevice, type FaultEndpoint, type PageResponder } from './fault-device.js';
 import { LockStatistics } from './lock.js';
-import { FAULT_STAGES, FaultGroup, FaultStage, type GroupQueue, PageFault, PageResponse } from './page-fault.js';
+import {
+  FAULT_STAGES,
+  FaultGroup,
+  type FaultOwner,
+  FaultStage,
+  type GroupQueue,
+  PageFault,
+  PageResponse,
+} from './page-fault.js';
 import type { SemaphoreUse } from './rw-semaphore.js';
 import type { Scheduler } from './scheduler.js';
 import { type Call, type Thread, Wait } from './thread.js';
@@ -34,6 +42,8 @@ export class FaultStatistics {
   success = 0;
   invalid = 0;
   failure = 0;
+  /** Faults that are errors: the unit has ended the transaction. */
+  errors = 0;
   /** Requests that no domain takes. */
   unhandled = 0;
   /** Requests thrown away before their group was complete. */
@@ -48,12 +58,11 @@ export class FaultStatistics {
   reset(): void {
     for (const histogram of [...this.stages, this.total]) histogram.reset();
     this.locks.reset();
-    this.reported = this.success = this.invalid = this.failure = this.unhandled = this.discarded = 0;
+    this.reported = this.success = this.invalid = this.failure = this.errors = this.unhandled = this.discarded = 0;
   }
 }
 
-export class FaultQueue implements GroupQueue {
-  readonly statistics = new FaultStatistics();
+export class FaultQueue implements GroupQueue, FaultOwner {
   private readonly devices: FaultDevice[] = [];
   private readonly unused: PageFault[] = [];
   private readonly lockUse: SemaphoreUse;
@@ -62,6 +71,7 @@ export class FaultQueue implements GroupQueue {
     private readonly scheduler: Scheduler,
     readonly workqueue: Workqueue,
     private readonly costs: FaultCosts,
+    readonly statistics: FaultStatistics = new FaultStatistics(),
   ) {
     this.lockUse = { scheduler, costs, steps: { lock: STEP, wait: STEP }, statistics: this.statistics.locks };
   }
@@ -119,7 +129,16 @@ export class FaultQueue implements GroupQueue {
     if (group.pending) yield* this.answer(thread, group, code);
     if (thread.debt !== 0) yield Wait.Run;
     lock.releaseWrite(thread, this.lockUse);
+    if (group.device.responder.tellsEnd === true) return;
     for (const fault of group.faults) this.unused.push(fault);
+  }
+
+  /** The transaction of an answered fault goes on. */
+  ended(fault: PageFault, resumedAt: number, now: number): void {
+    fault.charge(FaultStage.Response, resumedAt);
+    fault.charge(FaultStage.Retry, now);
+    this.account(fault, now);
+    this.unused.push(fault);
   }
 
   charge(group: FaultGroup, stage: FaultStage): void {
@@ -167,8 +186,10 @@ export class FaultQueue implements GroupQueue {
       yield* device.responder.respond(thread, device.endpoint, pasid, group, PageResponse.Invalid);
       if (thread.debt !== 0) yield Wait.Run;
       this.statistics.count(PageResponse.Invalid);
-      this.finish(fault);
+      const told = device.responder.tellsEnd === true;
+      if (!told) this.finish(fault);
       yield* this.unlock(thread, device);
+      if (told) return;
     }
     this.unused.push(fault);
   }
@@ -181,13 +202,18 @@ export class FaultQueue implements GroupQueue {
     if (thread.debt !== 0) yield Wait.Run;
     device.pending.splice(device.pending.indexOf(group), 1);
     this.statistics.count(code);
+    if (device.responder.tellsEnd === true) return;
     for (const fault of faults) this.finish(fault);
   }
 
   private finish(fault: PageFault): void {
     const now = this.scheduler.now();
-    const { stages, total } = this.statistics;
     fault.charge(FaultStage.Response, now);
+    this.account(fault, now);
+  }
+
+  private account(fault: PageFault, now: number): void {
+    const { stages, total } = this.statistics;
     total.add(fault.latency(now));
     for (const [stage, histogram] of stages.entries()) histogram.add(fault.spent(stage));
   }

@@ -6,7 +6,9 @@ import type { Driver } from './drivers/driver.js';
 import { GUEST_METRICS } from './guest/metrics.js';
 import { Invalidate } from './drivers/invalidate.js';
 import { MapBenchmark } from './drivers/map-benchmark.js';
+import { SvaJob } from './drivers/sva.js';
 import { Stream } from './drivers/stream.js';
+import { PROCESS_METRICS } from './process-metrics.js';
 import type { Scheduler } from './scheduler.js';
 import type { OsStatistics } from './statistics.js';
 import { STEP_NAMES, TURN_NAMES, Turn } from './step.js';
@@ -183,7 +185,11 @@ const SHARED_METRICS: Metrics = [
 ];
 
 /** Every metric of the operating system. Components: `os`, and one per job, called as the job. */
-export const OS_METRICS: readonly MetricDef[] = [...define([...JOB_METRICS, ...SHARED_METRICS]), ...GUEST_METRICS];
+export const OS_METRICS: readonly MetricDef[] = [
+  ...define([...JOB_METRICS, ...SHARED_METRICS]),
+  ...GUEST_METRICS,
+  ...PROCESS_METRICS,
+];
 
 function registerCalls(registry: Registry, job: string, dma: DmaApi, hertz: number, operations: () => number): void {
   const { maps, unmaps, settles } = dma;
@@ -232,6 +238,7 @@ export function registerJob(registry: Registry, driver: Driver, hertz: number): 
   registry.gauge(job, 'map.failures', () => dma.failures);
   registry.gauge(job, 'table.pages.allocated', () => dma.mapper.tablesAllocated);
   registry.gauge(job, 'table.pages.freed', () => dma.mapper.tablesFreed);
+  if (driver instanceof SvaJob) registry.gauge(job, 'dma.faults', () => driver.faults);
   if (driver instanceof Stream) {
     registry.gauge(job, 'dma.faults', () => driver.faults);
     registry.gauge(job, 'dma.late', () => driver.lateAccesses);

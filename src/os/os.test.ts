@@ -1,3 +1,4 @@
+import { SmmuMachine } from './smmuv3/testing/machine.js';
 import { describe, expect, it } from 'vitest';
 import {
   contextDomain,
@@ -317,6 +318,12 @@ describe('jobs', () => {
       os.registerMetrics(registry);
       for (const { metric } of [...registry.collect(0), ...registry.histograms()]) reported.add(metric);
     }
+    const registry = new Registry();
+    const { os } = new SmmuMachine({ cores: [8], unit: { faults: { records: 1, stalls: 4 } } });
+    const sva = { processes: 1, size: 4096, window: 8192, reads: 0, outstanding: 1, ahead: 1, huge: false, pageOut: 1 };
+    os.addSva('sva', { ...sva, pattern: 'random', prefault: 'none' }, 0, 0);
+    os.registerMetrics(registry);
+    for (const { metric } of [...registry.collect(0), ...registry.histograms()]) reported.add(metric);
     expect([...reported].sort()).toEqual(OS_METRICS.map(({ name }) => name).sort());
     expect(new Set(OS_METRICS.map(({ name }) => name)).size).toBe(OS_METRICS.length);
   });

@@ -14,6 +14,7 @@ import { AskedRanges } from '../protocol/asked.js';
 import type { Observer } from '../protocol/observer.js';
 import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
 import type { RegisterBus } from '../protocol/registers.js';
+import type { StallLog } from '../protocol/stall.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { Registry } from '../stats/registry.js';
 import type { Cpu } from './thread.js';
@@ -28,6 +29,7 @@ import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.
 import { Invalidate, type InvalidateSpec } from './drivers/invalidate.js';
 import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
 import { UserMap, type UserMapSpec } from './drivers/user-map.js';
+import { SvaJob, type SvaSpec } from './drivers/sva.js';
 import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
 import { OutOfCpus } from './errors.js';
 import { registerGuest } from './guest/metrics.js';
@@ -36,6 +38,8 @@ import { StageTwoChanges } from './guest/stage2.js';
 import { Group } from './group.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
+import { registerProcesses } from './process-metrics.js';
+import { Processes, type ProcessUnit } from './processes.js';
 import { SpinLock } from './lock.js';
 import { Scheduler } from './scheduler.js';
 import type { OsSpec, UnitSpec } from './spec.js';
@@ -47,6 +51,8 @@ import type { UnitDriverEnvironment } from './unit-environment.js';
 import { type DriverName, makeDriver } from './unit-drivers.js';
 
 const PAGE = 4096;
+/** PASIDs of 20 bits. */
+const MAX_PASIDS = 2 ** 20;
 const SMALLEST_LARGE_PAGE = 2 ** 21;
 const LARGEST_ALIGNMENT = 2 ** 30;
 
@@ -62,6 +68,8 @@ export interface OsUnit {
   readonly spec: UnitSpec;
   /** Socket whose memory holds the unit's tables and queues. */
   readonly socket: number;
+  /** Measures stalled transactions; null or absent where nobody does. */
+  readonly stalls?: StallLog | null;
 }
 
 export interface OsDevice {
@@ -103,6 +111,8 @@ export class Os implements StoreWatch, DeviceClient {
   private readonly bouncing: Bouncing | null;
   /** Null unless the operating system runs in a virtual machine with an emulated IOMMU. */
   private readonly monitor: Monitor | null;
+  /** Null until a workload has some that share their address space with devices. */
+  private processes: Processes | null = null;
   private readonly jobs: Driver[] = [];
   /** Job that owns each tag. */
   private readonly tagOwners: Driver[] = [];
@@ -117,7 +127,7 @@ export class Os implements StoreWatch, DeviceClient {
       Array.from({ length: cores }, () => ({ socket, frequency })),
     );
     this.statistics.flushQueue.executed = this.asked.executed;
-    this.scheduler = new Scheduler(machine.kernel, cpus, machine.seed, spec.jitter);
+    this.scheduler = new Scheduler(machine.kernel, cpus, machine.seed, spec.jitter, spec.processes);
     this.timers = new Timers(machine.kernel, this.scheduler, spec.tick);
     this.factory = new DomainFactory(
       spec,
@@ -232,6 +242,51 @@ export class Os implements StoreWatch, DeviceClient {
     return this.jobs.length - 1;
   }
 
+  /**
+   * Adds processes that share their address spaces with a device: threads, pages and tables on `socket`. Returns the job's number. Throws
+   * OutOfCpus, OutOfMemory, BindError.
+   */
+  addSva(name: string, spec: SvaSpec, device: number, socket: number): number {
+    const target = this.devices[device]!;
+    const { spec: unitSpec, socket: near, stalls = null } = this.machine.units[target.unit]!;
+    const unit: ProcessUnit = {
+      id: target.unit,
+      spec: unitSpec,
+      driver: this.drivers[target.unit]!,
+      stalls,
+      claim: (count) => this.claim(`iopf${target.unit}`, count, near),
+    };
+    const { scheduler, machine, factory, tagOwners } = this;
+    this.processes ??= new Processes(
+      {
+        scheduler,
+        spec: this.spec.processes,
+        costs: this.spec.costs,
+        memory: machine.memory,
+        frames: machine.sockets[socket]!.frames,
+        factory,
+        observer: machine.observer,
+      },
+      unit,
+    );
+    const { manager, sva } = this.processes;
+    const random = new RandomStream(machine.seed, `os/${name}`);
+    const bound = this.processes.target(target, unit, MAX_PASIDS);
+    const cpus = this.claim(name, spec.pageOut > 0 ? 2 : 1, socket);
+    const job = new SvaJob(
+      name,
+      spec,
+      tagOwners.length,
+      random,
+      cpus,
+      { manager, sva, target: bound },
+      this.environment(device, socket),
+    );
+    for (let i = 0; i < job.tags; i++) tagOwners.push(job);
+    this.jobs.push(job);
+    return this.jobs.length - 1;
+  }
+
   /** Units that translate strictly although the mode is lazy, because their driver cannot defer invalidations. */
   strictUnits(): number[] {
     if (this.spec.dma.mode !== 'lazy') return [];
@@ -270,6 +325,10 @@ export class Os implements StoreWatch, DeviceClient {
     this.drivers[unit]?.changed?.(unit, offset, hi, lo);
   }
 
+  interrupted(unit: number): void {
+    this.drivers[unit]?.interrupted?.(unit);
+  }
+
   completed(_device: number, tag: number, status: DmaStatus): void {
     if (tag !== LATE_TAG) this.tagOwners[tag]!.completed(tag, status);
   }
@@ -280,6 +339,7 @@ export class Os implements StoreWatch, DeviceClient {
     for (const job of this.jobs) registerJob(registry, job, job.threads[0]?.cpu.frequency ?? 0);
     registerShared(registry, this.scheduler, this.statistics);
     registerGuest(registry, this.monitor);
+    if (this.processes !== null) registerProcesses(registry, this.processes);
   }
 
   /** Output lines of dma_map_benchmark for a job over a window; null when the job is another kind. */

@@ -3,6 +3,7 @@
  * went. Faults are pooled: whoever reports one gets it from `FaultQueue.fault` and does not keep it.
  */
 import type { Access } from '../protocol/access.js';
+import type { StallClient } from '../protocol/stall.js';
 import type { FaultDevice } from './fault-device.js';
 import type { Call, Thread } from './thread.js';
 import type { Work, Workqueue } from './workqueue.js';
@@ -17,8 +18,10 @@ export const enum PageResponse {
   Failure = 15,
 }
 
-/** Where the time of a fault goes, from its arrival at the IOMMU's queue to its answer, in order. The parts add up. */
+/** Where the time of a fault goes, from its arrival (at the IOMMU's queue, or in hardware where that tells) to its end, in order. The parts add up. */
 export const enum FaultStage {
+  /** From the fault in hardware to its arrival in the queue. */
+  Device,
   /** From its arrival in the queue to the end of the interrupt handler that found it there. */
   Interrupt,
   /** Until the interrupt's thread runs. */
@@ -31,12 +34,15 @@ export const enum FaultStage {
   HandOff,
   /** Memory management, for it and for the requests of its group in front of it and behind it. */
   Handler,
-  /** Until the answer is given. */
+  /** Until the answer is given; where the hardware tells, until it has arrived. */
   Response,
+  /** Until the transaction goes on, where the hardware tells. */
+  Retry,
   Count,
 }
 
 export const FAULT_STAGES: readonly string[] = [
+  'device',
   'interrupt',
   'wake',
   'queue',
@@ -44,13 +50,19 @@ export const FAULT_STAGES: readonly string[] = [
   'hand_off',
   'handler',
   'response',
+  'retry',
 ];
 
 const SINCE: number = FaultStage.Count;
 const ARRIVED: number = FaultStage.Count + 1;
 
+/** Who accounts for faults whose end the hardware tells. */
+export interface FaultOwner {
+  ended(fault: PageFault, resumedAt: number, now: number): void;
+}
+
 /** One page request, or one stalled transaction. */
-export class PageFault {
+export class PageFault implements StallClient {
   /** PASID, -1 for a request without one. */
   pasid = -1;
   /** Byte address; the upper half of a canonical address space is beyond 2^53, where only its being there matters. */
@@ -61,10 +73,16 @@ export class PageFault {
   group = 0;
   /** Last of its group. */
   last = true;
+  /** Who is told of its end, where the hardware tells. */
+  owner: FaultOwner | null = null;
   /** Time spent by stage; charged up to; arrival. ps. */
   private readonly times = new Float64Array(FaultStage.Count + 2);
 
-  /** The request reached the IOMMU's queue at `now`, which may be before the present. */
+  ended(resumedAt: number, now: number): void {
+    this.owner!.ended(this, resumedAt, now);
+  }
+
+  /** The request reached the IOMMU's queue, or faulted in hardware, at `now`, which may be before the present. */
   arrive(now: number): void {
     this.times.fill(0);
     this.times[SINCE] = now;

@@ -1,5 +1,6 @@
 /** Read-only description of the operating system's I/O address-space software. Times in integer picoseconds unless said otherwise. */
 import type { GuestSpec } from './guest/spec.js';
+import type { ProcessSpec } from './process-spec.js';
 import type { UserMapCosts } from './uapi/spec.js';
 import type { TableCode, TableCosts, TableFormat } from './table-costs.js';
 
@@ -180,6 +181,7 @@ export interface OsSpec {
   readonly tableCode: Readonly<Record<TableFormat, TableCode>>;
   readonly guest: GuestSpec;
   readonly userMap: UserMapCosts;
+  readonly processes: ProcessSpec;
   readonly costs: CostSpec;
 }
 
@@ -216,5 +218,7 @@ export interface UnitSpec {
   readonly faults: {
     /** Entries of a fault log in memory. */
     readonly records: number;
+    /** Transactions that can be stalled at a time; 0: faults are errors. */
+    readonly stalls: number;
   };
 }

@@ -87,6 +87,11 @@ export class Sva {
     }
   }
 
+  /** `bind` without simulated time, before the run. */
+  bindAtBoot(target: SvaDevice, mm: Mm): SvaBond {
+    return this.bindLocked(target, mm);
+  }
+
   /** Gives a bond up. With its last user: returns when the device cannot translate by it and every page fault of it has been answered. */
   *unbind(thread: Thread, bond: SvaBond): Call<void> {
     thread.charge(STEP, this.costs.unbind);

@@ -7,6 +7,8 @@ import type { Access } from './access.js';
 export interface Observer {
   /** `identity`: the domain passes addresses through. */
   attached(domain: number, unit: number, requester: number, pasid: number, identity: boolean): void;
+  /** The domain is the address space of a process: `holds` tells whether a physical page is memory of processes at the moment. */
+  shared(domain: number, holds: (page: number) => boolean): void;
   detached(domain: number, unit: number, requester: number, pasid: number): void;
   iovaAllocated(domain: number, iova: number, bytes: number): void;
   mapped(domain: number, iova: number, pa: number, bytes: number, access: Access): void;

@@ -29,6 +29,8 @@ export const enum Op {
   Timer,
   /** Run control: end of a window. */
   WindowEnd,
+  /** IOMMU: memory has taken a record of the event queue. */
+  EventRecorded,
   /** Kernel: second half of a stage that was not elided (`--every-event`). */
   Relay,
 }

@@ -21,6 +21,8 @@ export const enum TlpFlag {
   Execute = 32,
   /** Reads and writes at once (atomic operation); set together with Write. */
   Atomic = 64,
+  /** It has been held for software to resolve its fault, and is looked up again. */
+  Resumed = 128,
   /** A request whose permissions the architecture works out: bits 4 to 6. */
   Special = Privileged | Execute | Atomic,
 }
@@ -53,6 +55,8 @@ export const enum Cause {
   LinkDown,
   /** Waiting in the device for older completions. */
   Retire,
+  /** Held by the IOMMU until software has resolved its fault, or for a place to be held in. */
+  Stalled,
 }
 
 export const CAUSES: readonly string[] = [
@@ -69,6 +73,7 @@ export const CAUSES: readonly string[] = [
   'memory',
   'link_down',
   'retire',
+  'stalled',
 ];
 
 /** The device's side of a link. */

@@ -4,4 +4,6 @@ export interface StoreWatch {
   stored(hi: number, lo: number): void;
   /** The status register at `offset` of a unit reads `hi:lo` from this instant on. Units whose commands complete in registers call it. */
   changed?(unit: number, offset: number, hi: number, lo: number): void;
+  /** A message of the unit has reached a CPU: its event queue is not empty any more. Units with interrupts enabled call it. */
+  interrupted?(unit: number): void;
 }

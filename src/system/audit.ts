@@ -40,6 +40,8 @@ class DomainShadow {
   large: Shadow[] = [];
   /** Ranges that a device may still reach through caches, or whose unmap has not returned; in order of clearing. */
   cleared: Cleared[] = [];
+  /** Of a process: whether a page is memory of processes. Its pages are freed only after everybody has forgotten them. */
+  holds: ((page: number) => boolean) | null = null;
 
   /** The mapping of a page. */
   find(page: number): Shadow | undefined {
@@ -155,6 +157,10 @@ export class Audit implements Observer {
     this.owners.set(key, { domain, identity });
   }
 
+  shared(domain: number, holds: (page: number) => boolean): void {
+    this.domain(domain).holds = holds;
+  }
+
   detached(domain: number, unit: number, requester: number, pasid: number): void {
     const key = `${unit}:${requester}:${pasid}`;
     if (this.owners.get(key)?.domain !== domain) this.violate(`detach of ${key} from domain ${domain}, not its owner`);
@@ -249,7 +255,13 @@ export class Audit implements Observer {
       if (output !== iova) this.violate(`pass-through turned ${hex(iova)} into ${hex(output)}`);
       return;
     }
-    const page = this.domain(owner.domain).find(iova - (iova % PAGE));
+    const shadow = this.domain(owner.domain);
+    if (shadow.holds !== null) {
+      if (!shadow.holds(output - (output % PAGE)))
+        this.violate(`${now} ps: process address ${hex(iova)} translated to ${hex(output)}, which is free`);
+      return;
+    }
+    const page = shadow.find(iova - (iova % PAGE));
     if (page === undefined) {
       this.violate(`${now} ps: IOVA ${hex(iova)} of domain ${owner.domain} translated after its unmap had returned`);
     } else if (page.pa + (iova - page.iova) !== output) {

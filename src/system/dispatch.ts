@@ -87,6 +87,9 @@ export class Dispatcher {
         case Op.InvalidationStep:
           hardware[event.unit]!.step();
           break;
+        case Op.EventRecorded:
+          hardware[event.unit]!.recorded!(event);
+          break;
         case Op.Relay:
           kernel.relayed(event);
           break;

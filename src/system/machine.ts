@@ -157,7 +157,11 @@ export class Machine implements DeviceQueue {
           const { cores, frequency } = sockets[name]!;
           return { name, cores, frequency, frames: this.frames[socket]! };
         }),
-        units: unitSpecs.map(([, unit]) => ({ spec: unit, socket: memory.indexOf(unit.socket) })),
+        units: unitSpecs.map(([, unit], index) => ({
+          spec: unit,
+          socket: memory.indexOf(unit.socket),
+          stalls: this.units[index]!.hardware.stallLog ?? null,
+        })),
         devices: devices.map(([name, device]) => ({ name, unit: unitOf(device), requester: device.requester })),
         registers: fabric,
         queue: this,
@@ -204,6 +208,9 @@ export class Machine implements DeviceQueue {
       else if (job.kind === 'stream') {
         this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
         this.os.addStream(name, job, device, ...this.socketsOf(job));
+      } else if (job.kind === 'sva') {
+        this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
+        this.os.addSva(name, job, device, this.memory.indexOf(job.socket));
       } else if (job.kind === 'user-map') {
         this.os.addUserMap(name, job, device, this.memory.indexOf(job.socket));
       } else if (job.kind === 'map-benchmark')
@@ -267,8 +274,8 @@ export class Machine implements DeviceQueue {
     return this.spec.devices[this.deviceNames[device]!]!.engine.outstanding;
   }
 
-  post(device: number, tag: number, hi: number, lo: number, bytes: number, access: Access): void {
-    this.posted[device]!.post(hi, lo, bytes, access, tag);
+  post(device: number, tag: number, hi: number, lo: number, bytes: number, access: Access, pasid = -1): void {
+    this.posted[device]!.post(hi, lo, bytes, access, tag, pasid);
     this.engines[device]!.pump();
   }
 

@@ -1,5 +1,6 @@
 /** What the schemas of jobs and windows cannot say: references, limits of the device, memory and cores that are there, an end. */
 import { checkBounce, checkBounceMode } from './check-bounce.js';
+import { checkSva, faultThreads } from './check-sva.js';
 import { checkInvalidate } from './check-invalidate.js';
 import { pasidBits } from '../iommu/limits.js';
 import { checkReference } from './check-machine.js';
@@ -53,6 +54,8 @@ function checkJob(job: JobSpec, spec: PointSpec, path: readonly string[]): Fault
       return [...checkBenchmark(job, path), ...checkBounce(job, spec, path)];
     case 'user-map':
       return checkUserMap(job, spec, path);
+    case 'sva':
+      return checkSva(job, spec, path);
     case 'invalidate':
       return checkInvalidate(job, spec, path);
   }
@@ -190,6 +193,8 @@ function footprint(job: JobSpec): number {
       return job.threads * job.granule * (PAGE + gap);
     case 'user-map':
       return job.threads * job.size;
+    case 'sva':
+      return job.processes * pages(job.window);
     case 'invalidate':
       return 0;
   }
@@ -200,6 +205,7 @@ const SIZE_KEYS: Readonly<Record<JobSpec['kind'], readonly string[]>> = {
   stream: ['size', 'segments', 'depth', 'threads'],
   'map-benchmark': ['granule', 'threads'],
   'user-map': ['size', 'threads'],
+  sva: ['window', 'processes'],
   invalidate: ['threads'],
 };
 
@@ -221,26 +227,32 @@ function checkMemory({ machine, workload }: PointSpec): Fault[] {
 }
 
 /** One core a thread: time sharing of a core is not modelled. */
-function checkCores({ machine, workload }: PointSpec): Fault[] {
-  const used = new Map<string, number>();
+function checkCores(spec: PointSpec): Fault[] {
+  const { machine, workload } = spec;
+  const used = faultThreads(spec);
   for (const [name, job] of Object.entries(workload)) {
     if (job.kind === 'dma') {
       continue;
     }
-    const own = job.threads + (job.kind === 'stream' ? job.completers : 0);
+    const own = threadsOf(job);
     const threads = (used.get(job.socket) ?? 0) + own;
     used.set(job.socket, threads);
     const { cores } = machine.sockets[job.socket]!;
     if (threads > cores) {
       const message = `${threads} threads on the ${cores} cores of socket "${job.socket}"; each thread needs a core of its own`;
       return [
-        fault('E307', ['workload', name, 'threads'], message, {
+        fault('E307', ['workload', name, job.kind === 'sva' ? 'kind' : 'threads'], message, {
           related: [['machine', 'sockets', job.socket, 'cores']],
         }),
       ];
     }
   }
   return [];
+}
+
+function threadsOf(job: Exclude<JobSpec, DmaJobSpec>): number {
+  if (job.kind === 'sva') return job.pageOut > 0 ? 2 : 1;
+  return job.threads + (job.kind === 'stream' ? job.completers : 0);
 }
 
 export function checkWindows(warmup: WindowSpec, stop: StopSpec): Fault[] {

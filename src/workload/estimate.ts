@@ -17,6 +17,7 @@ const EVENTS: Readonly<Record<JobSpec['kind'], number>> = {
   stream: 40,
   'map-benchmark': 25,
   'user-map': 25,
+  sva: 40,
   invalidate: 15,
 };
 const EVENTS_PER_SECOND = 8e6;
@@ -62,6 +63,8 @@ function operationRate(spec: PointSpec, job: JobSpec): number {
     const each = costs.lock + 2 * costs.descriptor + costs.mmioWrite + costs.mmioFlight;
     return job.threads / Math.max(1, each, job.interval);
   }
+  if (job.kind === 'sva')
+    return job.outstanding / Math.max(1, costs.mmioWrite + costs.completion + engine.readOverhead);
   const software = costs.mapCall + costs.unmapCall + tableTime(spec, job) + 2 * costs.iovaCache;
   const pause = job.kind === 'map-benchmark' ? job.transfer : 0;
   const { call, pinPage } = spec.os.userMap;

@@ -1,6 +1,7 @@
 /** Schemas of the jobs a workload consists of, and of the windows that start and stop the measurement. */
 import { z } from 'zod';
 import { MAP_MODES } from '../os/drivers/map-benchmark.js';
+import { PREFAULTS } from '../os/drivers/sva.js';
 import { PLACEMENTS } from '../os/drivers/segments.js';
 import { choice, count, flag, millionths, pasid, percent, reference, size, time } from './fields.js';
 
@@ -84,6 +85,25 @@ const userMap = z.strictObject({
   socket: reference('Socket of the threads and their buffers.'),
 });
 
+const sva = z.strictObject({
+  kind: z.literal('sva').meta({ description: 'DMA in the address spaces of processes (shared virtual addressing).' }),
+  device: reference('Device that is bound to the processes.'),
+  processes: count(1, 65535, 'Processes, each with an address space and a PASID of its own.').default(1),
+  reads: percent('Share of reads.').default(0),
+  size: size('Bytes of a DMA.', { max: LARGEST_DMA }),
+  window: size('Bytes of memory of each process that the device uses.', { min: 4096, max: 2 ** 40 }),
+  pattern: choice(['random', 'sequential'], 'Order of addresses.').default('sequential'),
+  outstanding: count(1, 65536, 'DMAs in flight, of all processes.'),
+  prefault: choice(
+    PREFAULTS,
+    'Pages of the window: none present when the run begins, touched ahead of the device by a CPU, or all present and staying (as if pinned).',
+  ).default('none'),
+  ahead: count(1, 2 ** 20, 'Pages that the CPU is ahead of the device, with prefault ahead.').default(16),
+  huge: flag('Large pages where they fit.').default(false),
+  pageOut: time('Time between page-outs of a random page; 0ns: never.').default(0),
+  socket: reference('Socket of the thread that posts DMAs, and of the memory.'),
+});
+
 const invalidate = z.strictObject({
   kind: z
     .literal('invalidate')
@@ -104,7 +124,7 @@ const invalidate = z.strictObject({
   socket: reference('Socket of the threads.'),
 });
 
-export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark, userMap, invalidate]);
+export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark, userMap, sva, invalidate]);
 
 const bounds = {
   time: time('Simulated time.', { min: 1 }).nullable().default(null),

@@ -103,6 +103,7 @@ export const iommuSchema = z.strictObject({
   }),
   faults: z.strictObject({
     records: count(1, 32768, 'Fault recording registers, or entries of the fault log in memory.'),
+    stalls: count(0, 65536, 'SMMUv3: transactions that can be stalled for page faults at a time; 0: no stall model.'),
   }),
 });
 

@@ -107,6 +107,41 @@ const userMap = z.strictObject({
   run: time('One run of frames handed to the page-table code.'),
 });
 
+const processes = z.strictObject({
+  memory: z.strictObject({
+    exception: time('Page-fault exception of a CPU.'),
+    lock: time('Uncontended mmap_lock.'),
+    vmaLookup: time('Finding the region of an address.'),
+    fault: time('Handling a page fault, without allocating, clearing and updating.'),
+    allocatePage: time('Allocating a page.'),
+    clearPage: time('Clearing or copying 4 KiB.'),
+    updatePage: time('Changing permissions or state of a present page.'),
+    submitIo: time('Preparing a transfer from or to storage.'),
+    call: time('A system call that changes a mapping, without its work on pages.'),
+    callPage: time('Each present page of its range.'),
+    callTable: time('Each table that it frees.'),
+    freePage: time('Freeing a page.'),
+    shootdown: time("Removing translations from the CPUs' TLBs."),
+    scanPage: time('Looking at a page that might be paged out.'),
+    evictPage: time('Unmapping a page that is paged out.'),
+    cluster: count(1, 4096, 'Pages that one reclaim frees.'),
+    storageLatency: time('Transfer of 4 KiB on an idle storage device.'),
+    storageInterval: time('Time between transfers of a busy one.'),
+  }),
+  faults: z.strictObject({
+    workers: count(1, 256, "Threads that handle a unit's recoverable page faults, one core each."),
+    hardInterrupt: time("From the unit's message to the end of the hard interrupt handler."),
+    unmask: time('What the interrupt thread pays when it has emptied the queue.'),
+    queueWork: time('Handing a page fault to a worker.'),
+    takeWork: time('A worker takes a page fault up and retires it.'),
+    report: time('Finding out whose page fault it is.'),
+  }),
+  wakeLatency: time('From the wake-up of a thread to its start on an idle CPU.'),
+  contextSwitch: time('Switching a CPU to another thread.'),
+  bind: time("Binding a device to a process, without the driver's part."),
+  unbind: time("The opposite, without the driver's part."),
+});
+
 export const osSchema = z.strictObject({
   dma: z.strictObject({
     mode: choice(
@@ -163,5 +198,6 @@ export const osSchema = z.strictObject({
   ),
   guest,
   userMap,
+  processes,
   costs,
 });

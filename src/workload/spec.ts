@@ -106,6 +106,27 @@ export interface UserMapJobSpec {
   readonly socket: string;
 }
 
+/** DMA in the address spaces of processes. */
+export interface SvaJobSpec {
+  readonly kind: 'sva';
+  readonly device: string;
+  readonly processes: number;
+  /** Percent of reads. */
+  readonly reads: number;
+  readonly size: number;
+  /** Bytes of each process. */
+  readonly window: number;
+  readonly pattern: 'random' | 'sequential';
+  readonly outstanding: number;
+  readonly prefault: 'none' | 'ahead' | 'all';
+  /** Pages. */
+  readonly ahead: number;
+  readonly huge: boolean;
+  /** ps; 0: never. */
+  readonly pageOut: number;
+  readonly socket: string;
+}
+
 /** Threads that invalidate translations of a DMA job's window while it runs. */
 export interface InvalidateJobSpec {
   readonly kind: 'invalidate';
@@ -123,7 +144,13 @@ export interface InvalidateJobSpec {
   readonly socket: string;
 }
 
-export type JobSpec = DmaJobSpec | StreamJobSpec | MapBenchmarkJobSpec | UserMapJobSpec | InvalidateJobSpec;
+export type JobSpec =
+  | DmaJobSpec
+  | StreamJobSpec
+  | MapBenchmarkJobSpec
+  | UserMapJobSpec
+  | SvaJobSpec
+  | InvalidateJobSpec;
 
 /** When a window ends: the first condition met; absent conditions are Infinity-like nulls. */
 export interface WindowSpec {

@@ -51,7 +51,7 @@ const BASE: IommuSpec = {
     nonLeafScope: 'range',
     maxAddressMask: 18,
   },
-  faults: { records: 8 },
+  faults: { records: 8, stalls: 0 },
 };
 
 function merge<T>(base: T, changes: Deep<T>): T {

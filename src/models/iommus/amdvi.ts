@@ -9,6 +9,7 @@ import { assumed, spec } from '../quantity.js';
 import type { Parameters } from '../sheet.js';
 import { AMDVI, LINUX_AMD, NBIO } from '../sources.js';
 import { structure } from './vtd.js';
+import { NO_STALLS } from './stalls.js';
 
 const SIZES = `${NBIO}: ways and entries are read-only fields without published values`;
 const TIMES = 'no latency of an AMD IOMMU is published';
@@ -87,6 +88,6 @@ export function amdviUnit({ pages, directories, devices, walks }: AmdviFacts): P
         `${LINUX_AMD}/iommu.c: build_inv_address names everything beyond 2^52 bytes`,
       ),
     },
-    faults: { records: spec(512, 'entries', `${LINUX_AMD}: EVT_BUFFER_SIZE_DEF 8192`) },
+    faults: { records: spec(512, 'entries', `${LINUX_AMD}: EVT_BUFFER_SIZE_DEF 8192`), stalls: NO_STALLS },
   };
 }

@@ -2,6 +2,7 @@
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
 import { legacyUnit, structure } from './vtd.js';
+import { NO_STALLS } from './stalls.js';
 
 const DRIVER = 'Linux drivers/iommu/apple-dart.c';
 const TABLES = 'Linux drivers/iommu/io-pgtable-dart.c';
@@ -47,6 +48,6 @@ export const appleM1Dart: Sheet = defineSheet({
       nonLeafScope: spec('domain', '', `${DRIVER}: whole streams only`),
       maxAddressMask: spec(0, 'log2 pages', `${DRIVER}: no invalidation by address`),
     },
-    faults: { records: spec(1, 'records', `${DRIVER}: one error register`) },
+    faults: { records: spec(1, 'records', `${DRIVER}: one error register`), stalls: NO_STALLS },
   },
 });

@@ -19,5 +19,13 @@ export const kunpeng920: Sheet = defineSheet({
       iotlbPage: assumed(60, 'ns', START),
       wait: assumed(40, 'ns', START),
     },
+    faults: {
+      records: assumed(1, 'records', 'the event queue lies in memory, as large as software makes it'),
+      stalls: assumed(
+        64,
+        'transactions',
+        'its accelerators stall (S. Lu, iommu list, 2021-03-09); IDR5.STALL_MAX is not published',
+      ),
+    },
   },
 });

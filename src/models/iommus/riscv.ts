@@ -4,6 +4,7 @@
  */
 import { assumed, spec } from '../quantity.js';
 import type { Parameters } from '../sheet.js';
+import { NO_STALLS } from './stalls.js';
 
 export const RISCV_IOMMU = 'RISC-V IOMMU Architecture Specification 1.0';
 export const LINUX_RISCV = 'Linux 7.2 drivers/iommu/riscv/iommu.c';
@@ -59,4 +60,5 @@ export function invalidation(startNs: number, stepNs: number, scanNs: number, so
 
 export const faults: Parameters = {
   records: spec(4096, 'records', `${LINUX_RISCV}: fault queue of 4096`),
+  stalls: NO_STALLS,
 };

@@ -5,6 +5,7 @@
  */
 import { assumed, type Quantity, spec } from '../quantity.js';
 import type { Parameters } from '../sheet.js';
+import { NO_STALLS } from './stalls.js';
 
 export const SMMU = 'Arm SMMUv3 architecture specification, IHI 0070G';
 export const MMU600 = 'Arm MMU-600AE Technical Reference Manual';
@@ -98,5 +99,8 @@ export const unit: Parameters = {
     outstanding: assumed(64, 'pages', UNKNOWN),
   },
   invalidation: invalidation(assumed(NO_RANGES, 'log2 pages', UNKNOWN), LINUX_QUEUE),
-  faults: { records: assumed(1, 'records', 'the event queue lies in memory, as large as software makes it') },
+  faults: {
+    records: assumed(1, 'records', 'the event queue lies in memory, as large as software makes it'),
+    stalls: NO_STALLS,
+  },
 };

@@ -2,6 +2,7 @@
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
 import { legacyUnit, structure } from './vtd.js';
+import { NO_STALLS } from './stalls.js';
 
 const QEMU = 'QEMU hw/virtio/virtio-iommu.c';
 const EXIT = 'order of a VM exit with a hand-over to a thread of the host, 1.5 to 3 us';
@@ -38,6 +39,6 @@ export const virtioKvm: Sheet = defineSheet({
       nonLeafScope: spec('range', '', 'freed tables only'),
       maxAddressMask: spec(52, 'log2 pages', 'UNMAP names any range'),
     },
-    faults: { records: spec(256, 'buffers', `${QEMU}: event queue of 256`) },
+    faults: { records: spec(256, 'buffers', `${QEMU}: event queue of 256`), stalls: NO_STALLS },
   },
 });

@@ -5,6 +5,7 @@
 import { assumed, type Quantity, spec } from '../quantity.js';
 import { isQuantity, type Parameters, type Sheet } from '../sheet.js';
 import { PCIE_BENCH, RIOMMU, VTD } from '../sources.js';
+import { NO_STALLS } from './stalls.js';
 
 const LRU = 'datasheets (LGA2011 volume 2, VTGENCTRL2) describe an aged pseudo-LRU';
 const PWC =
@@ -107,7 +108,7 @@ export const legacyUnit: Parameters = {
   },
   walkers: walkers(4, 100, 50, 'start value of the fit'),
   invalidation,
-  faults: { records: spec(8, 'records', 'CAP.NFR + 1') },
+  faults: { records: spec(8, 'records', 'CAP.NFR + 1'), stalls: NO_STALLS },
 };
 
 /** The walkers of another unit, taken over without evidence of their own: fitted or not there, they are assumed here. */

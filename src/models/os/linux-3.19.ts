@@ -7,6 +7,7 @@ import { defineSheet, type Sheet } from '../sheet.js';
 import { commonCosts, iova, strategy, swiotlb } from './costs.js';
 import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
+import { processes } from './memory-management.js';
 import { userMap } from './user-map.js';
 
 const OLD = spec('legacy', '', 'Linux before 6.19 has no generic_pt');
@@ -44,6 +45,7 @@ export const linux319: Sheet = defineSheet({
     tableCode: tableCode(OLD, OLD, OLD, OLD, assumed('legacy', '', 'this kernel has no driver for RISC-V IOMMUs')),
     guest: guestX86,
     userMap,
+    processes,
     costs: {
       ...commonCosts,
       table: tableCosts,

@@ -4,6 +4,7 @@ import { defineSheet, type Sheet } from '../sheet.js';
 import { commonCosts, iova, strategy, swiotlb } from './costs.js';
 import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
+import { processes } from './memory-management.js';
 import { userMap } from './user-map.js';
 
 export const linux72: Sheet = defineSheet({
@@ -46,6 +47,7 @@ export const linux72: Sheet = defineSheet({
     ),
     guest: guestX86,
     userMap,
+    processes,
     costs: {
       ...commonCosts,
       table: tableCosts,

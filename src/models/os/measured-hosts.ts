@@ -7,6 +7,7 @@ import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
 import { commonCosts, iova, strategy, swiotlb } from './costs.js';
 import { guestX86 } from './guest.js';
 import { tableCode, tableCosts } from './table-code.js';
+import { processes } from './memory-management.js';
 import { userMap } from './user-map.js';
 
 const START = 'where the fit starts';
@@ -49,6 +50,7 @@ function os(
       tableCode: tableCode(OLD, OLD, OLD, OLD, assumed('legacy', '', 'no driver for RISC-V IOMMUs')),
       guest: guestX86,
       userMap,
+      processes,
       costs: { ...commonCosts, table: tableCosts, ...costs },
     },
   });

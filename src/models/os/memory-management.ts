@@ -3,6 +3,7 @@
  * What is published is the time of the fault handler, 2.0 us for an SVA fault, and of a whole fault, 10.1 to 10.6 us; the parts are estimates.
  */
 import { assumed, type Quantity, spec } from '../quantity.js';
+import type { Parameters } from '../sheet.js';
 
 const HANDLER =
   'share of the 2.0 us that the SVA fault handler takes on Kunpeng 920 (S. Lu, linux-accelerators and iommu lists, 2021-03-09)';
@@ -30,19 +31,33 @@ export const memoryManagementCosts: Readonly<Record<string, Quantity>> = {
 };
 
 /** Keys of `MmSpec` besides its costs and limit. */
-export const reclaimParameters: Readonly<Record<string, Quantity>> = {
+const reclaimParameters: Readonly<Record<string, Quantity>> = {
   cluster: spec(32, 'pages', 'Linux include/linux/swap.h: SWAP_CLUSTER_MAX'),
   storageLatency: assumed(80, 'us', 'NVMe flash, 4 KiB random read'),
   storageInterval: assumed(2, 'us', 'NVMe flash, 500,000 transfers of 4 KiB per second'),
 };
 
-/** Keys of `TurnCosts`, `InterruptCosts`, `WorkqueueCosts` and `FaultCosts`. */
+/** Keys of `InterruptCosts`, `WorkqueueCosts` and `FaultCosts`. */
 export const faultPathCosts: Readonly<Record<string, Quantity>> = {
-  wakeLatency: assumed(2, 'us', `${PATH}: wake-up interrupt and leaving the idle loop`),
-  contextSwitch: assumed(1, 'us', PATH),
+  workers: assumed(4, 'threads', 'an unbound workqueue makes workers as it needs them'),
   hardInterrupt: assumed(1.2, 'us', PATH),
   unmask: assumed(200, 'ns', PATH),
   queueWork: assumed(150, 'ns', PATH),
   takeWork: assumed(100, 'ns', PATH),
   report: assumed(300, 'ns', PATH),
+};
+
+/** Keys of `TurnCosts`. */
+export const turnCosts: Readonly<Record<string, Quantity>> = {
+  wakeLatency: assumed(2, 'us', `${PATH}: wake-up interrupt and leaving the idle loop`),
+  contextSwitch: assumed(1, 'us', PATH),
+};
+
+/** `os.processes`. */
+export const processes: Parameters = {
+  memory: { ...memoryManagementCosts, ...reclaimParameters },
+  faults: faultPathCosts,
+  ...turnCosts,
+  bind: assumed(2, 'us', ESTIMATE),
+  unbind: assumed(2, 'us', ESTIMATE),
 };

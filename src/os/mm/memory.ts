@@ -19,7 +19,7 @@ import type { MmSpec } from './spec.js';
 import { FaultKind, MmStatistics } from './statistics.js';
 import { MmStep } from './step.js';
 import { Storage } from './storage.js';
-import { HUGE, ProcessTables } from './tables.js';
+import { HUGE, HUGE_LG2, PAGE_LG2, ProcessTables } from './tables.js';
 import { addRegion, findRegion, isolateRegions, regionFrom, Vma, type VmaKind } from './vma.js';
 
 const PAGE = 4096;
@@ -107,6 +107,32 @@ export class MemoryManager {
     if (mm.regions.length === 0 && (access & Access.Read) !== 0) mm.regions = [region];
     else addRegion(mm.regions, region);
     return region;
+  }
+
+  /**
+   * Makes all pages of [start, start + bytes) of a region present and writable, without simulated time: memory that was pinned before the run.
+   * Throws RangeError, OutOfMemory.
+   */
+  populate(mm: Mm, start: number, bytes: number): void {
+    const { tables, pages } = this;
+    for (let at = start; at < start + bytes; ) {
+      const region = findRegion(mm.regions, at)!;
+      tables.find(mm.root, at);
+      const large = region.huge && at % HUGE === 0 && at + HUGE <= region.end && tables.level >= 2;
+      const size = large ? HUGE : PAGE;
+      if (!tables.present) {
+        const frame = pages.allocate(size);
+        if (frame < 0) throw new RangeError(`no memory is left for ${bytes} bytes of a process`);
+        tables.map(at, large ? HUGE_LG2 : PAGE_LG2, region.access, frame, true);
+        pages.add(mm, at, frame);
+      }
+      at += size;
+    }
+  }
+
+  /** Whether the page is memory of processes now, or the page of zeros. */
+  holds(page: number): boolean {
+    return page === this.environment.zeroPage || this.pages.has(page);
   }
 
   /** mmap at a fixed address. Throws RangeError for what cannot be mapped. */

@@ -18,11 +18,30 @@ export class ResidentPages {
   private readonly places: number[] = [];
   /** The page under the hand: the list is a ring that is cut here, oldest first. */
   private hand = 0;
+  /** Frames allocated, if anybody asks. */
+  private known: Set<number> | null = null;
 
   constructor(
     private readonly frames: FrameAllocator,
     private readonly limit: number,
   ) {}
+
+  /** From now on `has` knows which pages are allocated: for the audit. */
+  remember(): void {
+    this.known = new Set();
+  }
+
+  has(frame: number): boolean {
+    return this.known!.has(frame);
+  }
+
+  private note(frame: number, bytes: number, there: boolean): void {
+    if (this.known === null) return;
+    for (let at = frame; at < frame + bytes; at += PAGE) {
+      if (there) this.known.add(at);
+      else this.known.delete(at);
+    }
+  }
 
   /** Whether so many bytes more would be too many. */
   full(bytes: number): boolean {
@@ -34,6 +53,7 @@ export class ResidentPages {
     try {
       const frame = bytes === PAGE ? this.frames.allocate() : this.frames.allocateContiguous(bytes, bytes);
       this.resident += bytes;
+      this.note(frame, bytes, true);
       return frame;
     } catch (error) {
       if (error instanceof OutOfMemory) return -1;
@@ -45,6 +65,7 @@ export class ResidentPages {
     if (bytes === PAGE) this.frames.free(frame);
     else this.frames.freeContiguous(frame, bytes);
     this.resident -= bytes;
+    this.note(frame, bytes, false);
   }
 
   /** The page is mapped: reclaim may find it. Nothing is kept where nothing is ever reclaimed. */

@@ -1,7 +1,7 @@
 /**
  * The SMMUv3 driver (drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c): stream table entries and context descriptors per device, an ASID (or
  * VMID, for second-stage domains) per domain and unit, and the invalidations of the DMA API. Commands of a domain go to each of its
- * units in batches of 64 with one CMD_SYNC at the end; no lock of the domain is held. Not modelled: ATS, SVA, stalls, broadcast TLB
+ * units in batches of 64 with one CMD_SYNC at the end; no lock of the domain is held. Faults of process domains stall where the unit can (faults.ts). Not modelled: ATS, broadcast TLB
  * maintenance (Linux ignores it: CR2.PTM), the rounds of writes and CFGI commands that change a live stream table entry.
  */
 import {
@@ -16,7 +16,8 @@ import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import type { CacheTag, DomainState } from '../domain-state.js';
 import { AttachError } from '../errors.js';
-import type { Endpoint, IommuDriver } from '../iommu-driver.js';
+import type { PageResponder } from '../fault-device.js';
+import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
@@ -80,7 +81,7 @@ export class Smmuv3Driver implements IommuDriver {
     const id = table === null ? 0 : domain.addTag(device.unit, -1, () => unit.allocateId()).id;
     if (unit.spec.stage === 'second') tables.setStage2(requester, table, id);
     else if (table === null) tables.setOwn(requester, 'identity');
-    else tables.setContext(requester, pasid, table, id);
+    else tables.setContext(requester, pasid, table, id, domain.faultHandler !== null && unit.faults !== null);
     const batch = this.take();
     encodeStreamInvalidation(batch.words, batch.next(), requester, true);
     encodeContextInvalidation(batch.words, batch.next(), requester, Math.max(pasid, 0), true);
@@ -134,6 +135,14 @@ export class Smmuv3Driver implements IommuDriver {
       yield* unit.host.submit(thread, batch, true);
       this.batches.push(batch);
     }
+  }
+
+  recoverFaults(unit: number, path: FaultPath): PageResponder {
+    return this.units[unit]!.recoverFaults(path, this.environment);
+  }
+
+  interrupted(unit: number): void {
+    this.units[unit]!.faults!.interrupted();
   }
 
   stored(hi: number, lo: number): void {

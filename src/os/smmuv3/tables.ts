@@ -84,13 +84,14 @@ export class SmmuTables {
     this.writeStream(requester, { config: StreamConfig.Abort });
   }
 
-  /** Requests without SubstreamID (-1), or with it, use the first-stage table. */
-  setContext(requester: number, substream: number, table: TableRoot, asid: number): void {
+  /** Requests without SubstreamID (-1), or with it, use the first-stage table; `stalls`: CD.S. */
+  setContext(requester: number, substream: number, table: TableRoot, asid: number, stalls = false): void {
     const contexts = this.contextsOf(requester);
     const { root, inputLg2 } = table;
     const granule = granuleLg2(this.spec);
     const at = this.contextAt(contexts, Math.max(substream, 0));
-    encodeContext(this.words, { asid, root, granuleLg2: granule, inputLg2, outputLg2: outputLg2(this.spec) });
+    const entry = { asid, root, granuleLg2: granule, inputLg2, outputLg2: outputLg2(this.spec), stalls };
+    encodeContext(this.words, entry);
     this.write(at, ENTRY_BYTES);
     if (substream < 0) contexts.own = 'translate';
     else contexts.substreams.add(substream);

@@ -12,6 +12,7 @@ import {
   encodeTlbi,
   EVENT_LG2,
   COMMAND_LG2,
+  InterruptBit,
   Opcode,
   PAGE_1,
   producerRegister,
@@ -25,7 +26,9 @@ import type { UnitSpec } from '../spec.js';
 import type { Cpu } from '../thread.js';
 import type { UnitDriverEnvironment, UnitMemory } from '../unit-environment.js';
 import { tableFormat, tableOptions } from './formats.js';
+import type { FaultPath } from '../iommu-driver.js';
 import { EmulatedQueue } from './emulated-queue.js';
+import { type EventRing, StallDriver } from './faults.js';
 import { HardwareQueue } from './hardware-queue.js';
 import { Batch, CommandQueue, type RingLayout } from './queue.js';
 import { SmmuTables, STREAM_SPLIT, STREAMS_LG2 } from './tables.js';
@@ -50,6 +53,9 @@ export class Smmuv3Unit {
   private readonly queues: readonly CommandQueue[];
   /** Set where CMDQ_CONS of the hardware's queue is polled. */
   private readonly polled: HardwareQueue | null;
+  /** The event queue, and whoever reads it; null: nobody does. */
+  private readonly events: EventRing;
+  faults: StallDriver | null = null;
   private readonly freeIds: number[] = [];
   private nextId = FIRST_ID;
 
@@ -108,6 +114,7 @@ export class Smmuv3Unit {
     // The event queue gets as much memory as the command queue.
     const events = frames.allocateContiguous(ringBytes, ringBytes);
     const eventsLg2 = sizeLg2 + COMMAND_LG2 - EVENT_LG2;
+    this.events = { base: events, entriesLg2: eventsLg2 };
 
     const write = (register: number, value: number, hi = 0): void => registers.write(id, register, hi, value, 0);
     const { streamTable, twoLevelStreams } = this.tables;
@@ -151,8 +158,19 @@ export class Smmuv3Unit {
     return this.queues.some((queue) => queue.stored(hi, lo));
   }
 
+  /** From now on faults of process domains stall, and the event queue is read. */
+  recoverFaults(path: FaultPath, environment: UnitDriverEnvironment): StallDriver {
+    this.faults = new StallDriver(this, this.events, path, environment);
+    environment.registers.write(this.id, Register.InterruptControl, 0, InterruptBit.EVENTQ, 0);
+    return this.faults;
+  }
+
   /** A register of the unit has changed. */
   changed(offset: number, value: number): void {
+    if (offset === PAGE_1 + Register.EventQueueProducer) {
+      this.faults?.produced(value);
+      return;
+    }
     const index = queueRegister(offset)?.queue ?? 0;
     if (this.polled === null) this.queues[index]!.passed(value);
     else this.polled.moved(value);

@@ -14,6 +14,7 @@ import { type DeviceQueue, DmaStatus } from '../../protocol/queue.js';
 import type { RegisterBus } from '../../protocol/registers.js';
 import { type MakeDriver, Os, type OsDevice } from '../os.js';
 import type { CostSpec, DmaMode, OsSpec, StrategySpec, UnitSpec } from '../spec.js';
+import { FREE } from '../mm/testing/bench.js';
 import { testCosts } from './costs.js';
 
 const MS = 1e9;
@@ -83,7 +84,7 @@ export const UNIT: UnitSpec = {
   largestPage: 2 ** 30,
   coherent: true,
   invalidation: { sizeLg2: 8, maxAddressMask: 18, queues: 1 },
-  faults: { records: 8 },
+  faults: { records: 8, stalls: 0 },
 };
 
 /** The kernel's own strategy. */
@@ -107,6 +108,15 @@ export const NO_GUEST: OsSpec['guest'] = {
   pin: 0,
   unpin: 0,
   stage2Change: 0,
+};
+
+export const NO_PROCESS_COSTS: OsSpec['processes'] = {
+  memory: { ...FREE, cluster: 32, storageLatency: 0, storageInterval: 0 },
+  faults: { workers: 1, hardInterrupt: 0, unmask: 0, queueWork: 0, takeWork: 0, report: 0 },
+  wakeLatency: 0,
+  contextSwitch: 0,
+  bind: 0,
+  unbind: 0,
 };
 
 /** A kernel from before generic_pt. */
@@ -175,6 +185,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
       perPageCallbacks: options.perPageCallbacks ?? false,
       tableCode: { ...LEGACY, ...options.tableCode },
       userMap: { call: 0, pinBatch: 512, pinCall: 0, pinPage: 0, unpinPage: 0, run: 0, ...options.userMap },
+      processes: NO_PROCESS_COSTS,
       guest: { ...NO_GUEST, ...options.guest },
       costs: testCosts(options.costs ?? {}),
     };

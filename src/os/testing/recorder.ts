@@ -28,6 +28,8 @@ export class Recorder implements Observer {
     this.attachments.push(`${domain}:${unit}:${requester}:${pasid}:${identity}`);
   }
 
+  shared(): void {}
+
   detached(domain: number, unit: number, requester: number, pasid: number): void {
     this.attachments.push(`-${domain}:${unit}:${requester}:${pasid}`);
   }

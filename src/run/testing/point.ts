@@ -49,8 +49,8 @@ export function shipped(file: string, sets: readonly string[]): PointSpec[] {
   return resolveWorkload(text, file, sets, '1').points.map(({ spec }) => spec);
 }
 
-export function run(spec: PointSpec, audit = false): PointResult {
-  return runPoint(spec, { everyEvent: false, audit });
+export function run(spec: PointSpec, audit = false, everyEvent = false): PointResult {
+  return runPoint(spec, { everyEvent, audit });
 }
 
 /** A metric of a component; throws when there is none. */

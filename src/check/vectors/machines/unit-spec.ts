@@ -55,6 +55,6 @@ export function coldUnit(shape: UnitShape): IommuSpec {
       nonLeafScope: 'range',
       maxAddressMask: 18,
     },
-    faults: { records: 1 },
+    faults: { records: 1, stalls: 0 },
   };
 }

@@ -11,6 +11,7 @@ import { EventQueue } from './event-queue.js';
 import { featuresOf } from './features.js';
 import { Registers } from './registers.js';
 import { Smmuv3 } from './smmuv3.js';
+import { Stalls } from './stalls.js';
 
 export function buildSmmuv3(
   name: string,
@@ -21,9 +22,11 @@ export function buildSmmuv3(
   const { kernel, memory, physical } = s;
   const socket = memory.indexOf(spec.socket);
   const registers = new Registers();
-  const events = new EventQueue(memory, physical, socket);
-  const directory = new Directory(spec, s.seed, name, physical, registers, events, featuresOf(spec));
+  const events = new EventQueue(index, kernel, memory, physical, socket);
+  const stalls = new Stalls(spec.faults.stalls, events);
+  const directory = new Directory(spec, s.seed, name, physical, registers, events, stalls, featuresOf(spec));
   const unit = new IommuUnit(index, name, spec, s, directory);
+  stalls.connect(unit);
   const counters = new CommandCounters();
   const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters);
   const { start } = spec.invalidation;

@@ -1,8 +1,8 @@
 /**
  * What the commands of the command queue do (Arm IHI 0070G chapter 4): caches they empty, time they take, the MSI write of a CMD_SYNC.
  * A command has taken effect when it has been consumed; a CMD_SYNC also waits until requests that used what was removed have been
- * served. Not modelled: prefetch commands, ATC_INV and PRI_RESP (there is no ATS yet), RESUME and STALL_TERM (nothing stalls): all
- * are consumed without effect; completion by wired interrupt; aborted fetches (CERROR_ABT).
+ * served. Not modelled: prefetch commands, ATC_INV and PRI_RESP (there is no ATS yet): all
+ * are consumed without effect; time of RESUME and STALL_TERM besides their fetch; completion by wired interrupt; aborted fetches (CERROR_ABT).
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
@@ -148,6 +148,12 @@ export class Commands implements CommandSet {
         counters.removes(kindOf(c), t, pagesOf(c));
         invalidateGuestPages(t, c.vmid, pagesOf(c), c.leaf);
         this.overtake(c.vmid);
+        break;
+      case Opcode.RESUME:
+        this.directory.stalls.resume(c.sid, c.tag, c.retry);
+        break;
+      case Opcode.STALL_TERM:
+        this.directory.stalls.terminate(c.sid);
         break;
       case Opcode.CMD_SYNC:
         return this.sync(c);

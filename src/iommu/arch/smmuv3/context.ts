@@ -1,6 +1,6 @@
 /**
  * What a context descriptor says (Arm IHI 0070G 5.4), with the rules that make it ILLEGAL (C_BAD_CD): pseudocode CdIllegal.
- * Not modelled: stalling faults (STALL_MODEL 0b01), faults that read as zero (TERM_MODEL 1), HAFT, UWXN, NSCFG, attributes (MAIR).
+ * Not modelled: units whose faults always stall (STALL_MODEL 0b10), faults that read as zero (TERM_MODEL 1), HAFT, UWXN, NSCFG, attributes (MAIR).
  */
 import { Exclusion } from '../../../pagetable/exclusion.js';
 import type { AddressSpace } from '../../address-space.js';
@@ -27,6 +27,9 @@ export const enum SpaceFlag {
   Illegal = 64,
   /** Leaves of the CD table hold 1024 CDs, not 64. */
   LargeLeaf = 128,
+  /** STE.S1STALLD: a CD may not ask for stalls. CD.S: stage 1 faults stall. */
+  StallDisabled = 256,
+  Stalls = 512,
 }
 
 /** Permissions that stage 1 takes away from what a space's tables grant: what unprivileged requests write is never privileged code. */
@@ -53,7 +56,9 @@ const DISABLED: Half = { format: 0, levels: 0, inputLg2: 0, rootHi: 0, rootLo: 0
 export function decodeContext(d: Int32Array, features: Features, formats: Formats, space: AddressSpace): boolean {
   const [d0, d1] = [d[0]!, d[1]!];
   if ((d0 & ContextBit.V) === 0 || (d1 & ContextBit.AA64) === 0) return false;
-  if ((d1 & ContextBit.A) === 0 || (d1 & ContextBit.S) !== 0) return false;
+  if ((d1 & ContextBit.A) === 0) return false;
+  const stalls = (d1 & ContextBit.S) !== 0;
+  if (stalls && (features.stalls === 0 || (space.flags & SpaceFlag.StallDisabled) !== 0)) return false;
   const access = (d1 & ContextBit.HA) !== 0;
   const dirty = (d1 & ContextBit.HD) !== 0;
   if ((access && features.hardwareUpdates === 0) || (dirty && features.hardwareUpdates < 2)) return false;
@@ -72,6 +77,7 @@ export function decodeContext(d: Int32Array, features: Features, formats: Format
   space.upperRootHi = upper.rootHi;
   space.upperRootLo = upper.rootLo;
   if ((d1 & ContextBit.R) === 0) space.flags |= SpaceFlag.SilentStage1;
+  if (stalls) space.flags |= SpaceFlag.Stalls;
   if (format.topByteIgnored(d1, 0)) space.flags |= SpaceFlag.IgnoreTopByte0;
   if (format.topByteIgnored(d1, 1)) space.flags |= SpaceFlag.IgnoreTopByte1;
   if ((d1 & ContextBit.WXN) !== 0) space.flags |= SpaceFlag.WriteExecuteNever;

@@ -23,6 +23,7 @@ import * as format from './format.js';
 import { DefaultSubstream, EventClass, EventCode, EventRecord } from './format.js';
 import { fits, Formats } from './formats.js';
 import type { Registers } from './registers.js';
+import type { Stalls } from './stalls.js';
 import { Stream } from './stream.js';
 
 /** Kind of directory entry: `entry` of a miss. */
@@ -62,6 +63,7 @@ export class Directory implements Architecture {
     private readonly physical: PhysicalMemory,
     private readonly registers: Registers,
     readonly events: EventQueue,
+    readonly stalls: Stalls,
     readonly features: Features,
   ) {
     this.contexts = new ContextCaches(spec, seed, name, format.STE_DWORDS);
@@ -204,6 +206,7 @@ export class Directory implements Architecture {
     space.grants = Permission.All;
     space.flags = stream.recordsStage2 ? 0 : SpaceFlag.SilentStage2;
     if (stream.leafLg2 === 10) space.flags |= SpaceFlag.LargeLeaf;
+    if (stream.stallDisabled) space.flags |= SpaceFlag.StallDisabled;
     space.secondFormat = stream.format;
     space.secondLevels = stream.levels;
     space.secondInputLg2 = stream.inputLg2;
@@ -297,7 +300,25 @@ export class Directory implements Architecture {
   refused(tlp: Event, requester: number, m: Miss): void {
     const code = m.fault as EventCode;
     if (code === EventCode.Silent || !this.isRecorded(m)) return;
-    const r = this.record;
+    this.describe(this.record, tlp, requester, m);
+    this.events.record(this.record);
+  }
+
+  /** Faults of the stages of translation stall where CD.S says so (3.12.2); whether CD.R is set does not matter then. */
+  stall(tlp: Event, requester: number, m: Miss): boolean {
+    const code = m.fault as EventCode;
+    if ((m.space.flags & SpaceFlag.Stalls) === 0 || !m.located || isStage2(m)) return false;
+    if (code < EventCode.F_TRANSLATION || code > EventCode.F_PERMISSION) return false;
+    this.stalls.add(tlp, requester, (record) => this.describe(record, tlp, requester, m));
+    return true;
+  }
+
+  proceeds(tlp: Event): void {
+    this.stalls.proceeds(tlp);
+  }
+
+  private describe(r: EventRecord, tlp: Event, requester: number, m: Miss): void {
+    const code = m.fault as EventCode;
     const stage2 = isStage2(m);
     r.code = code;
     r.sid = requester;
@@ -315,7 +336,6 @@ export class Directory implements Architecture {
       r.addressHi = m.readHi;
       r.addressLo = m.readLo;
     }
-    this.events.record(r);
   }
 
   private isRecorded(m: Miss): boolean {

@@ -15,6 +15,8 @@ export interface Features {
   ranges: boolean;
   /** IDR5.OAS, bits: sizes of physical and of intermediate physical addresses. */
   outputLg2: number;
+  /** IDR0.STALL_MODEL 0b00 and IDR5.STALL_MAX; 0: STALL_MODEL 0b01, faults terminate. */
+  stalls: number;
   /** IDR5.VAX: input addresses of 52 bits with the 64 KiB granule. */
   wideInput: boolean;
 }
@@ -32,6 +34,7 @@ export function featuresOf(spec: IommuSpec): Features {
     substreamBits: spec.processLevels > 0 ? 20 : 0,
     ranges: spec.invalidation.maxAddressMask > 0,
     outputLg2: spec.hostAddressWidth,
+    stalls: spec.faults.stalls,
     wideInput: false,
   };
 }

@@ -93,6 +93,11 @@ export const enum GlobalBypassBit {
   UPDATE = 1 << 31,
 }
 
+/** SMMU_IRQ_CTRL. */
+export const enum InterruptBit {
+  EVENTQ = 1 << 2,
+}
+
 /** SMMU_GERROR: an error is active while its bit differs from SMMU_GERRORN. */
 export const enum GlobalErrorBit {
   CMDQ = 1 << 0,
@@ -351,10 +356,13 @@ export interface ContextEntry {
   readonly outputLg2: number;
   /** The upper half of the VA space, if it has tables. */
   readonly upper?: { readonly root: number; readonly granuleLg2: number; readonly inputLg2: number };
+  /** S: faults stall. */
+  readonly stalls?: boolean;
 }
 
-/** A CD (5.4), valid; 16 dwords. Faults abort and are recorded, no hardware updates; without `upper` EPD1 is set. */
-export function encodeContext(out: Dwords, { asid, root, granuleLg2, inputLg2, outputLg2, upper }: ContextEntry): void {
+/** A CD (5.4), valid; 16 dwords. Faults abort, or stall, and are recorded, no hardware updates; without `upper` EPD1 is set. */
+export function encodeContext(out: Dwords, entry: ContextEntry): void {
+  const { asid, root, granuleLg2, inputLg2, outputLg2, upper, stalls = false } = entry;
   out.fill(0, 0, 16);
   out[0] = (64 - inputLg2) | (GRANULE_CODES[granuleLg2]! << 6) | (1 << 31);
   if (upper === undefined) out[0] |= 1 << 30;
@@ -365,6 +373,7 @@ export function encodeContext(out: Dwords, { asid, root, granuleLg2, inputLg2, o
   }
   // AA64, R, A, ASET.
   out[1] = addressSizeCode(outputLg2) | (1 << 9) | (1 << 13) | (1 << 14) | (1 << 15) | (asid << 16);
+  if (stalls) out[1] |= ContextBit.S;
   out[2] = root | 0;
   out[3] = high(root);
 }
@@ -488,6 +497,9 @@ export class Command {
   addressLo = 0;
   completion: Completion = Completion.None;
   data = 0;
+  /** RESUME: STAG, and Ac: look the transaction up again. */
+  tag = 0;
+  retry = false;
 }
 
 function encodeOpcode(out: Dwords, at: number, opcode: Opcode): void {
@@ -557,6 +569,25 @@ export function encodeTlbiRange(
   out[at + 2]! |= (ttl << 8) | ((granuleLg2 / 2 - 5) << 10);
 }
 
+/** CMD_RESUME.Resp as Linux names it: Ac is bit 0, Ab bit 1. */
+export const enum Resume {
+  Terminate = 0,
+  Retry = 1,
+  Abort = 2,
+}
+
+export function encodeResume(out: Dwords, at: number, sid: number, tag: number, response: Resume): void {
+  encodeOpcode(out, at, Opcode.RESUME);
+  out[at]! |= response << 12;
+  out[at + 1] = sid;
+  out[at + 2] = tag;
+}
+
+export function encodeStallTerminate(out: Dwords, at: number, sid: number): void {
+  encodeOpcode(out, at, Opcode.STALL_TERM);
+  out[at + 1] = sid;
+}
+
 /** CMD_SYNC that stores `data` at the address, which is not 0. */
 export function encodeSync(out: Dwords, at: number, address: number, data: number): void {
   encodeOpcode(out, at, Opcode.CMD_SYNC);
@@ -585,6 +616,8 @@ export function decodeCommand(words: Dwords, ranges: boolean, out: Command): boo
   out.leaf = (d2 & 1) !== 0;
   out.addressHi = d3;
   out.addressLo = d2 & ~0xfff;
+  out.tag = d2 & 0xffff;
+  out.retry = (d0 & (Resume.Retry << 12)) !== 0;
   switch (out.opcode) {
     case Opcode.TLBI_NH_VA:
     case Opcode.TLBI_NH_VAA:
@@ -678,12 +711,15 @@ export class EventRecord {
   /** IPA of a stage 2 fault, or the address of a failed fetch. */
   addressHi = 0;
   addressLo = 0;
+  /** STALL, STAG: the transaction waits for a CMD_RESUME with the tag. */
+  stall = false;
+  tag = 0;
 }
 
 export function encodeEvent(out: Dwords, r: EventRecord): void {
   out[0] = r.code | (r.ssid >= 0 ? 0x800 | (r.ssid << 12) : 0);
   out[1] = r.sid;
-  out[2] = 0;
+  out[2] = r.stall ? r.tag | (1 << 31) : 0;
   out[3] =
     (r.privileged ? 1 << 1 : 0) |
     (r.execute ? 1 << 2 : 0) |
@@ -694,6 +730,25 @@ export function encodeEvent(out: Dwords, r: EventRecord): void {
   out[5] = r.inputHi;
   out[6] = r.addressLo;
   out[7] = r.addressHi;
+}
+
+/** The record of EVENT_WORDS dwords. */
+export function decodeEvent(d: Dwords, r: EventRecord): void {
+  const [d0, d2, d3] = [d[0]!, d[2]!, d[3]!];
+  r.code = d0 & 0xff;
+  r.ssid = (d0 & 0x800) !== 0 ? d0 >>> 12 : -1;
+  r.sid = d[1]!;
+  r.stall = d2 < 0;
+  r.tag = d2 & 0xffff;
+  r.privileged = (d3 & (1 << 1)) !== 0;
+  r.execute = (d3 & (1 << 2)) !== 0;
+  r.read = (d3 & (1 << 3)) !== 0;
+  r.stage2 = (d3 & (1 << 7)) !== 0;
+  r.eventClass = (d3 >>> 8) & 3;
+  r.inputLo = d[4]!;
+  r.inputHi = d[5]!;
+  r.addressLo = d[6]!;
+  r.addressHi = d[7]!;
 }
 
 /** Names of event codes. */

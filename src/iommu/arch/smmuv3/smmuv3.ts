@@ -1,22 +1,35 @@
 /**
  * An SMMUv3 unit as software sees it: its registers, and the parts behind them (Arm IHI 0070G chapter 6). Register writes take effect
  * when they arrive. A command error stops the queue until software has acknowledged it in GERRORN.
- * Not modelled: reads of registers, interrupts, GBPA attributes, the Secure and Realm register pages.
+ * Not modelled: reads of registers, interrupts but that of the event queue, GBPA attributes, the Secure and Realm register pages.
  */
 import type { Event } from '../../../kernel/event.js';
+import type { StallLog } from '../../../protocol/stall.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import type { Hardware } from '../../architecture.js';
 import type { CommandCounters } from '../../command-counters.js';
 import type { CommandQueue } from '../../command-queue.js';
 import type { FaultCounters } from '../../fault-counters.js';
+import type { StallCounters } from '../../stall-counters.js';
 import type { Commands } from './commands.js';
 import type { Directory } from './directory.js';
 import * as format from './format.js';
-import { CommandError, Control0Bit, Control2Bit, GlobalBypassBit, GlobalErrorBit, PAGE_1, Register } from './format.js';
+import {
+  CommandError,
+  Control0Bit,
+  Control2Bit,
+  GlobalBypassBit,
+  GlobalErrorBit,
+  InterruptBit,
+  PAGE_1,
+  Register,
+} from './format.js';
 import type { Registers } from './registers.js';
 
 export class Smmuv3 implements Hardware {
   readonly faults: FaultCounters;
+  readonly stalls: StallCounters;
+  readonly stallLog: StallLog;
   /** Low dword of STRTAB_BASE as written. */
   private streamBase = 0;
 
@@ -30,6 +43,8 @@ export class Smmuv3 implements Hardware {
     queues: number,
   ) {
     this.faults = directory.events.counters;
+    this.stalls = directory.stalls.counters;
+    this.stallLog = directory.stalls;
     for (let i = 1; i < queues; i++) queue.addRing();
     for (const ring of queue.rings) {
       ring.bytesLg2 = format.COMMAND_LG2;
@@ -40,6 +55,11 @@ export class Smmuv3 implements Hardware {
   connect(watch: StoreWatch): void {
     this.queue.connect(watch);
     this.executed.connect(watch);
+    this.directory.events.connect(watch);
+  }
+
+  recorded(event: Event): void {
+    this.directory.events.recorded(event);
   }
 
   step(): void {
@@ -68,6 +88,9 @@ export class Smmuv3 implements Hardware {
       case Register.GlobalBypass:
         if ((lo & GlobalBypassBit.UPDATE) !== 0) r.abortsAll = (lo & GlobalBypassBit.ABORT) !== 0;
         this.applyBypass();
+        break;
+      case Register.InterruptControl:
+        events.enableInterrupts((lo & InterruptBit.EVENTQ) !== 0);
         break;
       case Register.GlobalErrorAcknowledge:
         this.acknowledge(lo);
@@ -104,6 +127,7 @@ export class Smmuv3 implements Hardware {
         break;
       case Register.EventQueueConsumer:
         events.consumer = lo;
+        events.flush();
         break;
       default:
         break;
@@ -121,7 +145,9 @@ export class Smmuv3 implements Hardware {
   private control(bits: number): void {
     const { registers: r, queue } = this;
     r.enabled = (bits & Control0Bit.SMMUEN) !== 0;
-    this.directory.events.enabled = (bits & Control0Bit.EVTQEN) !== 0;
+    const { events } = this.directory;
+    events.enabled = (bits & Control0Bit.EVTQEN) !== 0;
+    events.flush();
     for (const ring of queue.rings) ring.enabled = (bits & Control0Bit.CMDQEN) !== 0;
     this.applyBypass();
     queue.doorbell();

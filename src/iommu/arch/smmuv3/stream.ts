@@ -1,6 +1,6 @@
 /**
  * What a stream table entry says (Arm IHI 0070G 5.2), with the rules that make it ILLEGAL (C_BAD_STE): pseudocode SteIllegal.
- * Not modelled: stalling faults (STALL_MODEL 0b01: asking for them is ILLEGAL), S2PTW, ATS (EATS), attribute overrides, contiguity
+ * Not modelled: stalls of stage 2 (asking for them is ILLEGAL), S2PTW, ATS (EATS), attribute overrides, contiguity
  * of STEs (CONT).
  */
 import type { Features } from './features.js';
@@ -35,6 +35,8 @@ export class Stream {
   rootHi = 0;
   rootLo = 0;
   recordsStage2 = true;
+  /** S1STALLD. */
+  stallDisabled = false;
 
   constructor(
     private readonly features: Features,
@@ -75,8 +77,12 @@ export class Stream {
       if (world !== StreamWorld.NonSecureEL1 && world !== StreamWorld.EL2) return false;
       this.el2 = world === StreamWorld.EL2;
     }
+    this.stallDisabled = format.stallDisabled(d[2]!);
+    // Only a unit with both models can be told not to stall.
     return (
-      !format.stallDisabled(d[2]!) && contextsLg2 <= features.substreamBits && fits(this.contextHi, features.outputLg2)
+      !(this.stallDisabled && features.stalls === 0) &&
+      contextsLg2 <= features.substreamBits &&
+      fits(this.contextHi, features.outputLg2)
     );
   }
 

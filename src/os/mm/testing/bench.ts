@@ -29,7 +29,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   ),
 };
 
-const FREE: MmCosts = {
+export const FREE: MmCosts = {
   exception: 0,
   lock: 0,
   vmaLookup: 0,

@@ -57,6 +57,11 @@ export interface RigAnswer {
   readonly output: number;
 }
 
+function answerOf(tlp: Event): RigAnswer {
+  const output = (tlp.outHi >>> 0) * 2 ** 32 + (tlp.outLo >>> 0);
+  return { aborted: (tlp.flags & TlpFlag.Aborted) !== 0, output };
+}
+
 /** Everything cold: no paging-structure caches and no second-stage TLB. */
 export const COLD: UnitChanges = { ...NO_WALK_CACHES, secondStageTlb: { enabled: false } };
 
@@ -74,10 +79,14 @@ export class SmmuRig {
   readonly ring: number;
   readonly events: number;
   readonly status: number;
-  private readonly ledger = new LatencyLedger(1, CAUSES);
+  private readonly ledger = new LatencyLedger(16, CAUSES);
   private readonly requester = new Int32Array(1);
   private readonly words = new Int32Array(16);
   private left: Event | null = null;
+  /** Requests that have left the unit, by id, and when, ps. */
+  readonly gone = new Map<number, { readonly answer: RigAnswer; readonly at: number }>();
+  /** When software was interrupted, ps. */
+  readonly interrupts: number[] = [];
   private tail = 0;
 
   constructor(
@@ -97,10 +106,14 @@ export class SmmuRig {
     const forwarder = {
       forward: (tlp: Event): void => {
         this.left = tlp;
+        this.gone.set(tlp.id, { answer: answerOf(tlp), at: this.kernel.clock[0]! });
       },
     };
     unit.connect([forwarder], this.requester, null);
-    hardware.connect({ stored: (hi, lo) => this.stored.push((hi >>> 0) * 2 ** 32 + (lo >>> 0)) });
+    hardware.connect({
+      stored: (hi, lo) => this.stored.push((hi >>> 0) * 2 ** 32 + (lo >>> 0)),
+      interrupted: () => this.interrupts.push(kernel.clock[0]!),
+    });
     const { sizeLg2 } = spec.invalidation;
     const bytes = twoLevel ? 4096 : 64 << STREAMS_LG2;
     this.streams = frames.allocateContiguous(bytes, bytes);
@@ -207,23 +220,29 @@ export class SmmuRig {
     return (index & 1) === 0 ? this.physical.wordLo : this.physical.wordHi;
   }
 
-  /** Sends one request and runs until nothing is left to do. */
-  translate({ sid, ssid = -1, address, flags = 0 }: RigRequest): RigAnswer {
+  /** Sends a request of stream `sid`, of one stream only at a time, and runs until nothing is left to do: it may have been held. */
+  send(id: number, { sid, ssid = -1, address, flags = 0 }: RigRequest): Event {
     const tlp = new Event();
+    tlp.id = id;
     tlp.flags = flags;
     tlp.bytes = 64;
     tlp.addressHi = upper(address);
     tlp.addressLo = lower(address);
     tlp.context = ssid;
     this.requester[0] = sid;
-    this.left = null;
-    this.ledger.start(0, this.kernel.clock[0]!);
+    this.ledger.start(id, this.kernel.clock[0]!);
     this.unit.arrive(tlp);
     this.run();
+    return tlp;
+  }
+
+  /** Sends one request and runs until nothing is left to do. */
+  translate(request: RigRequest): RigAnswer {
+    this.left = null;
+    const tlp = this.send(0, request);
     if (this.left === null) throw new Error('the request never left the unit');
     this.unit.served(tlp);
-    const output = (tlp.outHi >>> 0) * 2 ** 32 + (tlp.outLo >>> 0);
-    return { aborted: (tlp.flags & TlpFlag.Aborted) !== 0, output };
+    return answerOf(tlp);
   }
 
   /** Sends a request that stays on its way to memory; returns what serves it. */
@@ -272,6 +291,9 @@ export class SmmuRig {
           break;
         case Op.InvalidationStep:
           this.smmu.step();
+          break;
+        case Op.EventRecorded:
+          this.smmu.recorded(event);
           break;
         case Op.Relay:
           this.kernel.relayed(event);

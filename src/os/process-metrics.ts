@@ -1,0 +1,89 @@
+/** What processes that share their address spaces with devices report: page faults by stage and by kind, reclaim, invalidations. */
+import type { MetricDef, Registry } from '../stats/registry.js';
+import { FAULT_KINDS } from './mm/statistics.js';
+import { FAULT_STAGES } from './page-fault.js';
+import type { Processes } from './processes.js';
+
+const PS_PER_NS = 1000;
+
+const STAGE_SENTENCES: readonly string[] = [
+  'from the fault in hardware until its record is in memory: waits for a place to be held in and for room in the queue',
+  'from the record to the end of the interrupt handler',
+  "until the interrupt's thread runs",
+  'until the thread has come to it',
+  'until the last request of its group has come',
+  'until a worker takes it up',
+  'in memory management',
+  'until its answer has reached the unit',
+  'until the transaction goes on',
+];
+
+const define = (name: string, unit: string, sentence: string, formula = 'count'): MetricDef => ({
+  name,
+  unit,
+  sentence,
+  formula,
+});
+
+export const PROCESS_METRICS: readonly MetricDef[] = [
+  define(
+    'fault.latency',
+    'ns',
+    'Recoverable page fault of a device, from the fault until its transaction goes on.',
+    'histogram',
+  ),
+  ...FAULT_STAGES.map((stage, i) =>
+    define(`fault.latency.${stage}`, 'ns', `Part of a page fault ${STAGE_SENTENCES[i]}.`, 'histogram'),
+  ),
+  ...FAULT_STAGES.map((stage) =>
+    define(
+      `fault.time.${stage}`,
+      'ns',
+      `Mean time of a page fault in stage ${stage}; the stages add up to the mean latency.`,
+      'time in the stage / faults',
+    ),
+  ),
+  define('fault.reported', 'faults', 'Recoverable page faults that the interrupt thread took over.'),
+  define('fault.success', 'groups', 'Groups of page faults answered: try again.'),
+  define('fault.invalid', 'groups', 'Groups of page faults answered: the access is an error.'),
+  define('fault.failure', 'groups', 'Groups of page faults answered: nothing works any more.'),
+  define('fault.unhandled', 'faults', 'Recoverable page faults of a PASID without process.'),
+  define('fault.errors', 'events', 'Events of faults that are errors: their transactions were refused at once.'),
+  ...FAULT_KINDS.map((kind) =>
+    define(
+      `mm.fault.${kind}`,
+      'ns',
+      `Time of memory management for a page fault of kind ${kind}, of CPUs and devices.`,
+      'histogram',
+    ),
+  ),
+  define('mm.evicted', 'pages', 'Pages of processes paged out.'),
+  define('mm.invalidations', 'calls', 'Calls that told IOMMUs of changes of a process page table.'),
+  define('mm.resident', 'bytes', 'Memory of processes that is present.', 'present value'),
+];
+
+export function registerProcesses(registry: Registry, { statistics, manager }: Processes): void {
+  const gauge = (metric: string, read: (now: number) => number): void => registry.gauge('os', metric, read);
+  registry.histogram('os', 'fault.latency', statistics.total);
+  for (const [i, stage] of FAULT_STAGES.entries()) {
+    const histogram = statistics.stages[i]!;
+    registry.histogram('os', `fault.latency.${stage}`, histogram);
+    gauge(`fault.time.${stage}`, () => histogram.mean() / PS_PER_NS);
+  }
+  gauge('fault.reported', () => statistics.reported);
+  gauge('fault.success', () => statistics.success);
+  gauge('fault.invalid', () => statistics.invalid);
+  gauge('fault.failure', () => statistics.failure);
+  gauge('fault.unhandled', () => statistics.unhandled);
+  gauge('fault.errors', () => statistics.errors);
+  for (const [i, kind] of FAULT_KINDS.entries()) {
+    registry.histogram('os', `mm.fault.${kind}`, manager.statistics.faults[i]!);
+  }
+  gauge('mm.evicted', () => manager.statistics.evicted);
+  gauge('mm.invalidations', () => manager.statistics.invalidations);
+  gauge('mm.resident', () => manager.pages.resident);
+  registry.onReset(() => {
+    statistics.reset();
+    manager.statistics.reset();
+  });
+}

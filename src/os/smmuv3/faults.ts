@@ -1,0 +1,188 @@
+/**
+ * The event queue of an SMMUv3 unit and the answers to stalled transactions (arm_smmu_evtq_thread, arm_smmu_handle_event,
+ * arm_smmu_page_response, drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c): the interrupt's thread reads EVTQ_PROD, takes records out one after the
+ * other, writing EVTQ_CONS back for each, and reports stalls; the answer is a CMD_RESUME, not waited for. Events that did not stall are
+ * counted. Not modelled: their messages in the kernel's log.
+ */
+import {
+  decodeEvent,
+  encodeResume,
+  EVENT_LG2,
+  EVENT_WORDS,
+  EventRecord,
+  OVERFLOW_FLAG,
+  PAGE_1,
+  Register,
+  Resume,
+} from '../../iommu/arch/smmuv3/format.js';
+import { Access } from '../../protocol/access.js';
+import type { PageResponder } from '../fault-device.js';
+import { ThreadedInterrupt } from '../interrupt.js';
+import type { Endpoint, FaultPath } from '../iommu-driver.js';
+import { FaultStage, PageResponse } from '../page-fault.js';
+import { Step } from '../step.js';
+import { type Call, type Cpu, type Thread, Wait } from '../thread.js';
+import type { UnitDriverEnvironment } from '../unit-environment.js';
+import { Batch, type CommandQueue } from './queue.js';
+
+/** Where the records are. */
+export interface EventRing {
+  readonly base: number;
+  readonly entriesLg2: number;
+}
+
+/** A thread that waits until so many records have been handled. */
+interface Drain {
+  readonly thread: Thread;
+  readonly until: number;
+}
+
+export class StallDriver implements PageResponder {
+  readonly tellsEnd: boolean;
+  readonly line: ThreadedInterrupt;
+  /** What EVTQ_PROD reads. */
+  private register = 0;
+  /** Records that have arrived and that have been handled, since the beginning; consumer index and acknowledgement of overflows. */
+  private arrived = 0;
+  private handled = 0;
+  private consumer = 0;
+  private readonly drains: Drain[] = [];
+  private readonly record = new EventRecord();
+  private readonly words = new Int32Array(EVENT_WORDS);
+  private readonly batches: Batch[] = [];
+
+  constructor(
+    private readonly unit: { readonly id: number; queueOf(cpu: Cpu): CommandQueue },
+    private readonly ring: EventRing,
+    private readonly path: FaultPath,
+    private readonly environment: UnitDriverEnvironment,
+  ) {
+    this.tellsEnd = path.stalls !== null;
+    const { scheduler } = environment;
+    this.line = new ThreadedInterrupt(`smmu${unit.id}-evtq`, scheduler, path.cpu, path.interrupt, (thread) =>
+      this.pass(thread),
+    );
+  }
+
+  interrupted(): void {
+    this.line.raise();
+  }
+
+  /** EVTQ_PROD reads `value` from now on. */
+  produced(value: number): void {
+    this.arrived += (value - this.register) & this.indices;
+    this.register = value;
+  }
+
+  private get indices(): number {
+    return 2 * 2 ** this.ring.entriesLg2 - 1;
+  }
+
+  private *pass(thread: Thread): Call<void> {
+    const { indices } = this;
+    for (;;) {
+      yield* this.readProducer(thread);
+      const producer = this.register;
+      const overflown = ((producer ^ this.consumer) & OVERFLOW_FLAG) !== 0;
+      if (((producer ^ this.consumer) & indices) === 0 && !overflown) return;
+      while (((producer ^ this.consumer) & indices) !== 0) yield* this.take(thread);
+      if (overflown) {
+        this.consumer = (this.consumer & indices) | (producer & OVERFLOW_FLAG);
+        yield* this.writeConsumer(thread);
+      }
+    }
+  }
+
+  /** A register is read behind all writes to the unit. */
+  private *readProducer(thread: Thread): Call<void> {
+    const { costs, distance } = this.environment;
+    thread.charge(Step.Completion, Math.max(costs.mmioRead, distance.flight(thread, this.unit.id)));
+    yield Wait.Run;
+  }
+
+  private *writeConsumer(thread: Thread): Call<void> {
+    const { registers, costs, distance } = this.environment;
+    thread.charge(Step.Doorbell, costs.mmioWrite);
+    yield Wait.Run;
+    const { id } = this.unit;
+    registers.write(id, PAGE_1 + Register.EventQueueConsumer, 0, this.consumer, distance.flight(thread, id));
+  }
+
+  private *take(thread: Thread): Call<void> {
+    const { environment, ring, record, words, indices } = this;
+    const address = ring.base + ((this.consumer & (2 ** ring.entriesLg2 - 1)) << EVENT_LG2);
+    const [hi, lo] = [Math.floor(address / 2 ** 32), (address % 2 ** 32) | 0];
+    for (let i = 0; i < EVENT_WORDS; i += 2) {
+      environment.memory.read(hi, (lo + 4 * i) | 0);
+      words[i] = environment.memory.wordLo;
+      words[i + 1] = environment.memory.wordHi;
+    }
+    decodeEvent(words, record);
+    thread.charge(Step.Descriptor, environment.costs.pollWord);
+    this.consumer = (this.consumer & OVERFLOW_FLAG) | ((this.consumer + 1) & indices);
+    const fault = record.stall ? this.faultOf(record) : null;
+    yield* this.writeConsumer(thread);
+    if (fault === null) this.path.queue.statistics.errors++;
+    else yield* this.path.queue.report(thread, fault.device, fault.fault);
+    if (thread.debt !== 0) yield Wait.Run;
+    this.handled++;
+    this.release();
+  }
+
+  private faultOf(r: EventRecord) {
+    const { path, line } = this;
+    const { queue, stalls } = path;
+    const device = path.deviceOf(r.sid);
+    if (device === null) throw new Error(`unit ${this.unit.id}: stream ${r.sid} stalls, but nobody asked it to`);
+    const fault = queue.fault();
+    fault.pasid = r.ssid;
+    fault.address = (r.inputHi >>> 0) * 2 ** 32 + (r.inputLo >>> 0);
+    fault.access = r.execute ? Access.Execute : r.read ? Access.Read : Access.Write;
+    fault.privileged = r.privileged;
+    fault.group = r.tag;
+    fault.last = true;
+    fault.owner = queue;
+    if (stalls === null) fault.arrive(this.environment.scheduler.now());
+    else {
+      fault.arrive(stalls.faultedAt(r.tag));
+      fault.charge(FaultStage.Device, stalls.recordedAt(r.tag));
+      stalls.follow(r.tag, fault);
+    }
+    fault.charge(FaultStage.Interrupt, line.handledAt);
+    fault.charge(FaultStage.Wake, line.startedAt);
+    return { device, fault };
+  }
+
+  private release(): void {
+    for (let i = 0; i < this.drains.length; i++) {
+      const drain = this.drains[i]!;
+      if (drain.until > this.handled) continue;
+      this.drains.splice(i--, 1);
+      this.environment.scheduler.wakeUp(drain.thread);
+    }
+  }
+
+  *respond(thread: Thread, device: Endpoint, _pasid: number, group: number, code: PageResponse): Call<void> {
+    const batch = this.batches.pop() ?? new Batch();
+    const response = code === PageResponse.Success ? Resume.Retry : Resume.Abort;
+    encodeResume(batch.words, batch.next(), device.requester, group, response);
+    yield* this.unit.queueOf(thread.cpu).submit(thread, batch, false);
+    this.batches.push(batch);
+  }
+
+  *drainQueue(thread: Thread): Call<void> {
+    if (thread.debt !== 0) yield Wait.Run;
+    if (this.handled >= this.arrived) return;
+    this.drains.push({ thread, until: this.arrived });
+    this.environment.scheduler.sleep(thread, Step.Completion);
+    yield Wait.Block;
+  }
+
+  /** A CMD_SYNC: every CMD_RESUME before it has been consumed. */
+  *drainHardware(thread: Thread): Call<void> {
+    const batch = this.batches.pop() ?? new Batch();
+    yield* this.unit.queueOf(thread.cpu).submit(thread, batch, true);
+    if (thread.debt !== 0) yield Wait.Run;
+    this.batches.push(batch);
+  }
+}
