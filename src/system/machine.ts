@@ -58,8 +58,8 @@ const entriesOf = <T>(record: Readonly<Record<string, T>>): [string, T][] =>
 const poolSize = (device: DeviceSpec): number => device.link.tags + POSTED_IN_FLIGHT;
 
 export class Machine implements DeviceQueue {
-  readonly kernel = new Kernel(Op.Relay);
   readonly meter = new Meter();
+  readonly kernel = new Kernel(Op.Relay, this.meter);
   readonly registry = new Registry();
   readonly physical: PhysicalMemory;
   readonly memory: MemorySystem;
