@@ -38,7 +38,7 @@ import { StageTwoChanges } from './guest/stage2.js';
 import { Group } from './group.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
-import { registerProcesses } from './process-metrics.js';
+import { faultReport, registerProcesses } from './process-metrics.js';
 import { Processes, type ProcessUnit } from './processes.js';
 import { SpinLock } from './lock.js';
 import { Scheduler } from './scheduler.js';
@@ -346,6 +346,11 @@ export class Os implements StoreWatch, DeviceClient {
   benchmarkReport(job: number, windowPs: number): string[] | null {
     const driver = this.jobs[job]!;
     return benchmarkReport(driver, windowPs, driver.threads[0]!.cpu.socket);
+  }
+
+  /** Page faults of the window by stage, as lines; none without. */
+  faultReport(): string[] {
+    return this.processes === null ? [] : faultReport(this.processes);
   }
 
   /** One driver for all units of an architecture. */

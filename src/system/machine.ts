@@ -331,7 +331,7 @@ export class Machine implements DeviceQueue {
         (unit) => `${this.unitNames[unit]}: Linux does not defer invalidations on this architecture: strict, not lazy`,
       );
     const reports = this.benchmarks.flatMap((job) => this.os.benchmarkReport(job, window) ?? []);
-    return [...strict, ...reports];
+    return [...strict, ...reports, ...this.os.faultReport()];
   }
 
   /** The run is over: last checks of the audit. */
