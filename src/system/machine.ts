@@ -3,9 +3,11 @@
  * devices, the operating system and its jobs. Parts are numbered in the order of their names, so that the order of keys in a
  * workload file does not matter.
  */
+import { Accelerator } from '../devices/accelerator.js';
 import { Engine } from '../devices/engine.js';
-import { registerEngine } from '../devices/metrics.js';
+import { registerAccelerator, registerEngine } from '../devices/metrics.js';
 import { Source } from '../devices/source.js';
+import type { AcceleratorSpec } from '../devices/spec.js';
 import { registerUnit } from '../iommu/metrics.js';
 import { Kernel } from '../kernel/kernel.js';
 import { Meter } from '../kernel/meter.js';
@@ -16,11 +18,13 @@ import { PhysicalMemory } from '../memory/physical.js';
 import { MemorySystem } from '../memory/system.js';
 import { type MakeDriver, Os } from '../os/os.js';
 import { Link } from '../pcie/link.js';
+import { Portal } from '../pcie/portal.js';
 import { RootPort } from '../pcie/root-port.js';
 import type { Access } from '../protocol/access.js';
 import { Op } from '../protocol/op.js';
 import { TransactionPool } from '../protocol/pool.js';
-import type { DeviceQueue } from '../protocol/queue.js';
+import type { Portals, WorkClient, WorkDescriptor, WorkQueueConfig } from '../protocol/portal.js';
+import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
 import { CAUSES } from '../protocol/tlp.js';
 import { LatencyLedger } from '../stats/latency-ledger.js';
 import { Registry } from '../stats/registry.js';
@@ -57,7 +61,10 @@ const entriesOf = <T>(record: Readonly<Record<string, T>>): [string, T][] =>
 
 const poolSize = (device: DeviceSpec): number => device.link.tags + POSTED_IN_FLIGHT;
 
-export class Machine implements DeviceQueue {
+/** Software's tags lie below. */
+const ACCELERATOR_TAGS = 2 ** 30;
+
+export class Machine implements DeviceQueue, DeviceClient, Portals {
   readonly kernel = new Kernel(Op.Relay);
   readonly meter = new Meter();
   readonly registry = new Registry();
@@ -67,6 +74,8 @@ export class Machine implements DeviceQueue {
   private readonly unitNames: readonly string[];
   readonly engines: readonly Engine[];
   readonly links: readonly Link[];
+  private readonly accelerators: readonly (Accelerator | null)[];
+  private readonly portals: readonly (Portal | null)[];
   readonly os: Os;
   readonly audit: Audit | null;
   readonly dispatcher: Dispatcher;
@@ -165,6 +174,7 @@ export class Machine implements DeviceQueue {
         devices: devices.map(([name, device]) => ({ name, unit: unitOf(device), requester: device.requester })),
         registers: fabric,
         queue: this,
+        portals: this,
         observer: this.audit,
         sink: {
           operationDone: (_job, latencyPs) => {
@@ -182,8 +192,14 @@ export class Machine implements DeviceQueue {
       hardware.commands.asked = this.os.asked;
     }
     this.posted = this.engines.map(() => null);
+    this.accelerators = devices.map(([name, { accelerator }], index) =>
+      accelerator === null ? null : this.buildAccelerator(name, index, accelerator),
+    );
+    this.portals = this.accelerators.map((accelerator, index) =>
+      accelerator === null ? null : new Portal(kernel, index, this.links[index]!, accelerator),
+    );
     this.engines.forEach((engine, index) => {
-      engine.connect(this.links[index]!, this.os);
+      engine.connect(this.links[index]!, this.accelerators[index] === null ? this.os : this);
     });
 
     this.addJobs(entriesOf(spec.workload));
@@ -197,6 +213,16 @@ export class Machine implements DeviceQueue {
       units: this.units.map(({ unit }) => unit),
       hardware: this.units.map(({ hardware }) => hardware),
       os: this.os,
+      portals: this.portals,
+      accelerators: this.accelerators,
+    });
+  }
+
+  /** Its DMAs go through the engine of its device, whose other posted work is software's. */
+  private buildAccelerator(name: string, device: number, spec: AcceleratorSpec): Accelerator {
+    this.posted[device] = this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
+    return new Accelerator(this.kernel, device, spec, ACCELERATOR_TAGS, (tag, hi, lo, bytes, access, pasid) => {
+      this.post(device, tag, hi, lo, bytes, access, pasid);
     });
   }
 
@@ -211,6 +237,8 @@ export class Machine implements DeviceQueue {
       } else if (job.kind === 'sva') {
         this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
         this.os.addSva(name, job, device, this.memory.indexOf(job.socket));
+      } else if (job.kind === 'offload') {
+        this.os.addOffload(name, job, device, this.memory.indexOf(job.socket));
       } else if (job.kind === 'user-map') {
         this.os.addUserMap(name, job, device, this.memory.indexOf(job.socket));
       } else if (job.kind === 'map-benchmark')
@@ -279,6 +307,21 @@ export class Machine implements DeviceQueue {
     this.engines[device]!.pump();
   }
 
+  configure(device: number, config: WorkQueueConfig, client: WorkClient): number {
+    return this.accelerators[device]!.configure(config, client);
+  }
+
+  submit(device: number, queue: number, tag: number, descriptor: WorkDescriptor, flightPs: number): void {
+    this.portals[device]!.submit(queue, tag, descriptor, flightPs);
+  }
+
+  /** A DMA of a device with an accelerator is done: one of the accelerator's own, or one that software has posted. */
+  completed(device: number, tag: number, status: DmaStatus): void {
+    const accelerator = this.accelerators[device]!;
+    if (accelerator.owns(tag)) accelerator.completed(tag, status);
+    else this.os.completed(device, tag, status);
+  }
+
   private registerMetrics(): void {
     const { registry } = this;
     registry.define(allMetrics());
@@ -291,6 +334,8 @@ export class Machine implements DeviceQueue {
       const name = this.deviceNames[index]!;
       registerEngine(registry, name, engine, this.ledger);
       this.links[index]!.registerMetrics(registry, name);
+      const accelerator = this.accelerators[index]!;
+      if (accelerator !== null) registerAccelerator(registry, name, accelerator);
     });
     this.units.forEach(({ unit, hardware }, index) => {
       registerUnit(registry, this.unitNames[index]!, unit, hardware);
