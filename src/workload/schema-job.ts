@@ -6,6 +6,8 @@ import { PLACEMENTS } from '../os/drivers/segments.js';
 import { choice, count, flag, millionths, pasid, percent, reference, size, time } from './fields.js';
 
 const LARGEST_DMA = 2 ** 30;
+/** PASIDs but 0. */
+const MOST_PROCESSES = 2 ** 20 - 1;
 
 const dma = z.strictObject({
   kind: z.literal('dma').meta({ description: 'DMA over a window that stays mapped.' }),
@@ -88,7 +90,7 @@ const userMap = z.strictObject({
 const sva = z.strictObject({
   kind: z.literal('sva').meta({ description: 'DMA in the address spaces of processes (shared virtual addressing).' }),
   device: reference('Device that is bound to the processes.'),
-  processes: count(1, 65535, 'Processes, each with an address space and a PASID of its own.').default(1),
+  processes: count(1, MOST_PROCESSES, 'Processes, each with an address space and a PASID of its own.').default(1),
   reads: percent('Share of reads.').default(0),
   size: size('Bytes of a DMA.', { max: LARGEST_DMA }),
   window: size('Bytes of memory of each process that the device uses.', { min: 4096, max: 2 ** 40 }),
@@ -110,7 +112,11 @@ const offload = z.strictObject({
   }),
   device: reference('Device with an accelerator.'),
   threads: THREADS,
-  processes: count(1, 65535, 'Processes that the threads belong to in turn, each with a PASID of its own.').default(1),
+  processes: count(
+    1,
+    MOST_PROCESSES,
+    'Processes that the threads belong to in turn, each with a PASID of its own.',
+  ).default(1),
   queue: choice(
     ['shared', 'dedicated'],
     'One queue for all threads, filled by ENQCMD; or one for each thread, filled by MOVDIR64B.',
