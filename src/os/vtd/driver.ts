@@ -86,8 +86,9 @@ export class VtdDriver implements IommuDriver {
       domain.type === 'dma' ? unit.allocateDomainId() : DEFAULT_DID,
     );
     const root = this.rootOf(domain, unit, tag);
-    if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id);
-    else unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id);
+    const ats = device.ats !== null;
+    if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id, ats);
+    else unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id, ats);
     const identity = domain.type === 'identity';
     this.environment.observer?.attached(domain.id, device.unit, device.requester, pasid, identity);
   }
@@ -200,7 +201,7 @@ export class VtdDriver implements IommuDriver {
   /** cache_tag_flush_range: one descriptor per tag and block, one batch after the other, all under cache_lock, which is held over the waits. */
   private *flush(thread: Thread, domain: DomainState, blocks: readonly Block[], hint: boolean): Call<void> {
     const { scheduler, statistics } = this.environment;
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
     const asked = scheduler.now();
     if (!domain.cacheLock.take(thread)) yield Wait.Block;
     const { tags } = domain;
@@ -216,7 +217,7 @@ export class VtdDriver implements IommuDriver {
       }
       yield* unit.queue.submit(thread, words, count);
     }
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
     domain.cacheLock.release(thread);
     statistics.flushes++;
     statistics.latency.add(scheduler.now() - asked);
@@ -237,7 +238,7 @@ export class VtdDriver implements IommuDriver {
     else statistics.pages++;
     const granularity = all ? Granularity.Domain : Granularity.Selective;
     const hi = all ? 0 : Math.floor(start / 2 ** 32);
-    const lo = all ? 0 : (start % 2 ** 32) | 0;
+    const lo = all ? 0 : start | 0;
     const am = all ? 0 : mask;
     if (tag.pasid >= 0) encodePasidIotlbInvalidation(out, at, granularity, tag.id, tag.pasid, hi, lo, am, hint);
     else encodeIotlbInvalidation(out, at, granularity, tag.id, hi, lo, am, hint, true, true);
