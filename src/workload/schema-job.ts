@@ -154,12 +154,20 @@ const invalidate = z.strictObject({
   device: reference('Device of the DMA job.'),
   pasid: pasid().default(-1),
   threads: THREADS,
-  granularity: choice(['range', 'domain'], 'A range of addresses, or all of the domain.').default('range'),
+  granularity: choice(
+    ['range', 'domain', 'global'],
+    'Ranges of addresses; all of the domain, or with a PASID all of that; or everything in the IOMMU.',
+  ).default('range'),
   size: size('Bytes of a range; whole pages are invalidated.', { max: LARGEST_DMA }).default(4096),
   align: choice(
     ['natural', 'page'],
     'Where ranges begin: at multiples of the next power of two of their size, or at any page.',
   ).default('natural'),
+  batch: count(
+    1,
+    64,
+    'Ranges that one call names: their commands go together, with one wait for as many as a submission takes.',
+  ).default(1),
   tables: flag('Pointers to tables go too, as when an unmap has freed tables.').default(false),
   interval: time('From the start of an invalidation to that of the next one of a thread; 0ns: back to back.').default(
     0,
