@@ -73,6 +73,8 @@ export interface LinkClient {
   /** Event of the wake-up after a refusal, and its op. */
   readonly wake: Event;
   readonly credit: Op;
+  /** Op of a read whose data are complete. */
+  readonly done: Op;
 }
 
 export class Link implements TlpSink, CreditReturn {
@@ -155,7 +157,7 @@ export class Link implements TlpSink, CreditReturn {
     this.downBytes += bytes;
     this.ledger.chargeFor(tlp.id, Cause.LinkDown, end + this.spec.latency);
     this.ledger.chargeFor(tlp.id, Cause.Device, overheadPs);
-    this.kernel.relay(end, this.spec.latency + overheadPs, tlp, Op.DeviceDone);
+    this.kernel.relay(end, this.spec.latency + overheadPs, tlp, this.client.done);
   }
 
   /** The answer of a translation request travels to the device: a completion with the translation, or one without data (`bytes` 0). */
@@ -167,6 +169,15 @@ export class Link implements TlpSink, CreditReturn {
     this.downBytes += bytes;
     this.ledger.chargeFor(request.id, Cause.LinkDown, end + this.spec.latency);
     this.kernel.relay(end, this.spec.latency, request, Op.AtcAnswer);
+  }
+
+  /** A message with `payload` bytes of data travels to the device. */
+  message(event: Event, payload: number): void {
+    const bytes = this.spec.requestOverhead + payload;
+    const service = this.transmission[bytes]!;
+    const end = this.down.book(this.kernel.clock[0]!, service) + service;
+    this.downBytes += bytes;
+    this.kernel.relay(end, this.spec.latency, event, Op.AtcInvalidate);
   }
 
   /** The device's wake-up event has fired. */
