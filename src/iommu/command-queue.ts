@@ -122,6 +122,9 @@ export class CommandQueue implements DeviceWait {
   private readonly event = new Event();
   private readonly words = new Int32Array(LINE / 4);
   private watch: StoreWatch | null = null;
+  /** A step is under way, and how long the next one comes after it, ps; -1 = none does. */
+  private stepping = false;
+  private delay = -1;
   /** The drain under way is followed by a store. */
   private storesNext = false;
   /** [0] time spent holding before the present hold, [1] when that began, ps. */
@@ -166,11 +169,27 @@ export class CommandQueue implements DeviceWait {
     if (this.state !== State.Idle || !this.rings.some((ring) => ring.ready)) return;
     this.counters.busy(this.kernel.clock[0]!);
     this.state = State.Start;
-    this.kernel.after(this.startPs, this.event, Op.InvalidationStep);
+    this.next(this.startPs);
   }
 
   /** Op.InvalidationStep. */
   step(): void {
+    this.stepping = true;
+    do {
+      this.delay = -1;
+      this.take();
+    } while (this.delay >= 0 && this.kernel.pass(this.delay));
+    this.stepping = false;
+    if (this.delay >= 0) this.kernel.after(this.delay, this.event, Op.InvalidationStep);
+  }
+
+  /** The next step comes in `ps`. */
+  private next(ps: number): void {
+    if (this.stepping) this.delay = ps;
+    else this.kernel.after(ps, this.event, Op.InvalidationStep);
+  }
+
+  private take(): void {
     switch (this.state) {
       case State.Start:
         this.fetch();
@@ -206,7 +225,7 @@ export class CommandQueue implements DeviceWait {
     }
     this.state = State.Fetch;
     const delay = this.memory.walkerRead(this.socket, hi, (lo + (slot << bytesLg2)) | 0, true);
-    this.kernel.after(delay, this.event, Op.InvalidationStep);
+    this.next(delay);
   }
 
   /** The next ring that has a command, the current one last. */
@@ -239,11 +258,7 @@ export class CommandQueue implements DeviceWait {
     ring.bufferFirst = slot - (slot % perLine);
     ring.bufferEnd = Math.min(slot + ring.distance(head, tail), ring.bufferFirst + perLine, 1 << entriesLg2);
     const lo = ring.lo + (ring.bufferFirst << bytesLg2);
-    for (let i = 0; i < LINE; i += 8) {
-      this.physical.read(hi, (lo + i) | 0);
-      ring.line[i / 4] = this.physical.wordLo;
-      ring.line[i / 4 + 1] = this.physical.wordHi;
-    }
+    this.physical.readLine(hi, lo | 0, ring.line);
   }
 
   private decode(): void {
@@ -258,7 +273,7 @@ export class CommandQueue implements DeviceWait {
     }
     this.counters.begins(this.kernel.clock[0]!, ring.stamps[ring.slotOf(ring.head)]!);
     this.state = State.Execute;
-    this.kernel.after(time, this.event, Op.InvalidationStep);
+    this.next(time);
   }
 
   /** The ring stops; others go on. */
@@ -325,8 +340,7 @@ export class CommandQueue implements DeviceWait {
   private beginStore(): void {
     const { statusHi, statusLo, statusBytes } = this.commands;
     this.state = State.Store;
-    const delay = this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes);
-    this.kernel.after(delay, this.event, Op.InvalidationStep);
+    this.next(this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes));
   }
 
   private drained(): void {

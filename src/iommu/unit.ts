@@ -18,7 +18,7 @@ import type { DeviceInvalidations } from './device-invalidations.js';
 import type { Architecture } from './architecture.js';
 import type { IommuSpec } from './spec.js';
 import type { Surroundings } from './surroundings.js';
-import { TransactionQueue } from './transaction-queue.js';
+import { Progress, TransactionQueue } from './transaction-queue.js';
 import { Translations } from './translations.js';
 import { TranslationAgent } from './translation-agent.js';
 import { Walkers } from './walkers.js';
@@ -125,8 +125,41 @@ export class IommuUnit implements Translator {
     this.kernel.relay(start, this.lookupPs, tlp, Op.IommuLookup);
   }
 
+  /**
+   * A request is held for software. A drain does not wait for those that are translated behind it: software may answer behind the command that
+   * drains.
+   */
+  hold(tlp: Event): void {
+    tlp.state = Progress.Held;
+    const old = 1 - this.epoch;
+    if (this.inFlight[old] === 0) return;
+    this.recall();
+    if (this.inFlight[old] === 0) this.onDrained?.();
+  }
+
+  /** Requests that wait behind a held one give up translations from before the present drain epoch: they are looked up again. */
+  private recall(): void {
+    const { epoch, inFlight } = this;
+    this.queue.behindHeld((tlp) => {
+      const own = (tlp.flags & TlpFlag.EpochOdd) !== 0 ? 1 : 0;
+      if (own === epoch) return;
+      inFlight[own]!--;
+      if ((tlp.flags & TlpFlag.Aborted) !== 0) {
+        // It uses no translation: it counts as one of the present epoch.
+        inFlight[epoch]!++;
+        tlp.flags ^= TlpFlag.EpochOdd;
+        return;
+      }
+      tlp.flags &= ~TlpFlag.EpochOdd;
+      tlp.state = Progress.Pending;
+      this.ledger.charge(tlp.id, Cause.Order, this.kernel.clock[0]!);
+      this.startLookup(tlp);
+    });
+  }
+
   /** A request that was held is looked up again. */
   retry(tlp: Event): void {
+    tlp.state = Progress.Pending;
     this.ledger.charge(tlp.id, Cause.Stalled, this.kernel.clock[0]!);
     tlp.flags |= TlpFlag.Resumed;
     this.startLookup(tlp);
@@ -216,6 +249,7 @@ export class IommuUnit implements Translator {
   beginDrain(): number {
     const old = this.epoch;
     this.epoch = 1 - old;
+    if (this.inFlight[old]! > 0) this.recall();
     return this.inFlight[old]!;
   }
 

@@ -43,7 +43,7 @@ export interface ProcessUnit {
   readonly driver: IommuDriver;
   readonly stalls: StallLog | null;
   /** Takes CPUs for the unit's interrupt thread and for workers. */
-  claim(count: number): Cpu[];
+  readonly claim: (count: number) => Cpu[];
 }
 
 interface FaultSide {

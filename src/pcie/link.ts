@@ -171,13 +171,22 @@ export class Link implements TlpSink, CreditReturn {
     this.kernel.relay(end, this.spec.latency, request, Op.AtcAnswer);
   }
 
-  /** A message with `payload` bytes of data travels to the device. */
-  message(event: Event, payload: number): void {
-    const bytes = this.spec.requestOverhead + payload;
+  /** A request of a processor with `bytes` of data travels to the device; flow control towards the device is not modelled. */
+  deliver(event: Event, bytes: number, op: number): void {
+    this.travel(this.down, event, this.spec.requestOverhead + bytes, op);
+    this.downBytes += this.spec.requestOverhead + bytes;
+  }
+
+  /** The device's completion without data, of a processor's request, travels to the root port. */
+  acknowledge(event: Event, op: number): void {
+    this.travel(this.up, event, this.spec.completionOverhead, op);
+    this.upBytes += this.spec.completionOverhead;
+  }
+
+  private travel(direction: FifoServer, event: Event, bytes: number, op: number): void {
     const service = this.transmission[bytes]!;
-    const end = this.down.book(this.kernel.clock[0]!, service) + service;
-    this.downBytes += bytes;
-    this.kernel.relay(end, this.spec.latency, event, Op.AtcInvalidate);
+    const end = direction.book(this.kernel.clock[0]!, service) + service;
+    this.kernel.relay(end, this.spec.latency, event, op);
   }
 
   /** The device's wake-up event has fired. */

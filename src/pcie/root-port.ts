@@ -59,7 +59,7 @@ export class RootPort implements AtsPort {
   }
 
   message(event: Event, payload: number): void {
-    this.link.message(event, payload);
+    this.link.deliver(event, payload, Op.AtcInvalidate);
   }
 
   returnCredits(tlp: Event): void {
