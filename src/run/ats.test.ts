@@ -4,9 +4,9 @@ import { AtsForgetfulVtdDriver } from '../os/testing/broken-driver.js';
 import { femtosecondsPerByte } from '../pcie/link.js';
 import { CAUSES } from '../protocol/tlp.js';
 import { Machine, type MachineOptions } from '../system/machine.js';
-import type { PointSpec } from '../workload/spec.js';
+import type { DmaJobSpec, PointSpec } from '../workload/spec.js';
 import type { PointResult } from './result.js';
-import { ONE_DEVICE, pointOf, run, total, TWO_UNITS, value } from './testing/point.js';
+import { ONE_DEVICE, pointOf, run, shipped, total, TWO_UNITS, value } from './testing/point.js';
 
 const ON = ['devices.dev.ats.enabled=true'];
 const UNIT = 'machine.iommus.iommu0';
@@ -168,4 +168,49 @@ describe('invalidation of device TLBs', () => {
     const off = run(pointOf(TWO_UNITS, ['os.dma.mode=strict']));
     expect(value(off, 'rx', 'unmap.time.device_tlb')).toBe(0);
   });
+});
+
+describe('shipped workloads', () => {
+  it('order of costs: a hit in the device, a hit in the IOTLB, a miss, a miss in the device as well', () => {
+    const points = shipped('ats.yaml', ['warmup.operations=6000', 'stop.operations=3000']);
+    const latency = new Map<string, number>();
+    for (const spec of points) {
+      const job = spec.workload['reads'] as DmaJobSpec;
+      if (job.outstanding > 1) continue;
+      const { enabled, entries } = spec.devices['nic']!.ats;
+      const result = run(spec, true);
+      expect(result.audit!.violations).toEqual([]);
+      const found = result.histograms.find(
+        ({ component, metric }) => component === 'nic' && metric === 'dma.read.latency',
+      );
+      latency.set(`${enabled ? entries : 0} ${job.window / 1024}`, mean(found!));
+    }
+    const of = (key: string): number => latency.get(key)!;
+    expect(of('64 128')).toBeLessThan(of('0 128'));
+    expect(of('0 128')).toBeLessThan(of('0 65536'));
+    expect(of('0 65536')).toBeLessThan(of('64 65536'));
+    // A TLB as large as the window hides the walks that the IOTLB does not.
+    expect(of('1024 4096')).toBeLessThan(of('0 4096'));
+    expect(of('1024 4096')).toBeCloseTo(of('64 128'), 0);
+    // One that is too small makes hits of the IOTLB dearer by a round trip.
+    expect(of('64 512')).toBeGreaterThan(of('0 512') + 50);
+  }, 120_000);
+
+  it('a device that does not answer holds up the others behind its unit', () => {
+    const [none, one, both, dead] = shipped('ats-invalidation.yaml', [
+      'stop.operations=600',
+      'warmup.operations=200',
+    ]).map((spec) => run(spec, true));
+    const unmap = (result: PointResult): number =>
+      mean(result.histograms.find(({ component, metric }) => component === 'receive' && metric === 'unmap.latency')!);
+    for (const result of [none!, one!, both!, dead!]) expect(result.audit!.violations).toEqual([]);
+    expect(unmap(one!)).toBeGreaterThan(unmap(none!) + 100);
+    expect(unmap(dead!)).toBeGreaterThan(10 * unmap(both!));
+    expect(value(dead!, 'iommu0', 'iommu.ats.timeouts')).toBeGreaterThan(0);
+    expect(value(both!, 'iommu0', 'iommu.ats.timeouts')).toBe(0);
+    const unmapOfDead = dead!.histograms.find(
+      ({ component, metric }) => component === 'loop' && metric === 'unmap.latency',
+    )!;
+    expect(unmapOfDead.min).toBeGreaterThan(1e9);
+  }, 120_000);
 });
