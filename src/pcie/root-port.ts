@@ -7,12 +7,13 @@
 import type { Event } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemorySystem } from '../memory/system.js';
+import type { AtsPort } from '../protocol/ats.js';
 import { Op } from '../protocol/op.js';
-import { Cause, type Forwarder, TlpFlag, type Translator } from '../protocol/tlp.js';
+import { Cause, TlpFlag, type Translator } from '../protocol/tlp.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
 import type { Link } from './link.js';
 
-export class RootPort implements Forwarder {
+export class RootPort implements AtsPort {
   constructor(
     private readonly kernel: Kernel,
     private readonly socket: number,
@@ -55,6 +56,14 @@ export class RootPort implements Forwarder {
   answer(request: Event): void {
     this.translator!.served(request);
     this.link.answer(request);
+  }
+
+  message(event: Event, payload: number): void {
+    this.link.deliver(event, payload, Op.AtcInvalidate);
+  }
+
+  returnCredits(tlp: Event): void {
+    this.link.returnCredits(tlp);
   }
 
   /** Op.MemoryServed: a write is globally visible; the data of a read start their way back. True when the device is done with it now. */

@@ -50,6 +50,8 @@ const ats = z.strictObject({
   queue: count(1, 65536, 'DMA requests that the device TLB holds while they are looked up or wait for translations.'),
   ahead: count(0, 64, 'Following units that a miss asks for too.'),
   queueDepth: count(1, 32, 'Invalidations that the device accepts at a time.'),
+  invalidation: time('Time the device works on an invalidation.'),
+  answers: flag('The device answers invalidations; false: it is dead.'),
 });
 
 const accelerator = z.strictObject({

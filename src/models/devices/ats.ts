@@ -22,4 +22,6 @@ export const ats: Parameters = {
   queue: assumed(128, 'requests', UNKNOWN),
   ahead: assumed(0, 'units', `${PCIE_BASE}: a device may ask for more than it needs; most do not say`),
   queueDepth: assumed(32, 'invalidations', `${PCIE_BASE} 10.5.1.2: 1 to 32`),
+  invalidation: assumed(100, 'ns', UNKNOWN),
+  answers: assumed(true, '', 'a device that works'),
 };

@@ -1,19 +1,21 @@
 /**
  * The VT-d driver (drivers/iommu/intel: iommu.c, pasid.c, cache.c): translation entries per device, domain ids per unit, and the
- * invalidations of the DMA API. Second-stage domains invalidate by domain id, first-stage domains by PASID. Not modelled: ATS
- * (no device-TLB invalidations), hot-plug.
+ * invalidations of the DMA API. Second-stage domains invalidate by domain id, first-stage domains by PASID, device TLBs after the unit's own
+ * caches. Not modelled: hot-plug.
  */
 import {
   encodeContextInvalidation,
+  encodeDeviceTlbInvalidation,
   encodeIotlbInvalidation,
   encodePasidCacheInvalidation,
+  encodePasidDeviceTlbInvalidation,
   encodePasidIotlbInvalidation,
   Granularity,
   PasidCacheGranularity,
 } from '../../iommu/arch/vtd/format.js';
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
-import type { CacheTag, DomainState } from '../domain-state.js';
+import type { CacheTag, DeviceTag, DomainState } from '../domain-state.js';
 import { Shadow } from '../guest/shadow.js';
 import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
@@ -89,6 +91,7 @@ export class VtdDriver implements IommuDriver {
     const ats = device.ats !== null;
     if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id, ats);
     else unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id, ats);
+    domain.addDeviceTag(device, pasid);
     const identity = domain.type === 'identity';
     this.environment.observer?.attached(domain.id, device.unit, device.requester, pasid, identity);
   }
@@ -119,7 +122,13 @@ export class VtdDriver implements IommuDriver {
       encodeIotlbInvalidation(words, 0, Granularity.Domain, tag.id, 0, 0, 0, false, true, true);
     }
     yield* unit.queue.submit(thread, words, 1);
+    if (device.ats !== null) {
+      const { requester, ats } = device;
+      encodeDeviceTlb(words, 0, { unit: unit.id, requester, pasid, queueDepth: ats.queueDepth }, 0, EVERYTHING);
+      yield* unit.queue.submit(thread, words, 1);
+    }
     domain.cacheLock.release(thread);
+    domain.dropDeviceTag(device, pasid);
     if (domain.dropTag(device.unit, tagPasid) && domain.type === 'dma') {
       unit.emulated?.shadows.get(tag.id)?.destroy();
       unit.emulated?.shadows.delete(tag.id);
@@ -194,6 +203,10 @@ export class VtdDriver implements IommuDriver {
     }
   }
 
+  changed(unit: number, offset: number, hi: number, lo: number): void {
+    this.units[unit]?.host.changed(offset, hi, lo);
+  }
+
   stored(hi: number, lo: number): void {
     for (const unit of this.units) if (unit?.stored(hi, lo) === true) return;
   }
@@ -204,7 +217,7 @@ export class VtdDriver implements IommuDriver {
     if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
     const asked = scheduler.now();
     if (!domain.cacheLock.take(thread)) yield Wait.Block;
-    const { tags } = domain;
+    const { tags, deviceTags } = domain;
     const words = batchOf(domain);
     const descriptors = tags.length * blocks.length;
     for (let at = 0; at < descriptors; ) {
@@ -214,6 +227,17 @@ export class VtdDriver implements IommuDriver {
         const tag = tags[Math.floor(at / blocks.length)]!;
         if (tag.unit !== unit.id) break;
         this.encode(words, DESCRIPTOR_WORDS * count++, unit.spec, tag, blocks[at % blocks.length]!, hint);
+      }
+      // A device that missed before the unit's caches were clean would bring the old translation back.
+      const devices = tags[at]?.unit === unit.id ? [] : deviceTags;
+      for (const tag of devices) {
+        if (tag.unit !== unit.id) continue;
+        if (count === BATCH) {
+          yield* unit.queue.submit(thread, words, count);
+          count = 0;
+        }
+        statistics.devices++;
+        encodeDeviceTlb(words, DESCRIPTOR_WORDS * count++, tag, start, mask);
       }
       yield* unit.queue.submit(thread, words, count);
     }
@@ -276,4 +300,17 @@ export class VtdDriver implements IommuDriver {
 function batchOf(domain: DomainState): Int32Array {
   domain.batch ??= new Int32Array(BATCH * DESCRIPTOR_WORDS);
   return domain.batch;
+}
+
+/** qi_batch_add_dev_iotlb and qi_batch_add_pasid_dev_iotlb: 2^mask pages from `start` on. Functions of their own have PFSID 0. */
+function encodeDeviceTlb(out: Int32Array, at: number, tag: DeviceTag, start: number, mask: number): void {
+  const all = mask >= EVERYTHING;
+  const hi = all ? 0 : Math.floor(start / 2 ** 32);
+  const lo = all ? 0 : (start % 2 ** 32) | 0;
+  const sizeLg2 = all ? 64 : 12 + mask;
+  const { requester, pasid, queueDepth } = tag;
+  // 0 stands for 32.
+  const most = queueDepth % 32;
+  if (pasid < 0) encodeDeviceTlbInvalidation(out, at, requester, 0, most, hi, lo, sizeLg2);
+  else encodePasidDeviceTlbInvalidation(out, at, requester, 0, most, pasid, hi, lo, sizeLg2);
 }
