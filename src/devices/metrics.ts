@@ -68,7 +68,7 @@ export function registerEngine(registry: Registry, component: string, engine: En
   registry.gauge(component, 'dma.write.bandwidth', (now) => perSecond(engine.writeBytes * 8, now) / 1e9);
   registry.gauge(component, 'dma.aborted', () => engine.faults);
   registry.gauge(component, 'dma.lost_arrivals', () => engine.lostArrivals());
-  CAUSES.forEach((cause, i) => {
+  ledger.causes.forEach((cause, i) => {
     registry.gauge(
       component,
       `dma.time.${cause}`,

@@ -5,6 +5,7 @@
  */
 import type { Event } from '../kernel/event.js';
 import type { Format } from '../pagetable/format.js';
+import type { AtsStatus } from '../protocol/ats.js';
 import type { StallLog } from '../protocol/stall.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { CommandCounters } from './command-counters.js';
@@ -55,6 +56,8 @@ export interface Architecture {
   translationFault(m: Miss): number;
   /** Fault code when a directory entry lies outside memory. */
   accessFault(m: Miss): number;
+  /** How a translation request that has faulted is answered; absent where there is no ATS. A success says that there is no translation. */
+  atsStatus?(m: Miss): AtsStatus;
   /** The translation of m goes into the caches: so may what its last read brought besides. */
   alsoCached?(m: Miss, translations: Translations): void;
   /**

@@ -1,7 +1,7 @@
 /** Metrics of an IOMMU unit: definitions, and where their values come from. Names follow the hardware's own counters where there are some. */
 import type { MetricDef, Registry } from '../stats/registry.js';
 import type { Hardware } from './architecture.js';
-import type { SetAssociativeCache } from './cache.js';
+import type { SetAssociativeCache } from '../tlb/cache.js';
 import { type CommandCounters, REMOVES, type RemovalCounters } from './command-counters.js';
 import type { StallCounters } from './stall-counters.js';
 import type { IommuUnit } from './unit.js';

@@ -1,16 +1,8 @@
 /** Read-only description of one IOMMU unit. Times in integer picoseconds, sizes in bytes. */
 
-export type Replacement = 'lru' | 'plru' | 'fifo' | 'random';
+import type { StructureSpec } from '../tlb/spec.js';
 
-/** One cache of the unit. `ways` equal to `entries` is fully associative. `enabled: false` always misses. */
-export interface StructureSpec {
-  readonly enabled: boolean;
-  readonly entries: number;
-  readonly ways: number;
-  readonly replacement: Replacement;
-  /** Lookup time, ps. */
-  readonly latency: number;
-}
+export type { Replacement, StructureSpec } from '../tlb/spec.js';
 
 /**
  * Paging-structure caches by the level of the table entry they hold, counted from the leaf: with 4 KiB tables level2 covers 2 MiB an

@@ -19,6 +19,7 @@ import type { IommuSpec } from './spec.js';
 import type { Surroundings } from './surroundings.js';
 import { Progress, TransactionQueue } from './transaction-queue.js';
 import { Translations } from './translations.js';
+import { TranslationAgent } from './translation-agent.js';
 import { Walkers } from './walkers.js';
 
 /** Counters of a unit since the window began. */
@@ -33,9 +34,10 @@ export class UnitCounters {
   missStalls = 0;
 }
 
-/** Knows every translation: sets the output address of a request, or refuses it. */
-export interface Oracle {
-  answer(tlp: Event, requester: number, needed: number): boolean;
+/** Sees the result of the lookup pipeline before the unit's caches are asked. */
+export interface FirstLook {
+  /** True: it has dealt with the request. */
+  takes(tlp: Event): boolean;
 }
 
 export class IommuUnit implements Translator {
@@ -56,8 +58,10 @@ export class IommuUnit implements Translator {
   private observer: Observer | null = null;
   /** Told when the older epoch has drained. */
   onDrained: (() => void) | null = null;
-  /** Answers instead of caches and walkers. */
-  oracle: Oracle | null = null;
+  /** Who sees requests before the caches do; null: nobody. */
+  first: FirstLook | null = null;
+  /** Deals with what devices that have a TLB of their own send; null: there is no such device. */
+  agent: TranslationAgent | null = null;
 
   constructor(
     readonly index: number,
@@ -82,8 +86,19 @@ export class IommuUnit implements Translator {
   /** Who takes translated requests and which requester id they carry, both by device number. */
   connect(forwarders: readonly Forwarder[], requesters: Int32Array, observer: Observer | null): void {
     this.forwarders = forwarders;
+    this.agent?.connect(forwarders);
     this.requesters = requesters;
     this.observer = observer;
+  }
+
+  /** There are devices with a TLB of their own; their requests go to what this returns. */
+  addAgent(): TranslationAgent {
+    if (this.agent === null) {
+      this.agent = new TranslationAgent(this);
+      this.agent.connect(this.forwarders);
+      this.first = this.agent;
+    }
+    return this.agent;
   }
 
   arrive(tlp: Event): void {
@@ -149,10 +164,7 @@ export class IommuUnit implements Translator {
 
   /** Op.IommuLookup. */
   lookup(tlp: Event): void {
-    if (this.oracle !== null) {
-      this.consult(this.oracle, tlp);
-      return;
-    }
+    if (this.first?.takes(tlp) === true) return;
     const space = this.architecture.contexts.find(this.requesters[tlp.source]!, tlp.context, true);
     if (space === null) {
       this.walkers.miss(tlp);
@@ -177,18 +189,10 @@ export class IommuUnit implements Translator {
     } else this.walkers.miss(tlp);
   }
 
-  private consult(oracle: Oracle, tlp: Event): void {
-    if (!oracle.answer(tlp, this.requesters[tlp.source]!, this.neededBy(tlp.flags))) {
-      this.counters.aborted++;
-      tlp.flags |= TlpFlag.Aborted;
-    }
-    this.ready(tlp);
-  }
-
   /** Permissions a request needs: a DMA without privilege is a user's. */
   neededBy(flags: number): number {
     if ((flags & TlpFlag.Special) === 0) return accessOf(flags) | Permission.User;
-    return this.architecture.required(flags);
+    return (flags & TlpFlag.TranslationRequest) !== 0 ? this.agent!.neededBy(flags) : this.architecture.required(flags);
   }
 
   /** Translated (or aborted): leaves now, or when the older ones have. */
@@ -201,7 +205,7 @@ export class IommuUnit implements Translator {
     while (out !== null) {
       const following = this.queue.leave(out);
       this.ledger.charge(out.id, Cause.Order, now);
-      if (this.observer !== null && (out.flags & TlpFlag.Aborted) === 0) this.report(out, now);
+      if (this.observer !== null && (out.flags & TlpFlag.NoMemory) === 0) this.report(out, now);
       this.forwarders[out.source]!.forward(out);
       const admitted = this.queue.admit(out);
       if (admitted !== null) this.startLookup(admitted);
@@ -209,8 +213,9 @@ export class IommuUnit implements Translator {
     }
   }
 
-  private report(tlp: Event, now: number): void {
-    this.observer!.translated(
+  /** A DMA leaves for memory. */
+  report(tlp: Event, now: number): void {
+    this.observer?.translated(
       this.index,
       this.requesters[tlp.source]!,
       tlp.context,
@@ -249,6 +254,7 @@ export class IommuUnit implements Translator {
     this.queue.stalls = 0;
     this.queue.occupancy.reset(now);
     this.walkers.resetCounters(now);
+    this.agent?.resetCounters();
     this.architecture.contexts.resetCounters();
   }
 }

@@ -17,6 +17,14 @@ export interface Endpoint {
   /** Index of the IOMMU unit, -1 when DMA reaches memory directly. */
   readonly unit: number;
   readonly requester: number;
+  /** Address Translation Services are enabled in the device; null: they are not, or it has none. */
+  readonly ats: AtsCapability | null;
+}
+
+/** What the ATS capability of a device tells its IOMMU's driver. */
+export interface AtsCapability {
+  /** Invalidations that the device accepts at a time (Invalidate Queue Depth), 1 to 32. */
+  readonly queueDepth: number;
 }
 
 /** What recoverable page faults of one unit go through. */

@@ -36,7 +36,7 @@ import { registerGuest } from './guest/metrics.js';
 import { Monitor } from './guest/monitor.js';
 import { StageTwoChanges } from './guest/stage2.js';
 import { Group } from './group.js';
-import type { IommuDriver } from './iommu-driver.js';
+import type { AtsCapability, IommuDriver } from './iommu-driver.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
 import { faultReport, registerProcesses } from './process-metrics.js';
 import { Processes, type ProcessUnit } from './processes.js';
@@ -77,6 +77,8 @@ export interface OsDevice {
   /** Index into the units; -1 = no IOMMU in front of it. */
   readonly unit: number;
   readonly requester: number;
+  /** ATS is enabled in the device. */
+  readonly ats?: AtsCapability | null;
 }
 
 /** The machine as the operating system finds it. */
@@ -140,9 +142,9 @@ export class Os implements StoreWatch, DeviceClient {
     this.bouncing = this.makeBouncing();
     this.monitor = spec.guest.mode === 'none' ? null : new Monitor(spec.guest, this.scheduler);
     this.drivers = this.bootUnits(make);
-    this.devices = machine.devices.map(({ name, unit, requester }, id) => {
+    this.devices = machine.devices.map(({ name, unit, requester, ats }, id) => {
       const translated = unit >= 0 && machine.units[unit]!.spec.architecture !== 'none';
-      const device = new Device(id, name, translated ? unit : -1, requester, new Group(id));
+      const device = new Device(id, name, translated ? unit : -1, requester, new Group(id), ats ?? null);
       device.group.attach(this.createDomain(device));
       return device;
     });

@@ -68,6 +68,13 @@ export const LINK_METRICS: readonly MetricDef[] = [
   },
 ];
 
+/** Who hears of what the link brings: the engine of the device, or its device TLB. */
+export interface LinkClient {
+  /** Event of the wake-up after a refusal, and its op. */
+  readonly wake: Event;
+  readonly credit: Op;
+}
+
 export class Link implements TlpSink, CreditReturn {
   private readonly up = new FifoServer();
   private readonly down = new FifoServer();
@@ -89,7 +96,7 @@ export class Link implements TlpSink, CreditReturn {
     private readonly spec: LinkSpec,
     port: PortSpec,
     private readonly ledger: LatencyLedger,
-    private readonly wake: Event,
+    private readonly client: LinkClient,
   ) {
     this.upBytes = 0;
     this.downBytes = 0;
@@ -151,6 +158,17 @@ export class Link implements TlpSink, CreditReturn {
     this.kernel.relay(end, this.spec.latency + overheadPs, tlp, Op.DeviceDone);
   }
 
+  /** The answer of a translation request travels to the device: a completion with the translation, or one without data (`bytes` 0). */
+  answer(request: Event): void {
+    const now = this.kernel.clock[0]!;
+    const bytes = this.completion[request.bytes]!;
+    const service = this.transmission[bytes]!;
+    const end = this.down.book(now, service) + service;
+    this.downBytes += bytes;
+    this.ledger.chargeFor(request.id, Cause.LinkDown, end + this.spec.latency);
+    this.kernel.relay(end, this.spec.latency, request, Op.AtcAnswer);
+  }
+
   /** The device's wake-up event has fired. */
   woken(): void {
     this.blocked = 0;
@@ -165,7 +183,7 @@ export class Link implements TlpSink, CreditReturn {
       return;
     }
     this.blocked = 2;
-    this.kernel.after(due > now ? due - now : 0, this.wake, Op.DeviceCredit);
+    this.kernel.after(due > now ? due - now : 0, this.client.wake, this.client.credit);
   }
 
   registerMetrics(registry: Registry, component: string): void {

@@ -39,8 +39,8 @@ export class RootPort implements Forwarder {
   forward(tlp: Event): void {
     this.link.returnCredits(tlp);
     if (!this.memory.owns(tlp.outHi, tlp.outLo)) tlp.flags |= TlpFlag.Aborted;
-    if ((tlp.flags & TlpFlag.Aborted) !== 0) {
-      this.kernel.after(0, tlp, Op.MemoryServed);
+    if ((tlp.flags & TlpFlag.NoMemory) !== 0) {
+      this.kernel.after(0, tlp, (tlp.flags & TlpFlag.TranslationRequest) !== 0 ? Op.AtsAnswer : Op.MemoryServed);
       return;
     }
     const delay =
@@ -49,6 +49,12 @@ export class RootPort implements Forwarder {
         : this.memory.deviceRead(this.socket, tlp.outHi, tlp.outLo, tlp.bytes);
     this.ledger.chargeFor(tlp.id, Cause.Memory, delay);
     this.kernel.after(delay, tlp, Op.MemoryServed);
+  }
+
+  /** Op.AtsAnswer: the answer of a translation request starts its way back. */
+  answer(request: Event): void {
+    this.translator!.served(request);
+    this.link.answer(request);
   }
 
   /** Op.MemoryServed: a write is globally visible; the data of a read start their way back. True when the device is done with it now. */

@@ -31,6 +31,16 @@ export const enum Op {
   WindowEnd,
   /** IOMMU: memory has taken a record of the event queue. */
   EventRecorded,
+  /** Device TLB: result of the lookup. */
+  AtcLookup,
+  /** Device TLB: the answer of a translation request has arrived. */
+  AtcAnswer,
+  /** Device TLB: a flow-control credit has become available. */
+  AtcCredit,
+  /** IOMMU: the check of a translated request. */
+  AtsCheck,
+  /** Root port: a translation request has its answer. */
+  AtsAnswer,
   /** Kernel: second half of a stage that was not elided (`--every-event`). */
   Relay,
 }

@@ -9,6 +9,7 @@ import type { IommuUnit } from '../iommu/unit.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Meter } from '../kernel/meter.js';
 import type { Os } from '../os/os.js';
+import type { Atc } from '../pcie/atc.js';
 import type { Link } from '../pcie/link.js';
 import type { RootPort } from '../pcie/root-port.js';
 import { Op } from '../protocol/op.js';
@@ -20,12 +21,14 @@ export const enum WindowEnd {
   Void = 1,
 }
 
-/** What the dispatcher drives; index = unit number. Links, ports and engines are numbered by device. */
+/** What the dispatcher drives; index = unit number. Links, ports, device TLBs and engines are numbered by device. */
 export interface Parts {
   readonly kernel: Kernel;
   readonly meter: Meter;
   readonly engines: readonly Engine[];
   readonly links: readonly Link[];
+  /** By device; null: it has no TLB of its own. */
+  readonly atcs: readonly (Atc | null)[];
   readonly ports: readonly RootPort[];
   readonly units: readonly IommuUnit[];
   readonly hardware: readonly Hardware[];
@@ -40,7 +43,7 @@ export class Dispatcher {
 
   /** Handles at most `limit` events; stops early when the meter closes or nothing is pending. Returns the number handled. */
   batch(limit: number): number {
-    const { kernel, meter, engines, links, ports, units, hardware, os } = this.parts;
+    const { kernel, meter, engines, links, atcs, ports, units, hardware, os } = this.parts;
     let n = 0;
     while (n < limit && meter.open === true) {
       const event = kernel.next();
@@ -74,6 +77,22 @@ export class Dispatcher {
         case Op.DeviceCredit:
           links[event.unit]!.woken();
           engines[event.unit]!.creditReady();
+          break;
+        case Op.AtcLookup:
+          atcs[event.unit]!.lookup(event);
+          break;
+        case Op.AtsCheck:
+          units[event.unit]!.agent!.check(event);
+          break;
+        case Op.AtsAnswer:
+          ports[event.source]!.answer(event);
+          break;
+        case Op.AtcAnswer:
+          atcs[event.source]!.answered(event);
+          break;
+        case Op.AtcCredit:
+          links[event.unit]!.woken();
+          atcs[event.unit]!.creditReady();
           break;
         case Op.ThreadStep:
           os.threadStep(event);

@@ -7,6 +7,7 @@ import { Engine } from '../devices/engine.js';
 import { registerEngine } from '../devices/metrics.js';
 import { Source } from '../devices/source.js';
 import { registerUnit } from '../iommu/metrics.js';
+import { Event } from '../kernel/event.js';
 import { Kernel } from '../kernel/kernel.js';
 import { Meter } from '../kernel/meter.js';
 import { RandomStream } from '../kernel/random.js';
@@ -15,13 +16,15 @@ import { FrameAllocator } from '../memory/frames.js';
 import { PhysicalMemory } from '../memory/physical.js';
 import { MemorySystem } from '../memory/system.js';
 import { type MakeDriver, Os } from '../os/os.js';
-import { Link } from '../pcie/link.js';
+import { Atc } from '../pcie/atc.js';
+import { registerAtc } from '../pcie/ats-metrics.js';
+import { Link, type LinkClient } from '../pcie/link.js';
 import { RootPort } from '../pcie/root-port.js';
 import type { Access } from '../protocol/access.js';
 import { Op } from '../protocol/op.js';
 import { TransactionPool } from '../protocol/pool.js';
 import type { DeviceQueue } from '../protocol/queue.js';
-import { CAUSES } from '../protocol/tlp.js';
+import { CAUSES, CAUSES_WITHOUT_ATS } from '../protocol/tlp.js';
 import { LatencyLedger } from '../stats/latency-ledger.js';
 import { Registry } from '../stats/registry.js';
 import type {
@@ -57,6 +60,15 @@ const entriesOf = <T>(record: Readonly<Record<string, T>>): [string, T][] =>
 
 const poolSize = (device: DeviceSpec): number => device.link.tags + POSTED_IN_FLIGHT;
 
+/** Ledger slots of translation requests. */
+const requestSlots = ({ ats }: DeviceSpec): number => (ats.enabled ? ats.outstanding : 0);
+
+function wakeOf(device: number): Event {
+  const event = new Event();
+  event.unit = device;
+  return event;
+}
+
 export class Machine implements DeviceQueue {
   readonly kernel = new Kernel(Op.Relay);
   readonly meter = new Meter();
@@ -67,6 +79,7 @@ export class Machine implements DeviceQueue {
   private readonly unitNames: readonly string[];
   readonly engines: readonly Engine[];
   readonly links: readonly Link[];
+  readonly atcs: readonly (Atc | null)[];
   readonly os: Os;
   readonly audit: Audit | null;
   readonly dispatcher: Dispatcher;
@@ -101,8 +114,11 @@ export class Machine implements DeviceQueue {
 
     const devices = entriesOf(spec.devices);
     this.deviceNames = devices.map(([name]) => name);
-    const slots = devices.reduce((sum, [, device]) => sum + poolSize(device), 0);
-    this.ledger = new LatencyLedger(slots, CAUSES, devices.length);
+    const slots = devices.reduce((sum, [, device]) => sum + poolSize(device) + requestSlots(device), 0);
+    const withAts = devices.filter(([, { ats }]) => ats.enabled).length;
+    // Translation requests are counted in groups of their own, after those of the devices.
+    const causes = withAts > 0 ? CAUSES : CAUSES_WITHOUT_ATS;
+    this.ledger = new LatencyLedger(slots, causes, devices.length + withAts);
     const fabric = new RegisterFabric(kernel);
     const surroundings = {
       kernel,
@@ -129,7 +145,19 @@ export class Machine implements DeviceQueue {
     });
     this.links = devices.map(([, device], index) => {
       const port = machine.ports[device.port]!;
-      return new Link(kernel, index, device.link, port, this.ledger, this.engines[index]!.credit);
+      const client: LinkClient = device.ats.enabled
+        ? { wake: wakeOf(index), credit: Op.AtcCredit }
+        : { wake: this.engines[index]!.credit, credit: Op.DeviceCredit };
+      return new Link(kernel, index, device.link, port, this.ledger, client);
+    });
+    let group = devices.length;
+    this.atcs = devices.map(([name, { ats }], index) => {
+      if (!ats.enabled) return null;
+      const firstSlot = firstId;
+      firstId += ats.outstanding;
+      const [link, device] = [this.links[index]!, this.engines[index]!];
+      const { ledger } = this;
+      return new Atc(index, ats, { kernel, link, device, ledger, firstSlot, group: group++, seed, name });
     });
     this.ports = devices.map(([, device], index) => {
       const port = machine.ports[device.port]!;
@@ -141,7 +169,7 @@ export class Machine implements DeviceQueue {
         this.links[index]!,
         this.ledger,
         device.engine.readOverhead,
-        unit < 0 ? null : this.units[unit]!.unit,
+        unit < 0 ? null : device.ats.enabled ? this.units[unit]!.unit.addAgent() : this.units[unit]!.unit,
       );
     });
     const requesters = Int32Array.from(devices, ([, device]) => device.requester);
@@ -162,7 +190,12 @@ export class Machine implements DeviceQueue {
           socket: memory.indexOf(unit.socket),
           stalls: this.units[index]!.hardware.stallLog ?? null,
         })),
-        devices: devices.map(([name, device]) => ({ name, unit: unitOf(device), requester: device.requester })),
+        devices: devices.map(([name, device]) => ({
+          name,
+          unit: unitOf(device),
+          requester: device.requester,
+          ats: device.ats.enabled ? { queueDepth: device.ats.queueDepth } : null,
+        })),
         registers: fabric,
         queue: this,
         observer: this.audit,
@@ -183,7 +216,7 @@ export class Machine implements DeviceQueue {
     }
     this.posted = this.engines.map(() => null);
     this.engines.forEach((engine, index) => {
-      engine.connect(this.links[index]!, this.os);
+      engine.connect(this.atcs[index] ?? this.links[index]!, this.os);
     });
 
     this.addJobs(entriesOf(spec.workload));
@@ -193,6 +226,7 @@ export class Machine implements DeviceQueue {
       meter,
       engines: this.engines,
       links: this.links,
+      atcs: this.atcs,
       ports: this.ports,
       units: this.units.map(({ unit }) => unit),
       hardware: this.units.map(({ hardware }) => hardware),
@@ -291,6 +325,8 @@ export class Machine implements DeviceQueue {
       const name = this.deviceNames[index]!;
       registerEngine(registry, name, engine, this.ledger);
       this.links[index]!.registerMetrics(registry, name);
+      const atc = this.atcs[index]!;
+      if (atc !== null) registerAtc(registry, name, atc, this.ledger);
     });
     this.units.forEach(({ unit, hardware }, index) => {
       registerUnit(registry, this.unitNames[index]!, unit, hardware);

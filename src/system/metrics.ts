@@ -3,6 +3,7 @@ import { DEVICE_METRICS } from '../devices/metrics.js';
 import { IOMMU_METRICS } from '../iommu/metrics.js';
 import { MEMORY_METRICS } from '../memory/metrics.js';
 import { OS_METRICS } from '../os/metrics.js';
+import { ATS_METRICS } from '../pcie/ats-metrics.js';
 import { LINK_METRICS } from '../pcie/link.js';
 import type { MetricDef } from '../stats/registry.js';
 import { AUDIT_METRICS } from './audit.js';
@@ -33,6 +34,7 @@ export function allMetrics(): readonly MetricDef[] {
     ...RUN_METRICS,
     ...DEVICE_METRICS,
     ...LINK_METRICS,
+    ...ATS_METRICS,
     ...IOMMU_METRICS,
     ...MEMORY_METRICS,
     ...OS_METRICS,

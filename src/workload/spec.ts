@@ -6,7 +6,7 @@ import type { EngineSpec } from '../devices/spec.js';
 import type { IommuSpec } from '../iommu/spec.js';
 import type { HostCacheState, InterconnectSpec, SocketSpec } from '../memory/spec.js';
 import type { OsSpec } from '../os/spec.js';
-import type { LinkSpec, PortSpec } from '../pcie/spec.js';
+import type { AtsSpec, LinkSpec, PortSpec } from '../pcie/spec.js';
 
 export interface MachineSpec {
   readonly sockets: Readonly<Record<string, SocketSpec>>;
@@ -23,6 +23,7 @@ export interface DeviceSpec {
   readonly requester: number;
   readonly link: LinkSpec;
   readonly engine: EngineSpec;
+  readonly ats: AtsSpec;
 }
 
 /** Random DMA over a window that stays mapped (pcie-bench). */

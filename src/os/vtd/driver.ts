@@ -86,8 +86,9 @@ export class VtdDriver implements IommuDriver {
       domain.type === 'dma' ? unit.allocateDomainId() : DEFAULT_DID,
     );
     const root = this.rootOf(domain, unit, tag);
-    if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id);
-    else unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id);
+    const ats = device.ats !== null;
+    if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id, ats);
+    else unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id, ats);
     const identity = domain.type === 'identity';
     this.environment.observer?.attached(domain.id, device.unit, device.requester, pasid, identity);
   }

@@ -292,6 +292,11 @@ export function requesterPrivileged(dword2: number): boolean {
   return (dword2 & 0x100000) !== 0;
 }
 
+/** DTE: translation requests and translated requests are let through. */
+export function deviceTlbEnabled(lo: number): boolean {
+  return (lo & 4) !== 0;
+}
+
 export function pasidEnabled(lo: number): boolean {
   return (lo & 8) !== 0;
 }
@@ -964,6 +969,26 @@ export function isQualified(reason: FaultReason): boolean {
       return false;
     default:
       return true;
+  }
+}
+
+/** The structure could not be read: outside memory. */
+export function isAccessError(reason: FaultReason): boolean {
+  switch (reason) {
+    case FaultReason.RootAccess:
+    case FaultReason.ContextAccess:
+    case FaultReason.PagingEntryAccess:
+    case FaultReason.ScalableRootAccess:
+    case FaultReason.ScalableContextAccess:
+    case FaultReason.PasidDirectoryAccess:
+    case FaultReason.PasidAccess:
+    case FaultReason.FirstStageAccess:
+    case FaultReason.FirstStageRoot:
+    case FaultReason.SecondStageAccess:
+    case FaultReason.SecondStageRoot:
+      return true;
+    default:
+      return false;
   }
 }
 

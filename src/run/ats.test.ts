@@ -1,0 +1,107 @@
+/** ATS in the whole machine: hits, misses, the order of costs, and that nothing depends on how events are elided. */
+import { describe, expect, it } from 'vitest';
+import { femtosecondsPerByte } from '../pcie/link.js';
+import { CAUSES } from '../protocol/tlp.js';
+import type { PointSpec } from '../workload/spec.js';
+import type { PointResult } from './result.js';
+import { ONE_DEVICE, pointOf, run, value } from './testing/point.js';
+
+const ON = ['devices.dev.ats.enabled=true'];
+const UNIT = 'machine.iommus.iommu0';
+
+function histogram(result: PointResult, metric: string): PointResult['histograms'][number] {
+  return result.histograms.find((h) => h.component === 'dev' && h.metric === metric)!;
+}
+
+const mean = ({ sum, count }: PointResult['histograms'][number]): number => sum / count / 1000;
+
+const serialise = ({ link }: PointSpec['devices'][string], bytes: number): number =>
+  Math.round((bytes * femtosecondsPerByte(link)) / 1000);
+
+describe('a device with ATS', () => {
+  it('pays the directory check of a translated request for a hit, and nothing else', () => {
+    const spec = pointOf(ONE_DEVICE, [...ON, 'devices.dev.ats.latency=3ns', `${UNIT}.iotlb.latency=40ns`]);
+    const result = run(spec);
+    const device = spec.devices['dev']!;
+    const unit = spec.machine.iommus['iommu0']!;
+    const { link, engine, ats } = device;
+    const up = serialise(device, link.requestOverhead) + link.latency;
+    const down = serialise(device, link.completionOverhead + 64) + link.latency;
+    const { llc } = spec.machine.sockets['s0']!;
+    const hit = engine.readOverhead + ats.latency + up + unit.contextCache.latency + llc.latency + down;
+    const { min, max } = histogram(result, 'dma.read.latency');
+    expect([min, max]).toEqual([hit, hit]);
+    expect(value(result, 'dev', 'device_tlb.hit_rate')).toBe(1);
+    expect(value(result, 'dev', 'dma.time.device_tlb')).toBe(3);
+    expect(value(result, 'dev', 'dma.time.lookup')).toBe(unit.contextCache.latency / 1000);
+    expect(value(result, 'iommu0', 'iommu.iotlb.lookups')).toBe(0);
+  });
+
+  it('pays one request for translation for a miss', () => {
+    const misses = [`${UNIT}.iotlb.latency=7ns`, 'devices.dev.ats.entries=1', 'devices.dev.ats.ways=1'];
+    const spec = pointOf(ONE_DEVICE, [
+      ...ON,
+      ...misses,
+      'workload.dma.window=8KiB',
+      'workload.dma.pattern=sequential',
+      'workload.dma.size=4KiB',
+      'devices.dev.link.maxReadRequest=4KiB',
+      'devices.dev.engine.readOverhead=0ns',
+    ]);
+    const result = run(spec);
+    const device = spec.devices['dev']!;
+    const { link } = device;
+    const asks = serialise(device, link.requestOverhead) + link.latency;
+    const answer = serialise(device, link.completionOverhead + 8) + link.latency;
+    const wait = (asks + 7000 + answer) / 1000;
+    expect(value(result, 'dev', 'device_tlb.hits')).toBe(0);
+    expect(value(result, 'dev', 'dma.time.translation_request')).toBeCloseTo(wait, 9);
+    expect(mean(histogram(result, 'ats.request.latency'))).toBeCloseTo(wait, 9);
+    expect(value(result, 'dev', 'ats.request.time.link_up')).toBeCloseTo(asks / 1000, 9);
+    expect(value(result, 'dev', 'ats.request.time.lookup')).toBe(7);
+    expect(value(result, 'dev', 'ats.request.time.link_down')).toBeCloseTo(answer / 1000, 9);
+    const parts = CAUSES.reduce((sum, cause) => sum + value(result, 'dev', `dma.time.${cause}`), 0);
+    expect(parts).toBeCloseTo(mean(histogram(result, 'dma.read.latency')), 6);
+  });
+
+  it('goes on without where it is refused', () => {
+    const result = run(pointOf(ONE_DEVICE, [...ON, 'os.dma.mode=passthrough']), true);
+    expect(value(result, 'dev', 'dma.aborted')).toBe(0);
+    expect(value(result, 'dev', 'device_tlb.lookups')).toBe(0);
+    expect(value(result, 'dev', 'ats.untranslated')).toBe(200);
+    expect(value(result, 'iommu0', 'iommu.requests')).toBe(200);
+  });
+
+  it('asks once for a page that several DMAs miss, and ahead of time if told to', () => {
+    const job = ['workload.dma.window=1MiB', 'workload.dma.pattern=sequential', 'workload.dma.outstanding=24'];
+    const four = run(pointOf(ONE_DEVICE, [...ON, ...job]), true);
+    expect(value(four, 'dev', 'ats.requests')).toBeLessThanOrEqual(4);
+    expect(value(four, 'dev', 'ats.merged')).toBeGreaterThan(0);
+    const ahead = run(pointOf(ONE_DEVICE, [...ON, ...job, 'devices.dev.ats.ahead=4', 'workload.dma.size=512B']), true);
+    const alone = run(pointOf(ONE_DEVICE, [...ON, ...job, 'workload.dma.size=512B']), true);
+    expect(value(ahead, 'dev', 'ats.prefetches')).toBeGreaterThan(value(ahead, 'dev', 'ats.requests') / 2);
+    expect(value(ahead, 'dev', 'device_tlb.hit_rate')).toBeGreaterThan(value(alone, 'dev', 'device_tlb.hit_rate'));
+    expect(four.audit!.violations).toEqual([]);
+  });
+
+  const LOADS: [string, string[]][] = [
+    ['reads', ['workload.dma.reads=100%']],
+    ['writes', ['workload.dma.reads=0%', 'workload.dma.size=1KiB']],
+    ['both, few requests', ['workload.dma.reads=50%', 'devices.dev.ats.outstanding=2', 'devices.dev.ats.queue=4']],
+    ['parts of superpages', ['devices.dev.ats.largestPage=64KiB', 'os.superpages=true', 'workload.dma.window=8MiB']],
+    ['little credit', ['machine.ports.port0.nonPostedHeaders=2', 'machine.ports.port0.postedHeaders=1']],
+    ['PASIDs', ['machine.iommus.iommu0.preset=vtd-spr', 'workload.dma.pasid=5']],
+  ];
+  it.each(LOADS)('moves data in every way: %s', (_name, sets) => {
+    const job = ['workload.dma.window=2MiB', 'workload.dma.outstanding=24', 'stop.operations=2000'];
+    const spec = pointOf(ONE_DEVICE, [...ON, ...job, ...sets]);
+    const elided = run(spec, true);
+    expect(elided.audit!.violations).toEqual([]);
+    expect(value(elided, 'dev', 'dma.aborted')).toBe(0);
+    expect(value(elided, 'dev', 'device_tlb.hits')).toBeGreaterThan(0);
+    expect(value(elided, 'dev', 'device_tlb.misses')).toBeGreaterThan(0);
+    const every = run(spec, true, true);
+    expect(every.metrics).toEqual(elided.metrics);
+    expect(every.events).toBeGreaterThan(elided.events);
+  });
+});
