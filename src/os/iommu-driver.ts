@@ -3,6 +3,7 @@
  * all units of its architecture; a further architecture is a further implementation.
  */
 import type { PageTable } from '../pagetable/table.js';
+import type { PageRequestLog } from '../protocol/page-request.js';
 import type { StallLog } from '../protocol/stall.js';
 import type { DomainState } from './domain-state.js';
 import type { FaultDevice, PageResponder } from './fault-device.js';
@@ -25,6 +26,8 @@ export interface Endpoint {
 export interface AtsCapability {
   /** Invalidations that the device accepts at a time (Invalidate Queue Depth), 1 to 32. */
   readonly queueDepth: number;
+  /** The device asks for pages without a translation (Page Request Interface). */
+  readonly pageRequests: boolean;
 }
 
 /** What recoverable page faults of one unit go through. */
@@ -35,6 +38,7 @@ export interface FaultPath {
   readonly interrupt: InterruptCosts;
   /** For measurement; null: nobody tells. */
   readonly stalls: StallLog | null;
+  readonly pages: PageRequestLog | null;
   /** By requester id; null: a stream that no driver owns. */
   deviceOf(requester: number): FaultDevice | null;
 }
@@ -87,8 +91,12 @@ export interface IommuDriver {
    * attached from then on have their faults resolved. Absent: faults are errors.
    */
   recoverFaults?(unit: number, path: FaultPath): PageResponder;
+  /** The same for devices that ask for pages (PRI). */
+  recoverPageRequests?(unit: number, path: FaultPath): PageResponder;
   /** `StoreWatch.interrupted`. */
   interrupted?(unit: number): void;
+  /** `StoreWatch.pagesRequested`. */
+  pagesRequested?(unit: number): void;
 
   /** `StoreWatch.stored`. */
   stored(hi: number, lo: number): void;

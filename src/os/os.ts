@@ -14,6 +14,7 @@ import { AskedRanges } from '../protocol/asked.js';
 import type { Observer } from '../protocol/observer.js';
 import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
 import type { RegisterBus } from '../protocol/registers.js';
+import type { PageRequestLog } from '../protocol/page-request.js';
 import type { StallLog } from '../protocol/stall.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { Registry } from '../stats/registry.js';
@@ -70,6 +71,8 @@ export interface OsUnit {
   readonly socket: number;
   /** Measures stalled transactions; null or absent where nobody does. */
   readonly stalls?: StallLog | null;
+  /** The same of page requests. */
+  readonly pages?: PageRequestLog | null;
 }
 
 export interface OsDevice {
@@ -250,12 +253,13 @@ export class Os implements StoreWatch, DeviceClient {
    */
   addSva(name: string, spec: SvaSpec, device: number, socket: number): number {
     const target = this.devices[device]!;
-    const { spec: unitSpec, socket: near, stalls = null } = this.machine.units[target.unit]!;
+    const { spec: unitSpec, socket: near, stalls = null, pages = null } = this.machine.units[target.unit]!;
     const unit: ProcessUnit = {
       id: target.unit,
       spec: unitSpec,
       driver: this.drivers[target.unit]!,
       stalls,
+      pages,
       claim: (count) => this.claim(`iopf${target.unit}`, count, near),
     };
     const { scheduler, machine, factory, tagOwners } = this;
@@ -329,6 +333,10 @@ export class Os implements StoreWatch, DeviceClient {
 
   interrupted(unit: number): void {
     this.drivers[unit]?.interrupted?.(unit);
+  }
+
+  pagesRequested(unit: number): void {
+    this.drivers[unit]?.pagesRequested?.(unit);
   }
 
   completed(_device: number, tag: number, status: DmaStatus): void {

@@ -40,6 +40,7 @@ export class PriCounters {
   stopMarkers = 0;
 }
 
+const CLASSES = 256;
 const ASKED = 0;
 const ANSWERED = 1;
 
@@ -71,6 +72,10 @@ export class Pri implements PageRequestSink {
   private readonly alarm = new Event();
   /** By group index: its pages, none where the index is free. */
   private readonly groups: Page[][] = Array.from({ length: PAGE_GROUPS }, () => []);
+  /** Pages of all groups, in the order in which they were asked for. */
+  private sent: Page[] = [];
+  /** Pages gathered or sent by the low bits of their number: most look-ups need not search. */
+  private readonly classes = new Int32Array(CLASSES);
   private readonly freeGroups: number[] = Array.from({ length: PAGE_GROUPS }, (_, i) => PAGE_GROUPS - 1 - i);
   private readonly unused: Page[] = [];
   private readonly unusedMessages = new EventFifo();
@@ -109,6 +114,7 @@ export class Pri implements PageRequestSink {
     page.times[ASKED] = now;
     page.waiters.push(tlp);
     this.gathering.push(page);
+    this.classes[classOf(page.lo)]!++;
     if (this.room === 0) this.counters.waits++;
     this.pump();
     return true;
@@ -121,15 +127,13 @@ export class Pri implements PageRequestSink {
 
   /** The page, asked for already with the same permission or more. */
   private find(tlp: Event, access: Access): Page | null {
+    if (this.classes[classOf(tlp.addressLo)] === 0) return null;
     for (const page of this.gathering) {
       if (!samePage(page, tlp)) continue;
       page.access |= access;
       return page;
     }
-    if (this.outstanding === 0) return null;
-    for (const pages of this.groups) {
-      for (const page of pages) if ((page.access & access) === access && samePage(page, tlp)) return page;
-    }
+    for (const page of this.sent) if ((page.access & access) === access && samePage(page, tlp)) return page;
     return null;
   }
 
@@ -172,6 +176,7 @@ export class Pri implements PageRequestSink {
     for (let i = 0; i < count; i++) {
       const page = this.gathering[i]!;
       pages.push(page);
+      this.sent.push(page);
       const last = i === count - 1 ? PageRequestBit.Last : 0;
       this.post(page.context, page.hi, page.lo, group, page.access | last);
     }
@@ -192,7 +197,7 @@ export class Pri implements PageRequestSink {
     message.addressLo = lo;
     message.parent = group;
     message.value = bits;
-    this.sink.message(message);
+    this.sink.message(message, Op.PageRequestArrive);
   }
 
   /** The IOMMU has done with a message of the device. */
@@ -212,6 +217,7 @@ export class Pri implements PageRequestSink {
     this.groups[group] = [];
     this.freeGroups.push(group);
     this.outstanding -= pages.length;
+    this.sent = this.sent.filter((page) => !pages.includes(page));
     occupancy.set(now, this.outstanding);
     this.latency.add(now - pages[0]!.times[ASKED]!);
     const status = code === PageStatus.Success || code === PageStatus.Invalid ? code : PageStatus.Failure;
@@ -226,11 +232,12 @@ export class Pri implements PageRequestSink {
 
   private end(page: Page, status: PageStatus, now: number): void {
     page.times[ANSWERED] = now;
+    this.classes[classOf(page.lo)]!--;
     const first = page.waiters.pop()!;
     const follows = status === PageStatus.Success && page.client !== null;
     if (follows) this.retrying.set(first, page);
-    this.client.answered(first, status);
-    for (let tlp = page.waiters.pop(); tlp !== null; tlp = page.waiters.pop()) this.client.answered(tlp, status);
+    this.client.pageAnswered(first, status);
+    for (let tlp = page.waiters.pop(); tlp !== null; tlp = page.waiters.pop()) this.client.pageAnswered(tlp, status);
     if (!follows) this.forget(page, now);
   }
 
@@ -295,6 +302,8 @@ export class Pri implements PageRequestSink {
     this.occupancy.reset(now);
   }
 }
+
+const classOf = (lo: number): number => (lo >>> 12) & (CLASSES - 1);
 
 function samePage(page: Page, tlp: Event): boolean {
   return page.context === tlp.context && page.lo === (tlp.addressLo & ~4095) && page.hi === tlp.addressHi;

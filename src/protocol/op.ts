@@ -41,6 +41,14 @@ export const enum Op {
   AtsCheck,
   /** Root port: a translation request has its answer. */
   AtsAnswer,
+  /** Device: pages have been gathered long enough. */
+  PageGroupDue,
+  /** Root port: a Page Request Message has arrived. */
+  PageRequestArrive,
+  /** IOMMU: memory has taken a record of the page request queue. */
+  PageRecorded,
+  /** Device: a Page Request Group Response has arrived. */
+  PageResponse,
   /** Kernel: second half of a stage that was not elided (`--every-event`). */
   Relay,
 }

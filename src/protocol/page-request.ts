@@ -5,6 +5,7 @@
  */
 import type { Event } from '../kernel/event.js';
 import type { Access } from './access.js';
+import type { Op } from './op.js';
 import type { StallClient } from './stall.js';
 
 /** The lower bits are those of `Access`. */
@@ -34,7 +35,7 @@ export const PAGE_GROUPS = 512;
 /** What a device TLB asks for pages that have no translation. */
 export interface PageRequestSink {
   /**
-   * Takes the TLP, whose address has no translation that permits `access`, until `PageRequestClient.answered`. False: the device does not
+   * Takes the TLP, whose address has no translation that permits `access`, until `PageRequestClient.pageAnswered`. False: the device does not
    * use the interface, or no longer, and the access is an error.
    */
   request(tlp: Event, access: Access): boolean;
@@ -45,18 +46,22 @@ export interface PageRequestSink {
 /** The device TLB's side: called once for each TLP that was taken, in order of their requests. */
 export interface PageRequestClient {
   /** Success: the translation is to be asked for again. Otherwise the access is an error. */
-  answered(tlp: Event, status: PageStatus): void;
+  pageAnswered(tlp: Event, status: PageStatus): void;
 }
 
 /** Where a device's messages go: its link. They go in the order in which they are sent. */
 export interface MessageSink {
-  message(message: Event): void;
+  message(message: Event, op: Op): void;
 }
 
-/** Who takes the answers of an IOMMU to the device. */
-export interface PageResponder {
-  /** `requester`: of the device. `pasid` -1: none in the message. */
-  respond(requester: number, pasid: number, group: number, status: PageStatus): void;
+/** The IOMMU's side: takes a message, which goes back to the device at once. */
+export interface PageRequestReceiver {
+  receive(message: Event): void;
+}
+
+/** Takes the answers of an IOMMU to the device, by device number. */
+export interface PageResponsePort {
+  respond(device: number, group: number, status: PageStatus): void;
 }
 
 /** Page requests as they are measured (see `StallLog`): nothing in hardware or software depends on it. */

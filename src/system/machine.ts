@@ -18,6 +18,8 @@ import { MemorySystem } from '../memory/system.js';
 import { type MakeDriver, Os } from '../os/os.js';
 import { Atc } from '../pcie/atc.js';
 import { registerAtc } from '../pcie/ats-metrics.js';
+import { Pri } from '../pcie/pri.js';
+import { registerPri } from '../pcie/pri-metrics.js';
 import { Link, type LinkClient } from '../pcie/link.js';
 import { RootPort } from '../pcie/root-port.js';
 import type { Access } from '../protocol/access.js';
@@ -39,6 +41,7 @@ import type {
 import { Audit } from './audit.js';
 import { Dispatcher } from './dispatch.js';
 import { allMetrics } from './metrics.js';
+import { PageLog } from './page-log.js';
 import { RegisterFabric } from './registers.js';
 import { type BuiltUnit, buildUnit, translates } from './unit.js';
 
@@ -80,6 +83,7 @@ export class Machine implements DeviceQueue {
   readonly engines: readonly Engine[];
   readonly links: readonly Link[];
   readonly atcs: readonly (Atc | null)[];
+  readonly pris: readonly (Pri | null)[];
   readonly os: Os;
   readonly audit: Audit | null;
   readonly dispatcher: Dispatcher;
@@ -173,7 +177,25 @@ export class Machine implements DeviceQueue {
       );
     });
     const requesters = Int32Array.from(devices, ([, device]) => device.requester);
-    for (const { unit } of this.units) unit.connect(this.ports, requesters, this.audit);
+    for (const { unit, hardware } of this.units) {
+      unit.connect(this.ports, requesters, this.audit);
+      hardware.pages?.connect(this.ports);
+    }
+    this.pris = devices.map(([, { ats }], index) => {
+      const atc = this.atcs[index]!;
+      if (atc === null || !ats.pri.enabled) return null;
+      const pri = new Pri(kernel, index, ats.pri, this.links[index]!, atc);
+      atc.pages = pri;
+      this.ports[index]!.pages = this.units[unitOf(devices[index]![1])]!.hardware.pages!;
+      return pri;
+    });
+    const pageLogs = this.units.map(({ hardware }, unit) => {
+      const pris = devices.flatMap(([, device], i): [number, Pri][] => {
+        const pri = this.pris[i]!;
+        return pri === null || unitOf(device) !== unit ? [] : [[device.requester, pri]];
+      });
+      return pris.length === 0 ? null : new PageLog(hardware.pages!, new Map(pris));
+    });
 
     this.os = new Os(
       spec.os,
@@ -189,12 +211,13 @@ export class Machine implements DeviceQueue {
           spec: unit,
           socket: memory.indexOf(unit.socket),
           stalls: this.units[index]!.hardware.stallLog ?? null,
+          pages: pageLogs[index]!,
         })),
         devices: devices.map(([name, device]) => ({
           name,
           unit: unitOf(device),
           requester: device.requester,
-          ats: device.ats.enabled ? { queueDepth: device.ats.queueDepth } : null,
+          ats: device.ats.enabled ? { queueDepth: device.ats.queueDepth, pageRequests: device.ats.pri.enabled } : null,
         })),
         registers: fabric,
         queue: this,
@@ -227,6 +250,7 @@ export class Machine implements DeviceQueue {
       engines: this.engines,
       links: this.links,
       atcs: this.atcs,
+      pris: this.pris,
       ports: this.ports,
       units: this.units.map(({ unit }) => unit),
       hardware: this.units.map(({ hardware }) => hardware),
@@ -327,6 +351,8 @@ export class Machine implements DeviceQueue {
       this.links[index]!.registerMetrics(registry, name);
       const atc = this.atcs[index]!;
       if (atc !== null) registerAtc(registry, name, atc, this.ledger);
+      const pri = this.pris[index]!;
+      if (pri !== null) registerPri(registry, name, pri);
     });
     this.units.forEach(({ unit, hardware }, index) => {
       registerUnit(registry, this.unitNames[index]!, unit, hardware);

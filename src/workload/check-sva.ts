@@ -1,4 +1,4 @@
-/** An sva job needs an IOMMU that walks process page tables by PASID, and one that can stall where pages are to be faulted in. */
+/** An sva job needs an IOMMU that walks process page tables by PASID, and one that can stall, or a device that asks for pages, where they are to be faulted in. */
 import { pasidBits } from '../iommu/limits.js';
 import { type Fault, fault } from './problems.js';
 import type { PointSpec, SvaJobSpec } from './spec.js';
@@ -8,7 +8,7 @@ const PAGE = 4096;
 
 export function checkSva(job: SvaJobSpec, spec: PointSpec, path: readonly string[]): Fault[] {
   const { machine, devices, os, workload } = spec;
-  const { engine, port } = devices[job.device]!;
+  const { engine, port, ats } = devices[job.device]!;
   const name = machine.ports[port]?.iommu ?? null;
   const unit = name === null ? undefined : machine.iommus[name];
   const faults: Fault[] = [];
@@ -30,9 +30,9 @@ export function checkSva(job: SvaJobSpec, spec: PointSpec, path: readonly string
     refuse('E305', 'processes', `"${name}" takes PASIDs up to ${2 ** bits - 1}`, at('processLevels'));
   }
   if (os.guest.mode !== 'none') refuse('E305', 'kind', 'processes of guests are not modelled', ['os', 'guest', 'mode']);
-  if (job.prefault !== 'all' && unit.faults.stalls === 0) {
-    const message = `"${name}" does not stall transactions: page faults are errors there, give prefault all`;
-    refuse('E305', 'prefault', message, at('faults', 'stalls'));
+  if (job.prefault !== 'all' && unit.faults.stalls === 0 && !ats.pri.enabled) {
+    const message = `"${name}" does not stall transactions, and "${job.device}" does not ask for pages: page faults are errors there, give prefault all`;
+    refuse('E305', 'prefault', message, at('faults', 'stalls'), ['devices', job.device, 'ats', 'pri', 'enabled']);
   }
   if (job.prefault === 'all' && job.pageOut > 0) {
     refuse('E305', 'pageOut', 'pages that stay present are not paged out', [...path, 'prefault']);
@@ -71,7 +71,8 @@ export function faultThreads({ machine, devices, os, workload }: PointSpec): Map
     if (job.kind !== 'sva') continue;
     const name = machine.ports[devices[job.device]!.port]!.iommu!;
     const { faults, socket } = machine.iommus[name]!;
-    if (faults.stalls === 0 || units.has(name)) continue;
+    const asked = Object.values(devices).some((device) => device.ats.pri.enabled && machine.ports[device.port]!.iommu === name);
+    if ((faults.stalls === 0 && !asked) || units.has(name)) continue;
     units.add(name);
     cores.set(socket, (cores.get(socket) ?? 0) + 1 + os.processes.faults.workers);
   }

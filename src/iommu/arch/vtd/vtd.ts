@@ -21,10 +21,13 @@ import {
   TableMode,
   tableMode,
 } from './format.js';
+import type { PageRequests } from './page-requests.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
 import type { Registers } from './registers.js';
 
 export class Vtd implements Hardware {
   readonly faults: FaultCounters;
+  readonly pages: PageRequestQueue;
   private pendingRootHi = 0;
   private pendingRootLo = 0;
 
@@ -34,13 +37,16 @@ export class Vtd implements Hardware {
     readonly queue: CommandQueue,
     readonly commands: CommandCounters,
     readonly log: FaultLog,
+    private readonly pageRequests: PageRequests,
     private readonly recycle: (event: Event) => void,
   ) {
     this.faults = log.counters;
+    this.pages = pageRequests.queue;
   }
 
   connect(watch: StoreWatch): void {
     this.queue.connect(watch);
+    this.pageRequests.connect(watch);
   }
 
   step(): void {
@@ -77,7 +83,7 @@ export class Vtd implements Hardware {
         this.queue.doorbell();
         break;
       default:
-        break;
+        this.pageRequests.write(offset, hi, lo);
     }
   }
 
