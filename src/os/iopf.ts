@@ -25,8 +25,9 @@ import type { Workqueue } from './workqueue.js';
 export interface FaultCosts {
   /** iommu_report_device_fault for one request: finding the domain, keeping the request or making the group. */
   readonly report: number;
-  /** Uncontended acquire and release of the device's lock. */
+  /** Uncontended acquire and release of the device's lock, and handing it over to a thread that spins for it. */
   readonly lock: number;
+  readonly handOver: number;
 }
 
 /** Step of a worker's or interrupt thread's ledger, if it has one. */
@@ -73,7 +74,8 @@ export class FaultQueue implements GroupQueue, FaultOwner {
     private readonly costs: FaultCosts,
     readonly statistics: FaultStatistics = new FaultStatistics(),
   ) {
-    this.lockUse = { scheduler, costs, steps: { lock: STEP, wait: STEP }, statistics: this.statistics.locks };
+    const { handOver } = costs;
+    this.lockUse = { scheduler, costs, steps: { lock: STEP, wait: STEP }, statistics: this.statistics.locks, handOver };
   }
 
   /** iopf_queue_add_device. */
