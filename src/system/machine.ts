@@ -7,6 +7,7 @@ import { Engine } from '../devices/engine.js';
 import { registerEngine } from '../devices/metrics.js';
 import { Source } from '../devices/source.js';
 import { registerUnit } from '../iommu/metrics.js';
+import { registerPageRequests } from '../iommu/page-request-metrics.js';
 import { Event } from '../kernel/event.js';
 import { Kernel } from '../kernel/kernel.js';
 import { Meter } from '../kernel/meter.js';
@@ -84,6 +85,8 @@ export class Machine implements DeviceQueue {
   readonly links: readonly Link[];
   readonly atcs: readonly (Atc | null)[];
   readonly pris: readonly (Pri | null)[];
+  /** By unit: a device asks it for pages. */
+  private readonly asksPages: readonly boolean[];
   readonly os: Os;
   readonly audit: Audit | null;
   readonly dispatcher: Dispatcher;
@@ -189,13 +192,14 @@ export class Machine implements DeviceQueue {
       this.ports[index]!.pages = this.units[unitOf(devices[index]![1])]!.hardware.pages!;
       return pri;
     });
-    const pageLogs = this.units.map(({ hardware }, unit) => {
+    const pageLogs: (PageLog | null)[] = this.units.map(({ hardware }, unit) => {
       const pris = devices.flatMap(([, device], i): [number, Pri][] => {
         const pri = this.pris[i]!;
         return pri === null || unitOf(device) !== unit ? [] : [[device.requester, pri]];
       });
       return pris.length === 0 ? null : new PageLog(hardware.pages!, new Map(pris));
     });
+    this.asksPages = pageLogs.map((log) => log !== null);
 
     this.os = new Os(
       spec.os,
@@ -356,6 +360,7 @@ export class Machine implements DeviceQueue {
     });
     this.units.forEach(({ unit, hardware }, index) => {
       registerUnit(registry, this.unitNames[index]!, unit, hardware);
+      if (this.asksPages[index]!) registerPageRequests(registry, this.unitNames[index]!, hardware.pages!);
     });
     this.memory.registerMetrics(registry);
     this.os.registerMetrics(registry);
