@@ -118,6 +118,9 @@ export class CommandQueue {
   private readonly event = new Event();
   private readonly words = new Int32Array(LINE / 4);
   private watch: StoreWatch | null = null;
+  /** A step is under way, and how long the next one comes after it, ps; -1 = none does. */
+  private stepping = false;
+  private delay = -1;
   /** The drain under way is followed by a store. */
   private storesNext = false;
 
@@ -159,11 +162,27 @@ export class CommandQueue {
     if (this.state !== State.Idle || !this.rings.some((ring) => ring.ready)) return;
     this.counters.busy(this.kernel.clock[0]!);
     this.state = State.Start;
-    this.kernel.after(this.startPs, this.event, Op.InvalidationStep);
+    this.next(this.startPs);
   }
 
   /** Op.InvalidationStep. */
   step(): void {
+    this.stepping = true;
+    do {
+      this.delay = -1;
+      this.take();
+    } while (this.delay >= 0 && this.kernel.pass(this.delay));
+    this.stepping = false;
+    if (this.delay >= 0) this.kernel.after(this.delay, this.event, Op.InvalidationStep);
+  }
+
+  /** The next step comes in `ps`. */
+  private next(ps: number): void {
+    if (this.stepping) this.delay = ps;
+    else this.kernel.after(ps, this.event, Op.InvalidationStep);
+  }
+
+  private take(): void {
     switch (this.state) {
       case State.Start:
         this.fetch();
@@ -199,7 +218,7 @@ export class CommandQueue {
     }
     this.state = State.Fetch;
     const delay = this.memory.walkerRead(this.socket, hi, (lo + (slot << bytesLg2)) | 0, true);
-    this.kernel.after(delay, this.event, Op.InvalidationStep);
+    this.next(delay);
   }
 
   /** The next ring that has a command, the current one last. */
@@ -232,11 +251,7 @@ export class CommandQueue {
     ring.bufferFirst = slot - (slot % perLine);
     ring.bufferEnd = Math.min(slot + ring.distance(head, tail), ring.bufferFirst + perLine, 1 << entriesLg2);
     const lo = ring.lo + (ring.bufferFirst << bytesLg2);
-    for (let i = 0; i < LINE; i += 8) {
-      this.physical.read(hi, (lo + i) | 0);
-      ring.line[i / 4] = this.physical.wordLo;
-      ring.line[i / 4 + 1] = this.physical.wordHi;
-    }
+    this.physical.readLine(hi, lo | 0, ring.line);
   }
 
   private decode(): void {
@@ -251,7 +266,7 @@ export class CommandQueue {
     }
     this.counters.begins(this.kernel.clock[0]!, ring.stamps[ring.slotOf(ring.head)]!);
     this.state = State.Execute;
-    this.kernel.after(time, this.event, Op.InvalidationStep);
+    this.next(time);
   }
 
   /** The ring stops; others go on. */
@@ -286,8 +301,7 @@ export class CommandQueue {
   private beginStore(): void {
     const { statusHi, statusLo, statusBytes } = this.commands;
     this.state = State.Store;
-    const delay = this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes);
-    this.kernel.after(delay, this.event, Op.InvalidationStep);
+    this.next(this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes));
   }
 
   private drained(): void {

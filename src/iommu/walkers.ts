@@ -504,6 +504,7 @@ export class Walkers {
    * `guestPhysical`: the range is one of second-stage addresses, which nested walks and directory lookups may have used anywhere.
    */
   overtake(did: number, range: PageRange | null, guestPhysical = false): void {
+    if (this.freeMissCount === this.misses.length) return;
     for (const m of this.misses) {
       if (m.phase === Phase.Idle || m.phase === Phase.Queued) continue;
       if (did >= 0 && m.located && m.space.did !== did) continue;

@@ -21,6 +21,7 @@ export function addressMask(iova: number, bytes: number): number {
 
 /** Start of that block. */
 export function blockStart(iova: number, mask: number): number {
+  if (mask === 0) return iova;
   const size = PAGE * 2 ** mask;
   return Math.floor(iova / size) * size;
 }

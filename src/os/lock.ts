@@ -70,7 +70,7 @@ export class SpinLock {
     if (this.owner !== thread) throw new Error(`${thread.name} releases a lock it does not hold`);
     if (thread.debt !== 0) throw new Error(`${thread.name} releases a lock with ${thread.debt} ps of unsettled time`);
     thread.irqOff--;
-    const next = this.queue.shift() ?? null;
+    const next = this.queue.length === 0 ? null : this.queue.shift()!;
     this.owner = next;
     if (next === null) return;
     const handOver = this.handOver(next);
@@ -90,8 +90,9 @@ export class SpinLock {
     if (this.owner !== thread) throw new Error(`${thread.name} polls under a lock it does not hold`);
     const { queue, scheduler } = this;
     scheduler.block(thread, step);
-    if (queue.every((waiter) => waiter.waitStep === step)) {
-      queue.unshift(thread);
+    if (queue.length === 0 || queue.every((waiter) => waiter.waitStep === step)) {
+      if (queue.length === 0) queue.push(thread);
+      else queue.unshift(thread);
       this.turns[0] = scheduler.now();
       this.turns[1] = periodPs;
       return;
@@ -107,7 +108,8 @@ export class SpinLock {
     if (this.turns[0]! < 0 || !this.queue.includes(thread)) return;
     const late = this.rotate(thread);
     this.turns[0] = -1;
-    this.queue.shift();
+    if (this.queue.length === 1) this.queue.pop();
+    else this.queue.shift();
     this.owner = thread;
     this.last = thread.cpu;
     this.scheduler.wake(thread, late);
@@ -137,10 +139,12 @@ export class SpinLock {
     const alone = queue.length === 1;
     const period = turns[1]! + (alone ? 0 : this.costs.lockHandOver);
     const passed = this.scheduler.now() - turns[0]!;
-    const over = passed % period;
+    // The remainder, by a division, which is much faster; both are safe integers.
+    const over = period === 0 ? 0 : passed - Math.floor(passed / period) * period;
     // The look under way, or, on the boundary, the one that ends now.
     const looks = period === 0 ? 0 : over === 0 && passed > 0 ? passed / period - 1 : (passed - over) / period;
     const left = period === 0 ? 0 : over === 0 && passed > 0 ? 0 : period - over;
+    if (alone) return left;
     for (let i = looks % queue.length; i > 0; i--) queue.push(queue.shift()!);
     if (wanted === null) return left;
     // Its next look: a whole round later for the one that has just looked.

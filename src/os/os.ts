@@ -12,6 +12,7 @@ import type { MemorySystem } from '../memory/system.js';
 import { Access } from '../protocol/access.js';
 import { AskedRanges } from '../protocol/asked.js';
 import type { Observer } from '../protocol/observer.js';
+import type { Portals } from '../protocol/portal.js';
 import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
 import type { RegisterBus } from '../protocol/registers.js';
 import type { PageRequestLog } from '../protocol/page-request.js';
@@ -30,7 +31,8 @@ import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.
 import { Invalidate, type InvalidateSpec } from './drivers/invalidate.js';
 import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
 import { UserMap, type UserMapSpec } from './drivers/user-map.js';
-import { SvaJob, type SvaSpec } from './drivers/sva.js';
+import { OffloadJob, type OffloadSpec } from './drivers/offload.js';
+import { SvaJob, type SvaSpec, type SvaSystem } from './drivers/sva.js';
 import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
 import { OutOfCpus } from './errors.js';
 import { registerGuest } from './guest/metrics.js';
@@ -48,6 +50,7 @@ import { SlotPool } from './swiotlb/pool.js';
 import { Swiotlb } from './swiotlb/swiotlb.js';
 import { OsStatistics } from './statistics.js';
 import { Timers } from './timers.js';
+import { PasidTranslation } from './uapi/pasid-translation.js';
 import type { UnitDriverEnvironment } from './unit-environment.js';
 import { type DriverName, makeDriver } from './unit-drivers.js';
 
@@ -95,6 +98,7 @@ export interface OsMachine {
   readonly devices: readonly OsDevice[];
   readonly registers: RegisterBus;
   readonly queue: DeviceQueue;
+  readonly portals: Portals;
   readonly observer: Observer | null;
   readonly sink: OperationSink | null;
   readonly seed: number;
@@ -252,6 +256,36 @@ export class Os implements StoreWatch, DeviceClient {
    * OutOfCpus, OutOfMemory, BindError.
    */
   addSva(name: string, spec: SvaSpec, device: number, socket: number): number {
+    const { machine, tagOwners } = this;
+    const system = this.bindable(device, socket);
+    const random = new RandomStream(machine.seed, `os/${name}`);
+    const cpus = this.claim(name, spec.pageOut > 0 ? 2 : 1, socket);
+    const job = new SvaJob(name, spec, tagOwners.length, random, cpus, system, this.environment(device, socket));
+    for (let i = 0; i < job.tags; i++) tagOwners.push(job);
+    this.jobs.push(job);
+    return this.jobs.length - 1;
+  }
+
+  /**
+   * Adds processes that have a device's accelerator move their memory: threads, pages and tables on `socket`. Returns the job's number. Throws
+   * OutOfCpus, OutOfMemory, BindError, RangeError when the device has too few work queues.
+   */
+  addOffload(name: string, spec: OffloadSpec, device: number, socket: number): number {
+    const { memory, sockets, portals, seed } = this.machine;
+    const system = {
+      ...this.bindable(device, socket),
+      portals,
+      enqcmd: this.spec.processes.enqcmd,
+      makeTranslation: () => new PasidTranslation(memory, sockets[socket]!.frames),
+    };
+    const random = new RandomStream(seed, `os/${name}`);
+    const cpus = this.claim(name, spec.threads, socket);
+    this.jobs.push(new OffloadJob(name, spec, random, cpus, system, this.environment(device, socket)));
+    return this.jobs.length - 1;
+  }
+
+  /** What it takes to bind processes with memory on `socket` to a device. Throws OutOfCpus, OutOfMemory. */
+  private bindable(device: number, socket: number): SvaSystem {
     const target = this.devices[device]!;
     const { spec: unitSpec, socket: near, stalls = null, pages = null } = this.machine.units[target.unit]!;
     const unit: ProcessUnit = {
@@ -262,7 +296,7 @@ export class Os implements StoreWatch, DeviceClient {
       pages,
       claim: (count) => this.claim(`iopf${target.unit}`, count, near),
     };
-    const { scheduler, machine, factory, tagOwners } = this;
+    const { scheduler, machine, factory } = this;
     this.processes ??= new Processes(
       {
         scheduler,
@@ -276,21 +310,7 @@ export class Os implements StoreWatch, DeviceClient {
       unit,
     );
     const { manager, sva } = this.processes;
-    const random = new RandomStream(machine.seed, `os/${name}`);
-    const bound = this.processes.target(target, unit, MAX_PASIDS);
-    const cpus = this.claim(name, spec.pageOut > 0 ? 2 : 1, socket);
-    const job = new SvaJob(
-      name,
-      spec,
-      tagOwners.length,
-      random,
-      cpus,
-      { manager, sva, target: bound },
-      this.environment(device, socket),
-    );
-    for (let i = 0; i < job.tags; i++) tagOwners.push(job);
-    this.jobs.push(job);
-    return this.jobs.length - 1;
+    return { manager, sva, target: this.processes.target(target, unit, MAX_PASIDS) };
   }
 
   /** Units that translate strictly although the mode is lazy, because their driver cannot defer invalidations. */

@@ -22,6 +22,10 @@ export type Program = Generator<Wait, void, void>;
 /** A subroutine of a program: `const x = yield* f(thread)`. */
 export type Call<T> = Generator<Wait, T, void>;
 
+/** A subroutine that has nothing left to do. */
+export const NOTHING: Call<void> = (function* nothing(): Call<void> {})();
+NOTHING.next();
+
 export const enum ThreadState {
   New,
   /** Its event is scheduled. */

@@ -194,14 +194,22 @@ export class Link implements TlpSink, CreditReturn, MessageSink {
     return true;
   }
 
-  /** A message of the root port for the device; `op` when its last byte has arrived. */
-  deliver(message: Event, op: Op): void {
-    const now = this.kernel.clock[0]!;
-    const bytes = this.completion[0]!;
+  /** A request of a processor with `bytes` of data travels to the device; flow control towards the device is not modelled. */
+  deliver(event: Event, bytes: number, op: number): void {
+    this.travel(this.down, event, this.spec.requestOverhead + bytes, op);
+    this.downBytes += this.spec.requestOverhead + bytes;
+  }
+
+  /** The device's completion without data, of a processor's request, travels to the root port. */
+  acknowledge(event: Event, op: number): void {
+    this.travel(this.up, event, this.spec.completionOverhead, op);
+    this.upBytes += this.spec.completionOverhead;
+  }
+
+  private travel(direction: FifoServer, event: Event, bytes: number, op: number): void {
     const service = this.transmission[bytes]!;
-    const end = this.down.book(now, service) + service;
-    this.downBytes += bytes;
-    this.kernel.after(end + this.spec.latency, message, op);
+    const end = direction.book(this.kernel.clock[0]!, service) + service;
+    this.kernel.relay(end, this.spec.latency, event, op);
   }
 
   /** The device's wake-up event has fired. */

@@ -75,7 +75,7 @@ export class RootPort implements Forwarder, PageResponsePort {
     message.source = device;
     message.parent = group;
     message.value = status;
-    this.link.deliver(message, Op.PageResponse);
+    this.link.deliver(message, 0, Op.PageResponse);
   }
 
   /** The device has taken a response. */

@@ -49,6 +49,13 @@ export const enum Op {
   PageRecorded,
   /** Device: a Page Request Group Response has arrived. */
   PageResponse,
+  /** Accelerator: a write to a portal leaves the root complex, reaches the device, and its answer the core. */
+  PortalEnter,
+  PortalArrive,
+  PortalReturn,
+  PortalAnswer,
+  /** Accelerator: a descriptor goes from its queue to an engine. */
+  AcceleratorDispatch,
   /** Kernel: second half of a stage that was not elided (`--every-event`). */
   Relay,
 }

@@ -3,6 +3,7 @@
  * instance. Called in batches, so that V8 optimises it by call count.
  * Hot path: bench/end-to-end.
  */
+import type { Accelerator } from '../devices/accelerator.js';
 import type { Engine } from '../devices/engine.js';
 import type { Hardware } from '../iommu/architecture.js';
 import type { IommuUnit } from '../iommu/unit.js';
@@ -12,6 +13,7 @@ import type { Os } from '../os/os.js';
 import type { Atc } from '../pcie/atc.js';
 import type { Pri } from '../pcie/pri.js';
 import type { Link } from '../pcie/link.js';
+import type { Portal } from '../pcie/portal.js';
 import type { RootPort } from '../pcie/root-port.js';
 import { Op } from '../protocol/op.js';
 
@@ -36,6 +38,9 @@ export interface Parts {
   readonly units: readonly IommuUnit[];
   readonly hardware: readonly Hardware[];
   readonly os: Os;
+  /** By device; null where there is no accelerator. */
+  readonly portals: readonly (Portal | null)[];
+  readonly accelerators: readonly (Accelerator | null)[];
 }
 
 export class Dispatcher {
@@ -46,7 +51,7 @@ export class Dispatcher {
 
   /** Handles at most `limit` events; stops early when the meter closes or nothing is pending. Returns the number handled. */
   batch(limit: number): number {
-    const { kernel, meter, engines, links, atcs, pris, ports, units, hardware, os } = this.parts;
+    const { kernel, meter, engines, links, atcs, pris, ports, units, hardware, os, portals, accelerators } = this.parts;
     let n = 0;
     while (n < limit && meter.open === true) {
       const event = kernel.next();
@@ -125,6 +130,21 @@ export class Dispatcher {
           break;
         case Op.EventRecorded:
           hardware[event.unit]!.recorded!(event);
+          break;
+        case Op.PortalEnter:
+          portals[event.unit]!.enter(event);
+          break;
+        case Op.PortalArrive:
+          portals[event.unit]!.arrive(event);
+          break;
+        case Op.PortalReturn:
+          portals[event.unit]!.return(event);
+          break;
+        case Op.PortalAnswer:
+          portals[event.unit]!.answer(event);
+          break;
+        case Op.AcceleratorDispatch:
+          accelerators[event.unit]!.dispatch();
           break;
         case Op.Relay:
           kernel.relayed(event);

@@ -3,9 +3,11 @@
  * devices, the operating system and its jobs. Parts are numbered in the order of their names, so that the order of keys in a
  * workload file does not matter.
  */
+import { Accelerator } from '../devices/accelerator.js';
 import { Engine } from '../devices/engine.js';
-import { registerEngine } from '../devices/metrics.js';
+import { registerAccelerator, registerEngine } from '../devices/metrics.js';
 import { Source } from '../devices/source.js';
+import type { AcceleratorSpec } from '../devices/spec.js';
 import { registerUnit } from '../iommu/metrics.js';
 import { registerPageRequests } from '../iommu/page-request-metrics.js';
 import { Event } from '../kernel/event.js';
@@ -22,11 +24,13 @@ import { registerAtc } from '../pcie/ats-metrics.js';
 import { Pri } from '../pcie/pri.js';
 import { registerPri } from '../pcie/pri-metrics.js';
 import { Link, type LinkClient } from '../pcie/link.js';
+import { Portal } from '../pcie/portal.js';
 import { RootPort } from '../pcie/root-port.js';
 import type { Access } from '../protocol/access.js';
 import { Op } from '../protocol/op.js';
 import { TransactionPool } from '../protocol/pool.js';
-import type { DeviceQueue } from '../protocol/queue.js';
+import type { Portals, WorkClient, WorkDescriptor, WorkQueueConfig } from '../protocol/portal.js';
+import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
 import { CAUSES, CAUSES_WITHOUT_ATS } from '../protocol/tlp.js';
 import { LatencyLedger } from '../stats/latency-ledger.js';
 import { Registry } from '../stats/registry.js';
@@ -73,9 +77,12 @@ function wakeOf(device: number): Event {
   return event;
 }
 
-export class Machine implements DeviceQueue {
-  readonly kernel = new Kernel(Op.Relay);
+/** Software's tags lie below. */
+const ACCELERATOR_TAGS = 2 ** 30;
+
+export class Machine implements DeviceQueue, DeviceClient, Portals {
   readonly meter = new Meter();
+  readonly kernel = new Kernel(Op.Relay, this.meter);
   readonly registry = new Registry();
   readonly physical: PhysicalMemory;
   readonly memory: MemorySystem;
@@ -87,6 +94,8 @@ export class Machine implements DeviceQueue {
   readonly pris: readonly (Pri | null)[];
   /** By unit: a device asks it for pages. */
   private readonly asksPages: readonly boolean[];
+  private readonly accelerators: readonly (Accelerator | null)[];
+  private readonly portals: readonly (Portal | null)[];
   readonly os: Os;
   readonly audit: Audit | null;
   readonly dispatcher: Dispatcher;
@@ -225,6 +234,7 @@ export class Machine implements DeviceQueue {
         })),
         registers: fabric,
         queue: this,
+        portals: this,
         observer: this.audit,
         sink: {
           operationDone: (_job, latencyPs) => {
@@ -242,8 +252,15 @@ export class Machine implements DeviceQueue {
       hardware.commands.asked = this.os.asked;
     }
     this.posted = this.engines.map(() => null);
+    this.accelerators = devices.map(([name, { accelerator }], index) =>
+      accelerator === null ? null : this.buildAccelerator(name, index, accelerator),
+    );
+    this.portals = this.accelerators.map((accelerator, index) =>
+      accelerator === null ? null : new Portal(kernel, index, this.links[index]!, accelerator),
+    );
     this.engines.forEach((engine, index) => {
-      engine.connect(this.atcs[index] ?? this.links[index]!, this.os);
+      const client = this.accelerators[index] === null ? this.os : this;
+      engine.connect(this.atcs[index] ?? this.links[index]!, client);
     });
 
     this.addJobs(entriesOf(spec.workload));
@@ -259,6 +276,16 @@ export class Machine implements DeviceQueue {
       units: this.units.map(({ unit }) => unit),
       hardware: this.units.map(({ hardware }) => hardware),
       os: this.os,
+      portals: this.portals,
+      accelerators: this.accelerators,
+    });
+  }
+
+  /** Its DMAs go through the engine of its device, whose other posted work is software's. */
+  private buildAccelerator(name: string, device: number, spec: AcceleratorSpec): Accelerator {
+    this.posted[device] = this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
+    return new Accelerator(this.kernel, device, spec, ACCELERATOR_TAGS, (tag, hi, lo, bytes, access, pasid) => {
+      this.post(device, tag, hi, lo, bytes, access, pasid);
     });
   }
 
@@ -273,6 +300,8 @@ export class Machine implements DeviceQueue {
       } else if (job.kind === 'sva') {
         this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
         this.os.addSva(name, job, device, this.memory.indexOf(job.socket));
+      } else if (job.kind === 'offload') {
+        this.os.addOffload(name, job, device, this.memory.indexOf(job.socket));
       } else if (job.kind === 'user-map') {
         this.os.addUserMap(name, job, device, this.memory.indexOf(job.socket));
       } else if (job.kind === 'map-benchmark')
@@ -341,6 +370,21 @@ export class Machine implements DeviceQueue {
     this.engines[device]!.pump();
   }
 
+  configure(device: number, config: WorkQueueConfig, client: WorkClient): number {
+    return this.accelerators[device]!.configure(config, client);
+  }
+
+  submit(device: number, queue: number, tag: number, descriptor: WorkDescriptor, flightPs: number): void {
+    this.portals[device]!.submit(queue, tag, descriptor, flightPs);
+  }
+
+  /** A DMA of a device with an accelerator is done: one of the accelerator's own, or one that software has posted. */
+  completed(device: number, tag: number, status: DmaStatus): void {
+    const accelerator = this.accelerators[device]!;
+    if (accelerator.owns(tag)) accelerator.completed(tag, status);
+    else this.os.completed(device, tag, status);
+  }
+
   private registerMetrics(): void {
     const { registry } = this;
     registry.define(allMetrics());
@@ -357,6 +401,8 @@ export class Machine implements DeviceQueue {
       if (atc !== null) registerAtc(registry, name, atc, this.ledger);
       const pri = this.pris[index]!;
       if (pri !== null) registerPri(registry, name, pri);
+      const accelerator = this.accelerators[index]!;
+      if (accelerator !== null) registerAccelerator(registry, name, accelerator);
     });
     this.units.forEach(({ unit, hardware }, index) => {
       registerUnit(registry, this.unitNames[index]!, unit, hardware);

@@ -1,5 +1,5 @@
 /** Every metric a run can report, in the order of the catalogue (metrics.csv, `iommusim explain`). */
-import { DEVICE_METRICS } from '../devices/metrics.js';
+import { ACCELERATOR_METRICS, DEVICE_METRICS } from '../devices/metrics.js';
 import { IOMMU_METRICS } from '../iommu/metrics.js';
 import { MEMORY_METRICS } from '../memory/metrics.js';
 import { OS_METRICS } from '../os/metrics.js';
@@ -35,6 +35,7 @@ export function allMetrics(): readonly MetricDef[] {
   return [
     ...RUN_METRICS,
     ...DEVICE_METRICS,
+    ...ACCELERATOR_METRICS,
     ...LINK_METRICS,
     ...ATS_METRICS,
     ...PRI_METRICS,

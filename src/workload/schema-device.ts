@@ -58,10 +58,19 @@ const ats = z.strictObject({
   }),
 });
 
+const accelerator = z.strictObject({
+  queues: count(1, 1024, 'Work queues.'),
+  entries: count(1, 65536, 'Descriptors that all work queues together hold.'),
+  engines: count(1, 256, 'Engines that process descriptors.'),
+  descriptors: count(1, 1024, 'Descriptors in process in each engine.'),
+  dispatch: time('From one descriptor leaving the queues to the next at the earliest.'),
+});
+
 export const deviceSchema = z.strictObject({
   port: reference('Root port the device is plugged into.'),
   requester: requester(),
   link,
   engine,
   ats,
+  accelerator: accelerator.nullable().default(null),
 });

@@ -104,6 +104,43 @@ const sva = z.strictObject({
   socket: reference('Socket of the thread that posts DMAs, and of the memory.'),
 });
 
+const offload = z.strictObject({
+  kind: z.literal('offload').meta({
+    description: "Processes that have an accelerator move their memory: work submitted to the device's queues.",
+  }),
+  device: reference('Device with an accelerator.'),
+  threads: THREADS,
+  processes: count(1, 65535, 'Processes that the threads belong to in turn, each with a PASID of its own.').default(1),
+  queue: choice(
+    ['shared', 'dedicated'],
+    'One queue for all threads, filled by ENQCMD; or one for each thread, filled by MOVDIR64B.',
+  ).default('shared'),
+  entries: count(1, 65536, 'Descriptors that a work queue holds.'),
+  depth: count(1, 65536, 'Descriptors that a thread has submitted at a time.').default(1),
+  size: size('Bytes of a move.', { max: LARGEST_DMA }),
+  window: size("Bytes of each thread's source, and of its target.", { min: 4096, max: 2 ** 40 }),
+  pattern: choice(['random', 'sequential'], 'Order of addresses.').default('sequential'),
+  retries: z
+    .strictObject({
+      limit: count(
+        0,
+        2 ** 31,
+        'Refusals of a shared queue before the thread copies by itself; 0: it never does.',
+      ).default(32),
+      pause: time('Pause after a refusal.').default(0),
+    })
+    .default({ limit: 32, pause: 0 }),
+  virtualMachines: count(0, 1024, 'Virtual machines that the processes belong to in turn; 0: none.').default(0),
+  translation: choice(
+    ['ahead', 'demand'],
+    'Guest PASIDs stand in the PASID translation table from the start, or from the exit of the first submission with them on.',
+  ).default('ahead'),
+  prefault: choice(['none', 'all'], 'Pages: none present when the run begins, or all present and staying.').default(
+    'all',
+  ),
+  socket: reference('Socket of the threads, and of the memory.'),
+});
+
 const invalidate = z.strictObject({
   kind: z
     .literal('invalidate')
@@ -124,7 +161,7 @@ const invalidate = z.strictObject({
   socket: reference('Socket of the threads.'),
 });
 
-export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark, userMap, sva, invalidate]);
+export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark, userMap, sva, offload, invalidate]);
 
 const bounds = {
   time: time('Simulated time.', { min: 1 }).nullable().default(null),

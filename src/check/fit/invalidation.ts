@@ -18,7 +18,9 @@ const STRAIGHT = 2;
 
 /** Runs of a search: most sizes lie on a line between others. */
 const SIZES = new Set(['4KiB', '8KiB', '32KiB', '256KiB', '1MiB', '2MiB', '4MiB']);
-const SHORT: Readonly<Record<InvalidationPoint['experiment'], { warmup: number; operations: number }>> = {
+const SHORT: Readonly<
+  Record<Exclude<InvalidationPoint['experiment'], 'rates'>, { warmup: number; operations: number }>
+> = {
   threads: { warmup: 4000, operations: 40_000 },
   sizes: { warmup: 20, operations: 100 },
   vtd: { warmup: 200, operations: 1000 },
@@ -235,6 +237,7 @@ function squared(used: number): number {
 const ALONE = 0.1;
 
 function shortened(spec: PointSpec, { experiment, point }: InvalidationPoint, seed: number): PointSpec {
+  if (experiment === 'rates') throw new RangeError('rates are context');
   const share = experiment === 'threads' && point === '1' ? ALONE : 1;
   const warmup = SHORT[experiment].warmup * share;
   const operations = SHORT[experiment].operations * share;

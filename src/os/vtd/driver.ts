@@ -184,7 +184,7 @@ export class VtdDriver implements IommuDriver {
   /** cache_tag_flush_range: one descriptor per tag, one batch after the other, all under cache_lock, which is held over the waits. */
   private *flush(thread: Thread, domain: DomainState, start: number, mask: number, hint: boolean): Call<void> {
     const { scheduler, statistics } = this.environment;
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
     const asked = scheduler.now();
     if (!domain.cacheLock.take(thread)) yield Wait.Block;
     const { tags } = domain;
@@ -197,7 +197,7 @@ export class VtdDriver implements IommuDriver {
       }
       yield* unit.queue.submit(thread, words, count);
     }
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
     domain.cacheLock.release(thread);
     statistics.flushes++;
     statistics.latency.add(scheduler.now() - asked);
@@ -219,7 +219,7 @@ export class VtdDriver implements IommuDriver {
     else statistics.pages++;
     const granularity = all ? Granularity.Domain : Granularity.Selective;
     const hi = all ? 0 : Math.floor(start / 2 ** 32);
-    const lo = all ? 0 : (start % 2 ** 32) | 0;
+    const lo = all ? 0 : start | 0;
     const am = all ? 0 : mask;
     if (tag.pasid >= 0) encodePasidIotlbInvalidation(out, at, granularity, tag.id, tag.pasid, hi, lo, am, hint);
     else encodeIotlbInvalidation(out, at, granularity, tag.id, hi, lo, am, hint, true, true);

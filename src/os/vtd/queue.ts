@@ -65,12 +65,12 @@ export class InvalidationQueue {
     const { scheduler, costs, distance, registers, statistics } = this.environment;
     const { slots, descriptorLg2 } = this.layout;
     if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
     const begun = scheduler.now();
     if (!this.lock.take(thread)) yield Wait.Block;
     if (this.freeSlots < count + 2) {
       statistics.slotWaits++;
-      if (thread.debt !== 0) yield Wait.Run;
+      if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
       while (this.freeSlots < count + 2) {
         this.waitForSlots(thread);
         yield Wait.Block;
@@ -86,10 +86,10 @@ export class InvalidationQueue {
     for (let i = 0; i < count; i++) this.setState((first + i) % slots, Slot.InUse);
     this.setState(last, Slot.InUse);
     // The stores precede the doorbell; nothing reads them before it.
-    yield Wait.Run;
+    if (!scheduler.passes(thread)) yield Wait.Run;
     for (let i = 0; i < count; i++) this.store((first + i) % slots, words, i * DESCRIPTOR_WORDS);
     const status = this.layout.status + 4 * last;
-    encodeWait(this.wait, 0, WaitFlag.StatusWrite | waitFlags, Math.floor(status / 2 ** 32), (status % 2 ** 32) | 0, Slot.Done);
+    encodeWait(this.wait, 0, WaitFlag.StatusWrite | waitFlags, Math.floor(status / 2 ** 32), status | 0, Slot.Done);
     this.store(last, this.wait, 0);
     statistics.descriptors += count + 1;
     const tail = this.freeHead;
@@ -166,17 +166,15 @@ export class InvalidationQueue {
     const { memory, timing } = this.environment;
     const address = this.layout.status + 4 * slot;
     const hi = Math.floor(address / 2 ** 32);
-    const lo = (address % 2 ** 32) | 0;
-    memory.read(hi, lo);
-    if ((slot & 1) === 0) memory.write(hi, lo, memory.wordHi, value);
-    else memory.write(hi, lo, value, memory.wordLo);
+    const lo = address | 0;
+    memory.writeHalf(hi, lo, value);
     timing?.cpuWrite(hi, lo, 4);
   }
 
   private statusWord(slot: number): number {
     const { memory } = this.environment;
     const address = this.layout.status + 4 * slot;
-    memory.read(Math.floor(address / 2 ** 32), (address % 2 ** 32) | 0);
+    memory.read(Math.floor(address / 2 ** 32), address | 0);
     return (slot & 1) === 0 ? memory.wordLo : memory.wordHi;
   }
 
@@ -186,7 +184,7 @@ export class InvalidationQueue {
     const bytes = 1 << descriptorLg2;
     const address = ring + slot * bytes;
     const hi = Math.floor(address / 2 ** 32);
-    const lo = (address % 2 ** 32) | 0;
+    const lo = address | 0;
     for (let at = 0; at < bytes; at += 8) {
       memory.write(hi, (lo + at) | 0, words[from + (at >> 2) + 1]!, words[from + (at >> 2)]!);
     }

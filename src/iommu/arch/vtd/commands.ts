@@ -116,11 +116,7 @@ export class Commands implements CommandSet {
 
   store(): void {
     const { addressHi, addressLo, statusData } = this.descriptor;
-    const { physical } = this;
-    const aligned = addressLo & ~7;
-    physical.read(addressHi, aligned);
-    if ((addressLo & 4) === 0) physical.write(addressHi, aligned, physical.wordHi, statusData);
-    else physical.write(addressHi, aligned, statusData, physical.wordLo);
+    this.physical.writeHalf(addressHi, addressLo, statusData);
   }
 
   completed(): void {}

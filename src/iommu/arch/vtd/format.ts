@@ -560,7 +560,7 @@ export const enum WaitFlag {
 function header(out: Dwords, at: number, d0: number, d1: number): void {
   out[at] = d0;
   out[at + 1] = d1;
-  out.fill(0, at + 2, at + 8);
+  for (let i = at + 2; i < at + 8; i++) out[i] = 0;
 }
 
 /** 6.5.2.1: G 5:4, DID 31:16, SID 47:32, FM 49:48. */
