@@ -5,7 +5,7 @@
  */
 import type { Event } from '../kernel/event.js';
 import type { Format } from '../pagetable/format.js';
-import type { AtsStatus } from '../protocol/ats.js';
+import type { AtsStatus, DeviceWait } from '../protocol/ats.js';
 import type { StallLog } from '../protocol/stall.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { CommandCounters } from './command-counters.js';
@@ -81,6 +81,8 @@ export interface Hardware {
   readonly stallLog?: StallLog;
   /** Where devices may ask for pages. */
   readonly pages?: PageRequestQueue;
+  /** Where devices can hold the command queue up. */
+  readonly deviceWait?: DeviceWait;
   /** Op.MmioWrite. The event goes back to its owner. */
   registerWrite(event: Event): void;
   /** Op.InvalidationStep. */

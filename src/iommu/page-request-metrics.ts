@@ -6,7 +6,11 @@ const COUNTS: readonly [name: string, sentence: string, counter: keyof PageReque
   ['requests', 'Page requests that reached the unit.', 'requests'],
   ['queued', 'Page requests written to the queue.', 'queued'],
   ['overflows', 'Times the queue overflowed.', 'overflows'],
-  ['auto_success', 'Groups that hardware answered because their last request was lost in an overflow: try again.', 'success'],
+  [
+    'auto_success',
+    'Groups that hardware answered because their last request was lost in an overflow: try again.',
+    'success',
+  ],
   ['auto_invalid', 'Groups that hardware answered because their device may not ask.', 'invalid'],
   ['auto_failure', 'Groups that hardware answered because it could not tell.', 'failure'],
   ['dropped', 'Page requests neither queued nor answered: others of their group follow.', 'dropped'],
@@ -15,7 +19,12 @@ const COUNTS: readonly [name: string, sentence: string, counter: keyof PageReque
 ];
 
 export const PAGE_REQUEST_METRICS: readonly MetricDef[] = [
-  ...COUNTS.map(([name, sentence]) => ({ name: `iommu.page_requests.${name}`, unit: 'count', sentence, formula: 'count' })),
+  ...COUNTS.map(([name, sentence]) => ({
+    name: `iommu.page_requests.${name}`,
+    unit: 'count',
+    sentence,
+    formula: 'count',
+  })),
   {
     name: 'iommu.page_requests.occupancy',
     unit: 'requests',

@@ -74,6 +74,10 @@ export interface InvalidationSpec {
   readonly hintHonoured: boolean;
   /** What a page-selective invalidation with IH=0 removes from the paging-structure caches. */
   readonly nonLeafScope: 'range' | 'domain';
+  /** Execution time of a command that invalidates a device TLB, until the request is on its way to the device, ps. */
+  readonly deviceTlb: number;
+  /** A device that has not answered an invalidation after so long is given up, ps. */
+  readonly deviceTimeout: number;
   /** CAP.MAMV: largest address mask of a page-selective invalidation. */
   readonly maxAddressMask: number;
 }

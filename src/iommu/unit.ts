@@ -14,6 +14,7 @@ import { Op } from '../protocol/op.js';
 import { Cause, type Forwarder, TlpFlag, type Translator } from '../protocol/tlp.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
 import { Stage } from './address-space.js';
+import type { DeviceInvalidations } from './device-invalidations.js';
 import type { Architecture } from './architecture.js';
 import type { IommuSpec } from './spec.js';
 import type { Surroundings } from './surroundings.js';
@@ -56,6 +57,14 @@ export class IommuUnit implements Translator {
   private forwarders: readonly Forwarder[] = [];
   requesters: Int32Array = new Int32Array(0);
   private observer: Observer | null = null;
+  /** What device TLBs have to be told goes through here; null: there are none. */
+  get deviceTlbs(): DeviceInvalidations | null {
+    return this.agent === null ? null : this.agent.invalidations;
+  }
+
+  /** Told when a device has answered an invalidation or been given up; of the latter before, with its requester id. */
+  onAnswered: (() => void) | null = null;
+  onDeviceTimeout: ((requester: number) => void) | null = null;
   /** Told when the older epoch has drained. */
   onDrained: (() => void) | null = null;
   /** Who sees requests before the caches do; null: nobody. */
@@ -96,6 +105,8 @@ export class IommuUnit implements Translator {
     if (this.agent === null) {
       this.agent = new TranslationAgent(this);
       this.agent.connect(this.forwarders);
+      this.agent.invalidations.onProgress = () => this.onAnswered?.();
+      this.agent.invalidations.onTimeout = (requester) => this.onDeviceTimeout?.(requester);
       this.first = this.agent;
     }
     return this.agent;

@@ -6,29 +6,13 @@ import type { PageTable } from '../pagetable/table.js';
 import type { PageRequestLog } from '../protocol/page-request.js';
 import type { StallLog } from '../protocol/stall.js';
 import type { DomainState } from './domain-state.js';
+import type { Endpoint } from './endpoint.js';
 import type { FaultDevice, PageResponder } from './fault-device.js';
 import type { InterruptCosts } from './interrupt.js';
 import type { FaultQueue } from './iopf.js';
 import type { Call, Cpu, Thread } from './thread.js';
 
-/** A device as its driver and its group know it. */
-export interface Endpoint {
-  readonly id: number;
-  readonly name: string;
-  /** Index of the IOMMU unit, -1 when DMA reaches memory directly. */
-  readonly unit: number;
-  readonly requester: number;
-  /** Address Translation Services are enabled in the device; null: they are not, or it has none. */
-  readonly ats: AtsCapability | null;
-}
-
-/** What the ATS capability of a device tells its IOMMU's driver. */
-export interface AtsCapability {
-  /** Invalidations that the device accepts at a time (Invalidate Queue Depth), 1 to 32. */
-  readonly queueDepth: number;
-  /** The device asks for pages without a translation (Page Request Interface). */
-  readonly pageRequests: boolean;
-}
+export type { AtsCapability, Endpoint } from './endpoint.js';
 
 /** What recoverable page faults of one unit go through. */
 export interface FaultPath {

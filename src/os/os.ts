@@ -16,6 +16,7 @@ import type { Portals } from '../protocol/portal.js';
 import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
 import type { RegisterBus } from '../protocol/registers.js';
 import type { PageRequestLog } from '../protocol/page-request.js';
+import type { DeviceWait } from '../protocol/ats.js';
 import type { StallLog } from '../protocol/stall.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { Registry } from '../stats/registry.js';
@@ -39,7 +40,8 @@ import { registerGuest } from './guest/metrics.js';
 import { Monitor } from './guest/monitor.js';
 import { StageTwoChanges } from './guest/stage2.js';
 import { Group } from './group.js';
-import type { AtsCapability, IommuDriver } from './iommu-driver.js';
+import type { AtsCapability } from './endpoint.js';
+import type { IommuDriver } from './iommu-driver.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
 import { faultReport, registerProcesses } from './process-metrics.js';
 import { Processes, type ProcessUnit } from './processes.js';
@@ -76,6 +78,8 @@ export interface OsUnit {
   readonly stalls?: StallLog | null;
   /** The same of page requests. */
   readonly pages?: PageRequestLog | null;
+  /** Measures waits for device TLBs. */
+  readonly deviceWait?: DeviceWait | null;
 }
 
 export interface OsDevice {
@@ -412,11 +416,11 @@ export class Os implements StoreWatch, DeviceClient {
         completion: spec.completion,
         monitor: this.monitor,
         ranges: machine.sockets.map(({ frames: { base, size } }) => ({ base, size })),
-        units: machine.units.map(({ spec: unit, socket }) => {
+        units: machine.units.map(({ spec: unit, socket, deviceWait = null }) => {
           if (unit.architecture !== architecture) return null;
           const queueSocket = spec.queueMemory === 'near' ? socket : 0;
           const { frames } = machine.sockets[socket]!;
-          return { spec: unit, frames, queueFrames: machine.sockets[queueSocket]!.frames, queueSocket };
+          return { spec: unit, frames, queueFrames: machine.sockets[queueSocket]!.frames, queueSocket, deviceWait };
         }),
       });
       drivers.set(architecture, driver);

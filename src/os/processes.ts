@@ -123,7 +123,12 @@ export class Processes {
     const { workers, queueWork, takeWork, report, hardInterrupt, unmask } = spec.faults;
     const [cpu, ...others] = claim(1 + workers);
     const workqueue = new Workqueue(`iopf${id}`, scheduler, others, workers, { queueWork, takeWork });
-    const queue = new FaultQueue(scheduler, workqueue, { report, lock: costs.lock, handOver: costs.lockHandOver }, this.statistics);
+    const queue = new FaultQueue(
+      scheduler,
+      workqueue,
+      { report, lock: costs.lock, handOver: costs.lockHandOver },
+      this.statistics,
+    );
     const devices = new Map<number, FaultDevice>();
     const path: FaultPath = {
       queue,

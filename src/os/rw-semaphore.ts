@@ -82,11 +82,7 @@ export class RwSemaphore {
     this.admit(use);
   }
 
-  private enqueue(
-    thread: Thread,
-    writes: boolean,
-    { scheduler, steps, statistics, handOver }: SemaphoreUse,
-  ): boolean {
+  private enqueue(thread: Thread, writes: boolean, { scheduler, steps, statistics, handOver }: SemaphoreUse): boolean {
     statistics.contended++;
     this.waiting ??= [];
     this.waiting.push({ thread, writes });

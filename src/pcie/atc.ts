@@ -1,7 +1,7 @@
 /**
  * Address Translation Cache of a device (PCI Express Base Specification 6.0, 10.1.2 and 10.2): between the device's engine and its link. A DMA that hits
  * goes out as a translated request; a miss sends a translation request over the link and holds the DMA until the answer is there. DMAs that hit
- * overtake those that wait. A device that is refused translations goes on without.
+ * overtake those that wait. A device that is refused translations goes on without. An invalidation is answered when no read uses what it removed.
  * Not modelled: untranslated-access-only translations (the U field), several translations in a completion, a device's own ordering of writes.
  * Hot path: bench/end-to-end.
  */
@@ -10,13 +10,13 @@ import { EventFifo } from '../kernel/fifo.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { FifoServer } from '../kernel/server.js';
 import { Access } from '../protocol/access.js';
-import { type AtcClient, AtsStatus, TRANSLATION_BYTES } from '../protocol/ats.js';
+import { type AtcClient, AtsStatus, ITAGS, TRANSLATION_BYTES } from '../protocol/ats.js';
 import { Op } from '../protocol/op.js';
 import { type PageRequestClient, type PageRequestSink, PageStatus } from '../protocol/page-request.js';
 import { Cause, TlpFlag, type TlpSink } from '../protocol/tlp.js';
 import { Histogram } from '../stats/histogram.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
-import { DeviceTlb } from './device-tlb.js';
+import { DeviceTlb, sameRegion } from './device-tlb.js';
 import type { Link } from './link.js';
 import type { AtsSpec } from './spec.js';
 
@@ -35,11 +35,19 @@ export class AtcCounters {
   /** DMA requests that ended without permission, and those sent untranslated. */
   denied = 0;
   untranslated = 0;
+  /** Translation requests whose answer an invalidation made worthless, and which were made again. */
+  repeated = 0;
+  /** Invalidations, entries they removed, and reads under way that they waited for. */
+  invalidations = 0;
+  removed = 0;
+  drained = 0;
 }
 
 /** A page whose translation the device has asked for; its event is the request. */
 class Request {
   active = false;
+  /** An invalidation of the page has come since it was sent. */
+  stale = false;
   pageHi = 0;
   pageLo = 0;
   readonly event: Event;
@@ -61,6 +69,9 @@ export interface AtcSurroundings {
   /** First of `spec.outstanding` ledger slots of translation requests, and the group that these are counted in. */
   readonly firstSlot: number;
   readonly group: number;
+  /** TLP records of the device: `[firstTlp, firstTlp + tlps)`. */
+  readonly firstTlp: number;
+  readonly tlps: number;
   readonly seed: number;
   readonly name: string;
 }
@@ -93,6 +104,15 @@ export class Atc implements TlpSink, PageRequestClient {
   private owesCredit = false;
   /** Asks for pages that have no translation; null: the device has no way to. */
   pages: PageRequestSink | null = null;
+  /** By TLP record of the device: a translated read under way, and the ITags of invalidations that wait for its end, as bits. */
+  private readonly reading: (Event | null)[];
+  private readonly awaited: Int32Array;
+  private readonly firstTlp: number;
+  /** By ITag: reads that the invalidation waits for, and the message. */
+  private readonly readsLeft = new Int32Array(ITAGS);
+  private readonly draining: (Event | null)[] = new Array<Event | null>(ITAGS).fill(null);
+  /** Works on invalidations, one after the other. */
+  private readonly inspector = new FifoServer();
   /** The device has been told that it may not ask for translations. */
   private disabled = false;
 
@@ -101,7 +121,10 @@ export class Atc implements TlpSink, PageRequestClient {
     private readonly spec: AtsSpec,
     surroundings: AtcSurroundings,
   ) {
-    const { kernel, link, device, ledger, firstSlot, group, seed, name } = surroundings;
+    const { kernel, link, device, ledger, firstSlot, group, firstTlp, tlps, seed, name } = surroundings;
+    this.firstTlp = firstTlp;
+    this.reading = new Array<Event | null>(tlps).fill(null);
+    this.awaited = new Int32Array(tlps);
     this.kernel = kernel;
     this.link = link;
     this.device = device;
@@ -154,6 +177,7 @@ export class Atc implements TlpSink, PageRequestClient {
     tlp.flags |= TlpFlag.Translated;
     tlp.outHi = hi;
     tlp.outLo = lo;
+    if ((tlp.flags & TlpFlag.Write) === 0) this.reading[tlp.id - this.firstTlp] = tlp;
     this.leave(tlp);
   }
 
@@ -185,7 +209,8 @@ export class Atc implements TlpSink, PageRequestClient {
   creditReady(): void {
     const now = this.kernel.clock[0]!;
     for (let event = this.output.peek(); event !== null; event = this.output.peek()) {
-      this.ledger.charge(event.id, Cause.Credits, now);
+      // Nobody asks where the time of a message goes.
+      if ((event.flags & TlpFlag.InvalidateCompletion) === 0) this.ledger.charge(event.id, Cause.Credits, now);
       if (!this.link.send(event)) return;
       this.output.pop();
     }
@@ -209,7 +234,7 @@ export class Atc implements TlpSink, PageRequestClient {
     }
     const request = this.begin(pageHi, pageLo, tlp.context, write);
     request.waiters.push(tlp);
-    this.push(request.event);
+    this.ask(request.event);
     for (let i = 1; i <= this.spec.ahead && this.freeCount > 0; i++) this.prefetch(request, i, write);
   }
 
@@ -236,12 +261,16 @@ export class Atc implements TlpSink, PageRequestClient {
     this.classes[pageLo & (PAGE_CLASSES - 1)]!++;
     event.flags = write ? TlpFlag.TranslationRequest : TlpFlag.TranslationRequest | TlpFlag.NoWrite;
     event.context = pasid;
-    event.bytes = TRANSLATION_BYTES;
     event.addressHi = (pageHi << shift) | (pageLo >>> (32 - shift));
     event.addressLo = pageLo << shift;
-    this.counters.requests++;
-    this.ledger.start(event.id, this.kernel.clock[0]!);
     return request;
+  }
+
+  private ask(event: Event): void {
+    this.counters.requests++;
+    event.bytes = TRANSLATION_BYTES;
+    this.ledger.start(event.id, this.kernel.clock[0]!);
+    this.push(event);
   }
 
   /** Asks for the page `distance` after that of a request, unless it is there or has been asked for. */
@@ -253,7 +282,7 @@ export class Atc implements TlpSink, PageRequestClient {
     if (this.tlb.holds(context, (hi << shift) | (lo >>> (32 - shift)), lo << shift)) return;
     if (this.find(context, hi, lo, write) !== null) return;
     this.counters.prefetches++;
-    this.push(this.begin(hi, lo, context, write).event);
+    this.ask(this.begin(hi, lo, context, write).event);
   }
 
   /** Op.AtcAnswer: the answer of a translation request is there, for those who wait and, if it is a translation, for later ones. */
@@ -261,6 +290,10 @@ export class Atc implements TlpSink, PageRequestClient {
     const now = this.kernel.clock[0]!;
     const { counters } = this;
     const request = this.requests[event.parent]!;
+    if (request.stale) {
+      this.repeat(request);
+      return;
+    }
     const { bytes, value, level, outHi, outLo, context, addressHi, addressLo } = event;
     this.requestLatency.add(this.ledger.finish(event.id, now, this.group));
     request.active = false;
@@ -281,10 +314,19 @@ export class Atc implements TlpSink, PageRequestClient {
       cause = Cause.WalkMerged;
       const needed = accessOf(tlp);
       if (refused) this.sendUntranslated(tlp);
-      else if ((permission & needed) !== needed) this.ask(tlp, needed);
+      else if ((permission & needed) !== needed) this.askForPage(tlp, needed);
       else this.sendTranslated(tlp, outHi, outLo | (tlp.addressLo & offsetMask));
     }
     this.retryParked();
+  }
+
+  /** The answer may be older than the invalidation: the device must not use it. */
+  private repeat(request: Request): void {
+    const { event } = request;
+    request.stale = false;
+    this.counters.repeated++;
+    this.requestLatency.add(this.ledger.finish(event.id, this.kernel.clock[0]!, this.group));
+    this.ask(event);
   }
 
   private retryParked(): void {
@@ -299,7 +341,7 @@ export class Atc implements TlpSink, PageRequestClient {
   }
 
   /** There is no translation that permits the access: software may bring one about, or it is an error. */
-  private ask(tlp: Event, needed: Access): void {
+  private askForPage(tlp: Event, needed: Access): void {
     if (this.pages === null || !this.pages.request(tlp, needed)) this.deny(tlp);
   }
 
@@ -326,6 +368,65 @@ export class Atc implements TlpSink, PageRequestClient {
     tlp.flags |= TlpFlag.Aborted;
     this.device.done(tlp);
     this.departed();
+  }
+
+  /** Op.AtcDone: the data of a read are complete. */
+  done(tlp: Event): void {
+    const slot = tlp.id - this.firstTlp;
+    this.reading[slot] = null;
+    for (let rest = this.awaited[slot]!; rest !== 0; rest &= rest - 1) {
+      const itag = 31 - Math.clz32(rest & -rest);
+      const left = this.readsLeft[itag]! - 1;
+      this.readsLeft[itag] = left;
+      if (left === 0) this.complete(this.draining[itag]!);
+    }
+    this.awaited[slot] = 0;
+    this.device.done(tlp);
+  }
+
+  /** Op.AtcInvalidate: an Invalidate Request has arrived. */
+  invalidate(event: Event): void {
+    if (!this.spec.answers) return;
+    const { invalidation } = this.spec;
+    const start = this.inspector.book(this.kernel.clock[0]!, invalidation);
+    this.kernel.relay(start, invalidation, event, Op.AtcForget);
+  }
+
+  /**
+   * Op.AtcForget: entries go; what translation requests under way will bring is not used; reads that used an entry are waited for. Writes
+   * have left, or will before the answer does.
+   */
+  forget(event: Event): void {
+    const { context, state, addressHi: hi, addressLo: lo, level: sizeLg2, value: itag } = event;
+    const { counters } = this;
+    const everyPasid = state === 1;
+    counters.invalidations++;
+    counters.removed += this.tlb.invalidate(context, everyPasid, hi, lo, sizeLg2);
+    for (const request of this.requests) {
+      if (!request.active || (!everyPasid && request.event.context !== context)) continue;
+      const { addressHi, addressLo } = request.event;
+      const unit = this.unitLg2;
+      if (sameRegion(addressHi, addressLo, hi, lo, sizeLg2 > unit ? sizeLg2 : unit)) request.stale = true;
+    }
+    let reads = 0;
+    for (let slot = 0; slot < this.reading.length; slot++) {
+      const tlp = this.reading[slot]!;
+      if (tlp === null || (!everyPasid && tlp.context !== context)) continue;
+      if (!sameRegion(tlp.addressHi, tlp.addressLo, hi, lo, sizeLg2)) continue;
+      this.awaited[slot]! |= 1 << itag;
+      reads++;
+    }
+    counters.drained += reads;
+    this.readsLeft[itag] = reads;
+    this.draining[itag] = event;
+    if (reads === 0) this.complete(event);
+  }
+
+  /** Nothing uses what was removed any more: the device answers. */
+  private complete(event: Event): void {
+    event.flags = TlpFlag.Write | TlpFlag.InvalidateCompletion;
+    event.bytes = 0;
+    this.push(event);
   }
 
   resetCounters(): void {

@@ -46,6 +46,10 @@ const COUNTS: readonly [name: string, sentence: string, counter: keyof AtcCounte
   ['empty', 'Translation requests answered without any permission.', 'empty'],
   ['refused', 'Translation requests answered with an error.', 'refused'],
   ['denied', 'DMA requests that ended because the device may not access the page.', 'denied'],
+  ['repeated', 'Translation requests made again because of an invalidation.', 'repeated'],
+  ['invalidations', 'Invalidations of the device TLB.', 'invalidations'],
+  ['removed', 'Entries that invalidations removed from the device TLB.', 'removed'],
+  ['drained', 'Reads under way that an invalidation waited for.', 'drained'],
   ['untranslated', 'DMA requests sent untranslated because translation was refused.', 'untranslated'],
 ];
 

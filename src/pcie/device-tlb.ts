@@ -86,6 +86,53 @@ export class DeviceTlb {
     this.permission[entry] = permission;
   }
 
+  /**
+   * Removes what lies in, or covers part of, the region of 2^sizeLg2 bytes at hi:lo (64: everything); of one PASID, or of each. Returns how many
+   * entries went.
+   */
+  invalidate(pasid: number, everyPasid: boolean, hi: number, lo: number, sizeLg2: number): number {
+    const { cache } = this;
+    const before = cache.occupancy;
+    if (before === 0) return 0;
+    const pages = 2 ** (sizeLg2 - SMALLEST_LG2);
+    if (everyPasid || pages > before) {
+      for (let entry = 0; entry < cache.entries; entry++) {
+        if (cache.valid[entry] === 0 || (!everyPasid && cache.k2[entry] !== pasid)) continue;
+        if (this.meets(entry, hi, lo, sizeLg2)) this.drop(entry);
+      }
+      return before - cache.occupancy;
+    }
+    for (let rest = this.present; rest !== 0; rest &= rest - 1) {
+      const size = 31 - Math.clz32(rest & -rest);
+      const s = size + SMALLEST_LG2;
+      const regions = s >= sizeLg2 ? 1 : 2 ** (sizeLg2 - s);
+      for (let i = 0; i < regions; i++) {
+        const offset = i * 2 ** s;
+        const at = hi | Math.floor(offset / 2 ** 32);
+        const low = lo | ((offset % 2 ** 32) | 0);
+        const entry = cache.find(firstKey(size, at, low), secondKey(size, at), pasid);
+        if (entry >= 0) this.drop(entry);
+      }
+    }
+    return before - cache.occupancy;
+  }
+
+  /** Whether the page of an entry and the region share a byte. */
+  private meets(entry: number, hi: number, lo: number, sizeLg2: number): boolean {
+    const k1 = this.cache.k1[entry]!;
+    const s = (k1 >>> SIZE_SHIFT) + SMALLEST_LG2;
+    const k0 = this.cache.k0[entry]!;
+    const upper = k1 & ((1 << SIZE_SHIFT) - 1);
+    const pageHi = s < 32 ? (upper << s) | (k0 >>> (32 - s)) : k0 << (s - 32);
+    const pageLo = s < 32 ? k0 << s : 0;
+    return sameRegion(pageHi, pageLo, hi, lo, s > sizeLg2 ? s : sizeLg2);
+  }
+
+  private drop(entry: number): void {
+    this.uncount(this.cache.k1[entry]! >>> SIZE_SHIFT);
+    this.cache.invalidate(entry);
+  }
+
   private uncount(size: number): void {
     const left = this.counts[size]! - 1;
     this.counts[size] = left;
@@ -102,4 +149,11 @@ function firstKey(size: number, hi: number, lo: number): number {
 function secondKey(size: number, hi: number): number {
   const s = size + SMALLEST_LG2;
   return (s < 32 ? hi >>> s : 0) | (size << SIZE_SHIFT);
+}
+
+/** Whether two addresses lie in one naturally aligned region of 2^sizeLg2 bytes. */
+export function sameRegion(hi: number, lo: number, otherHi: number, otherLo: number, sizeLg2: number): boolean {
+  if (sizeLg2 >= 64) return true;
+  if (sizeLg2 >= 32) return (hi ^ otherHi) >>> (sizeLg2 - 32) === 0;
+  return hi === otherHi && (lo ^ otherLo) >>> sizeLg2 === 0;
 }

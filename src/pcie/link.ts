@@ -75,6 +75,8 @@ export interface LinkClient {
   /** Event of the wake-up after a refusal, and its op. */
   readonly wake: Event;
   readonly credit: Op;
+  /** Op of a read whose data are complete. */
+  readonly done: Op;
 }
 
 export class Link implements TlpSink, CreditReturn, MessageSink {
@@ -159,7 +161,7 @@ export class Link implements TlpSink, CreditReturn, MessageSink {
     this.downBytes += bytes;
     this.ledger.chargeFor(tlp.id, Cause.LinkDown, end + this.spec.latency);
     this.ledger.chargeFor(tlp.id, Cause.Device, overheadPs);
-    this.kernel.relay(end, this.spec.latency + overheadPs, tlp, Op.DeviceDone);
+    this.kernel.relay(end, this.spec.latency + overheadPs, tlp, this.client.done);
   }
 
   /** The answer of a translation request travels to the device: a completion with the translation, or one without data (`bytes` 0). */

@@ -32,6 +32,7 @@ function setUp(shared: boolean, room: number, everyEvent = false) {
   const link = new Link(kernel, 0, LINK, PORT, new LatencyLedger(1, CAUSES), {
     wake: new Event(),
     credit: Op.DeviceCredit,
+    done: Op.DeviceDone,
   });
   let left = room;
   const portal = new Portal(kernel, 0, link, {

@@ -28,7 +28,12 @@ export const PRI_METRICS: readonly MetricDef[] = [
     sentence: 'Page requests without an answer.',
     formula: 'time-weighted mean',
   },
-  { name: 'pri.outstanding.max', unit: 'requests', sentence: 'Most page requests without an answer.', formula: 'maximum' },
+  {
+    name: 'pri.outstanding.max',
+    unit: 'requests',
+    sentence: 'Most page requests without an answer.',
+    formula: 'maximum',
+  },
 ];
 
 export function registerPri(registry: Registry, component: string, pri: Pri): void {

@@ -8,13 +8,14 @@ import { Event } from '../kernel/event.js';
 import { EventFifo } from '../kernel/fifo.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemorySystem } from '../memory/system.js';
+import type { AtsPort } from '../protocol/ats.js';
 import { Op } from '../protocol/op.js';
 import type { PageRequestReceiver, PageResponsePort, PageStatus } from '../protocol/page-request.js';
-import { Cause, type Forwarder, TlpFlag, type Translator } from '../protocol/tlp.js';
+import { Cause, TlpFlag, type Translator } from '../protocol/tlp.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
 import type { Link } from './link.js';
 
-export class RootPort implements Forwarder, PageResponsePort {
+export class RootPort implements AtsPort, PageResponsePort {
   /** Where page requests go; null: nobody takes any. */
   pages: PageRequestReceiver | null = null;
   private readonly unused = new EventFifo();
@@ -81,6 +82,14 @@ export class RootPort implements Forwarder, PageResponsePort {
   /** The device has taken a response. */
   recycle(message: Event): void {
     this.unused.push(message);
+  }
+
+  message(event: Event, payload: number): void {
+    this.link.deliver(event, payload, Op.AtcInvalidate);
+  }
+
+  returnCredits(tlp: Event): void {
+    this.link.returnCredits(tlp);
   }
 
   /** Op.MemoryServed: a write is globally visible; the data of a read start their way back. True when the device is done with it now. */

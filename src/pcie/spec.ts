@@ -64,4 +64,8 @@ export interface AtsSpec extends StructureSpec {
   /** Invalidations that the device accepts at a time (Invalidate Queue Depth of the ATS capability). */
   readonly queueDepth: number;
   readonly pri: PriSpec;
+  /** From an Invalidate Request to its effect: one is worked on at a time. Reads under way then still have to end. ps */
+  readonly invalidation: number;
+  /** false: the device never answers an Invalidate Request: it is dead, or has been pulled out. */
+  readonly answers: boolean;
 }

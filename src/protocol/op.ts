@@ -35,10 +35,18 @@ export const enum Op {
   AtcLookup,
   /** Device TLB: the answer of a translation request has arrived. */
   AtcAnswer,
+  /** Device TLB: the data of a read are complete. */
+  AtcDone,
+  /** Device TLB: an Invalidate Request has arrived. */
+  AtcInvalidate,
+  /** Device TLB: the invalidation takes effect. */
+  AtcForget,
   /** Device TLB: a flow-control credit has become available. */
   AtcCredit,
   /** IOMMU: the check of a translated request. */
   AtsCheck,
+  /** IOMMU: a device should have answered an invalidation by now. */
+  AtsTimeout,
   /** Root port: a translation request has its answer. */
   AtsAnswer,
   /** Device: pages have been gathered long enough. */

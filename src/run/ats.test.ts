@@ -1,10 +1,12 @@
 /** ATS in the whole machine: hits, misses, the order of costs, and that nothing depends on how events are elided. */
 import { describe, expect, it } from 'vitest';
+import { AtsForgetfulVtdDriver } from '../os/testing/broken-driver.js';
 import { femtosecondsPerByte } from '../pcie/link.js';
 import { CAUSES } from '../protocol/tlp.js';
+import { Machine, type MachineOptions } from '../system/machine.js';
 import type { PointSpec } from '../workload/spec.js';
 import type { PointResult } from './result.js';
-import { ONE_DEVICE, pointOf, run, value } from './testing/point.js';
+import { ONE_DEVICE, pointOf, run, total, TWO_UNITS, value } from './testing/point.js';
 
 const ON = ['devices.dev.ats.enabled=true'];
 const UNIT = 'machine.iommus.iommu0';
@@ -103,5 +105,67 @@ describe('a device with ATS', () => {
     const every = run(spec, true, true);
     expect(every.metrics).toEqual(elided.metrics);
     expect(every.events).toBeGreaterThan(elided.events);
+  });
+});
+
+const BOTH = ['devices.nic.ats.enabled=true', 'devices.drive.ats.enabled=true'];
+
+/** No entry gives way to another. */
+const MANY = ['nic', 'drive'].map((device) => `devices.${device}.ats.entries=4096`);
+
+describe('invalidation of device TLBs', () => {
+  const MODES: [string, string[]][] = [
+    ['strict', ['os.dma.mode=strict']],
+    ['lazy', ['os.dma.mode=lazy', 'os.dma.flushQueue.entries=16', ...MANY]],
+    ['strict, scalable mode', ['os.dma.mode=strict', 'machine.iommus.iommu0.preset=vtd-spr']],
+    ['few places', ['os.dma.mode=strict', 'devices.nic.ats.queueDepth=1', 'devices.nic.ats.invalidation=3us']],
+  ];
+  it.each(MODES)('follows the unmap, and no DMA comes after: %s', (_name, sets) => {
+    const spec = pointOf(TWO_UNITS, [...BOTH, ...sets]);
+    const result = run(spec, true);
+    expect(result.audit!.violations).toEqual([]);
+    expect(total(result, 'dma.aborted')).toBe(0);
+    for (const [device, unit] of [
+      ['nic', 'iommu0'],
+      ['drive', 'iommu1'],
+    ] as const) {
+      expect(value(result, device, 'device_tlb.misses')).toBeGreaterThan(0);
+      expect(value(result, device, 'ats.removed')).toBeGreaterThan(0);
+      expect(value(result, unit, 'iommu.ats.invalidations')).toBeGreaterThan(0);
+    }
+    expect(value(result, 'drive', 'device_tlb.hits')).toBeGreaterThan(0);
+    expect(run(spec, true, true).metrics).toEqual(result.metrics);
+  });
+
+  const LATE = [
+    'workload.rx.lateAccess=100%',
+    'workload.rx.lateAfter=4us',
+    'workload.rx.depth=1',
+    'os.dma.mode=strict',
+  ];
+  const options: MachineOptions = { everyEvent: false, audit: true };
+  const violations = (machine: Machine): readonly string[] => {
+    machine.start();
+    machine.meter.start(3000);
+    while (machine.meter.open) machine.dispatcher.batch(1000);
+    return machine.audit!.violations;
+  };
+
+  it('is missed when a driver forgets it: the audit finds the DMA that comes after', () => {
+    const spec = pointOf(TWO_UNITS, ['devices.nic.ats.enabled=true', ...MANY, ...LATE]);
+    expect(violations(new Machine(spec, options))).toEqual([]);
+    const makeDriver: MachineOptions['makeDriver'] = (_, environment) => new AtsForgetfulVtdDriver(environment);
+    expect(violations(new Machine(spec, { ...options, makeDriver }))[0]).toMatch(/translated after its unmap/);
+  });
+
+  it('takes time that an unmap shows as a step of its own', () => {
+    const slow = (ps: string): PointResult =>
+      run(pointOf(TWO_UNITS, [...BOTH, 'os.dma.mode=strict', `devices.nic.ats.invalidation=${ps}`]));
+    const [fast, late] = [slow('0ns'), slow('2us')];
+    const step = (result: PointResult): number => value(result, 'rx', 'unmap.time.device_tlb');
+    expect(step(late) - step(fast)).toBeGreaterThan(1900);
+    expect(step(fast)).toBeGreaterThan(0);
+    const off = run(pointOf(TWO_UNITS, ['os.dma.mode=strict']));
+    expect(value(off, 'rx', 'unmap.time.device_tlb')).toBe(0);
   });
 });

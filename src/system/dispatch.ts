@@ -98,6 +98,18 @@ export class Dispatcher {
         case Op.AtcAnswer:
           atcs[event.source]!.answered(event);
           break;
+        case Op.AtcDone:
+          atcs[event.source]!.done(event);
+          break;
+        case Op.AtcInvalidate:
+          atcs[event.source]!.invalidate(event);
+          break;
+        case Op.AtcForget:
+          atcs[event.source]!.forget(event);
+          break;
+        case Op.AtsTimeout:
+          units[event.unit]!.agent!.invalidations.expire();
+          break;
         case Op.AtcCredit:
           links[event.unit]!.woken();
           atcs[event.unit]!.creditReady();

@@ -27,6 +27,7 @@ import { Link, type LinkClient } from '../pcie/link.js';
 import { Portal } from '../pcie/portal.js';
 import { RootPort } from '../pcie/root-port.js';
 import type { Access } from '../protocol/access.js';
+import { ITAGS } from '../protocol/ats.js';
 import { Op } from '../protocol/op.js';
 import { TransactionPool } from '../protocol/pool.js';
 import type { Portals, WorkClient, WorkDescriptor, WorkQueueConfig } from '../protocol/portal.js';
@@ -68,8 +69,8 @@ const entriesOf = <T>(record: Readonly<Record<string, T>>): [string, T][] =>
 
 const poolSize = (device: DeviceSpec): number => device.link.tags + POSTED_IN_FLIGHT;
 
-/** Ledger slots of translation requests. */
-const requestSlots = ({ ats }: DeviceSpec): number => (ats.enabled ? ats.outstanding : 0);
+/** Ledger slots of translation requests and of invalidations. */
+const requestSlots = ({ ats }: DeviceSpec): number => (ats.enabled ? ats.outstanding + ITAGS : 0);
 
 function wakeOf(device: number): Event {
   const event = new Event();
@@ -154,7 +155,9 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
       return iommu === null ? -1 : this.unitNames.indexOf(iommu);
     };
     let firstId = 0;
+    const firstTlps = new Int32Array(devices.length);
     this.engines = devices.map(([, device], index) => {
+      firstTlps[index] = firstId;
       const pool = new TransactionPool(poolSize(device), firstId);
       firstId += pool.size;
       return new Engine(kernel, index, device.engine, device.link, pool, this.ledger, meter);
@@ -162,18 +165,30 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
     this.links = devices.map(([, device], index) => {
       const port = machine.ports[device.port]!;
       const client: LinkClient = device.ats.enabled
-        ? { wake: wakeOf(index), credit: Op.AtcCredit }
-        : { wake: this.engines[index]!.credit, credit: Op.DeviceCredit };
+        ? { wake: wakeOf(index), credit: Op.AtcCredit, done: Op.AtcDone }
+        : { wake: this.engines[index]!.credit, credit: Op.DeviceCredit, done: Op.DeviceDone };
       return new Link(kernel, index, device.link, port, this.ledger, client);
     });
     let group = devices.length;
-    this.atcs = devices.map(([name, { ats }], index) => {
+    const firstSlots = new Int32Array(devices.length);
+    this.atcs = devices.map(([name, device], index) => {
+      const { ats } = device;
       if (!ats.enabled) return null;
       const firstSlot = firstId;
-      firstId += ats.outstanding;
-      const [link, device] = [this.links[index]!, this.engines[index]!];
+      firstSlots[index] = firstSlot;
+      firstId += requestSlots(device);
+      const slots = { firstSlot, firstTlp: firstTlps[index]!, tlps: poolSize(device) };
       const { ledger } = this;
-      return new Atc(index, ats, { kernel, link, device, ledger, firstSlot, group: group++, seed, name });
+      return new Atc(index, ats, {
+        kernel,
+        link: this.links[index]!,
+        device: this.engines[index]!,
+        ledger,
+        ...slots,
+        group: group++,
+        seed,
+        name,
+      });
     });
     this.ports = devices.map(([, device], index) => {
       const port = machine.ports[device.port]!;
@@ -209,6 +224,13 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
       return pris.length === 0 ? null : new PageLog(hardware.pages!, new Map(pris));
     });
     this.asksPages = pageLogs.map((log) => log !== null);
+    devices.forEach(([, { ats, port }], index) => {
+      if (!ats.enabled) return;
+      const unit = this.units[this.unitNames.indexOf(machine.ports[port]!.iommu!)]!;
+      // The slots after those of translation requests.
+      const firstSlot = firstSlots[index]! + ats.outstanding;
+      unit.unit.agent!.add({ device: index, port: this.ports[index]!, firstSlot });
+    });
 
     this.os = new Os(
       spec.os,
@@ -225,6 +247,7 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
           socket: memory.indexOf(unit.socket),
           stalls: this.units[index]!.hardware.stallLog ?? null,
           pages: pageLogs[index]!,
+          deviceWait: this.units[index]!.hardware.deviceWait ?? null,
         })),
         devices: devices.map(([name, device]) => ({
           name,

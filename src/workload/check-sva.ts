@@ -79,7 +79,9 @@ export function faultThreads({ machine, devices, os, workload }: PointSpec): Map
     if (!hasProcesses(job)) continue;
     const name = machine.ports[devices[job.device]!.port]!.iommu!;
     const { faults, socket } = machine.iommus[name]!;
-    const asked = Object.values(devices).some((device) => device.ats.pri.enabled && machine.ports[device.port]!.iommu === name);
+    const asked = Object.values(devices).some(
+      (device) => device.ats.pri.enabled && machine.ports[device.port]!.iommu === name,
+    );
     if ((faults.stalls === 0 && !asked) || units.has(name)) continue;
     units.add(name);
     cores.set(socket, (cores.get(socket) ?? 0) + 1 + os.processes.faults.workers);

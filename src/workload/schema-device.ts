@@ -54,8 +54,12 @@ const ats = z.strictObject({
     enabled: flag('Page Request Interface: the device asks for pages that have no translation. Needs ATS.'),
     outstanding: count(1, 65536, 'Page requests without an answer that software allows the device.'),
     group: count(1, 512, 'Most pages that the device asks for in one group.'),
-    gather: time('Time that a group waits for further pages; 0ns: none, but pages that have to wait for an answer gather.'),
+    gather: time(
+      'Time that a group waits for further pages; 0ns: none, but pages that have to wait for an answer gather.',
+    ),
   }),
+  invalidation: time('Time the device works on an invalidation.'),
+  answers: flag('The device answers invalidations; false: it is dead.'),
 });
 
 const accelerator = z.strictObject({

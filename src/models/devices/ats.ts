@@ -28,4 +28,6 @@ export const ats: Parameters = {
     group: assumed(1, 'pages', `${UNKNOWN}; ${PCIE_BASE} 10.4.1 allows any number`),
     gather: assumed(0, 'ns', UNKNOWN),
   },
+  invalidation: assumed(100, 'ns', UNKNOWN),
+  answers: assumed(true, '', 'a device that works'),
 };

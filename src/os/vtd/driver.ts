@@ -1,19 +1,21 @@
 /**
  * The VT-d driver (drivers/iommu/intel: iommu.c, pasid.c, cache.c): translation entries per device, domain ids per unit, and the
- * invalidations of the DMA API. Second-stage domains invalidate by domain id, first-stage domains by PASID. Not modelled: ATS
- * (no device-TLB invalidations), hot-plug.
+ * invalidations of the DMA API. Second-stage domains invalidate by domain id, first-stage domains by PASID, device TLBs after the unit's own
+ * caches. Not modelled: hot-plug.
  */
 import {
   encodeContextInvalidation,
+  encodeDeviceTlbInvalidation,
   encodeIotlbInvalidation,
   encodePasidCacheInvalidation,
+  encodePasidDeviceTlbInvalidation,
   encodePasidIotlbInvalidation,
   Granularity,
   PasidCacheGranularity,
 } from '../../iommu/arch/vtd/format.js';
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
-import type { CacheTag, DomainState } from '../domain-state.js';
+import type { CacheTag, DeviceTag, DomainState } from '../domain-state.js';
 import { Shadow } from '../guest/shadow.js';
 import type { PageResponder } from '../fault-device.js';
 import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
@@ -89,7 +91,9 @@ export class VtdDriver implements IommuDriver {
     const root = this.rootOf(domain, unit, tag);
     const ats = device.ats !== null;
     if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id, ats);
-    else unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id, ats, device.ats?.pageRequests === true);
+    else
+      unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id, ats, device.ats?.pageRequests === true);
+    domain.addDeviceTag(device, pasid);
     const identity = domain.type === 'identity';
     this.environment.observer?.attached(domain.id, device.unit, device.requester, pasid, identity);
   }
@@ -120,7 +124,13 @@ export class VtdDriver implements IommuDriver {
       encodeIotlbInvalidation(words, 0, Granularity.Domain, tag.id, 0, 0, 0, false, true, true);
     }
     yield* unit.queue.submit(thread, words, 1);
+    if (device.ats !== null) {
+      const { requester, ats } = device;
+      encodeDeviceTlb(words, 0, { unit: unit.id, requester, pasid, queueDepth: ats.queueDepth }, 0, EVERYTHING);
+      yield* unit.queue.submit(thread, words, 1);
+    }
     domain.cacheLock.release(thread);
+    domain.dropDeviceTag(device, pasid);
     if (domain.dropTag(device.unit, tagPasid) && domain.type === 'dma') {
       unit.emulated?.shadows.get(tag.id)?.destroy();
       unit.emulated?.shadows.delete(tag.id);
@@ -173,8 +183,9 @@ export class VtdDriver implements IommuDriver {
     this.units[unit]!.pages!.line.raise();
   }
 
-  changed(unit: number, offset: number, _hi: number, lo: number): void {
+  changed(unit: number, offset: number, hi: number, lo: number): void {
     this.units[unit]?.pages?.changed(offset, lo);
+    this.units[unit]?.host.changed(offset, hi, lo);
   }
 
   stored(hi: number, lo: number): void {
@@ -187,13 +198,24 @@ export class VtdDriver implements IommuDriver {
     if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
     const asked = scheduler.now();
     if (!domain.cacheLock.take(thread)) yield Wait.Block;
-    const { tags } = domain;
+    const { tags, deviceTags } = domain;
     const words = batchOf(domain);
     for (let at = 0; at < tags.length; ) {
       const unit = this.units[tags[at]!.unit]!;
       let count = 0;
       while (at < tags.length && count < BATCH && tags[at]!.unit === unit.id) {
         this.encode(words, DESCRIPTOR_WORDS * count++, unit.spec, tags[at++]!, start, mask, hint);
+      }
+      // A device that missed before the unit's caches were clean would bring the old translation back.
+      const devices = tags[at]?.unit === unit.id ? [] : deviceTags;
+      for (const tag of devices) {
+        if (tag.unit !== unit.id) continue;
+        if (count === BATCH) {
+          yield* unit.queue.submit(thread, words, count);
+          count = 0;
+        }
+        statistics.devices++;
+        encodeDeviceTlb(words, DESCRIPTOR_WORDS * count++, tag, start, mask);
       }
       yield* unit.queue.submit(thread, words, count);
     }
@@ -257,4 +279,17 @@ export class VtdDriver implements IommuDriver {
 function batchOf(domain: DomainState): Int32Array {
   domain.batch ??= new Int32Array(BATCH * DESCRIPTOR_WORDS);
   return domain.batch;
+}
+
+/** qi_batch_add_dev_iotlb and qi_batch_add_pasid_dev_iotlb: 2^mask pages from `start` on. Functions of their own have PFSID 0. */
+function encodeDeviceTlb(out: Int32Array, at: number, tag: DeviceTag, start: number, mask: number): void {
+  const all = mask >= EVERYTHING;
+  const hi = all ? 0 : Math.floor(start / 2 ** 32);
+  const lo = all ? 0 : (start % 2 ** 32) | 0;
+  const sizeLg2 = all ? 64 : 12 + mask;
+  const { requester, pasid, queueDepth } = tag;
+  // 0 stands for 32.
+  const most = queueDepth % 32;
+  if (pasid < 0) encodeDeviceTlbInvalidation(out, at, requester, 0, most, hi, lo, sizeLg2);
+  else encodePasidDeviceTlbInvalidation(out, at, requester, 0, most, pasid, hi, lo, sizeLg2);
 }

@@ -2,9 +2,10 @@
  * Software side of a VT-d invalidation queue (qi_submit_sync and reclaim_free_desc in drivers/iommu/intel/dmar.c; VT-d specification
  * 6.5.2): a ring of descriptors and a status word per slot, both in simulated memory. Submitters share q_lock. One that waits looks
  * at its status word and reads the fault status register, both under q_lock, gives the lock up and takes it again: submitters and other pollers come in
- * between, and wait for each look. Not modelled: queue errors and time-outs; completion by interrupt, which Linux does not use.
+ * between, and wait for each look. A device that does not answer an invalidation is taken for removed: who finds the time-out error clears it and gives
+ * up. Not modelled: other queue errors; completion by interrupt, which Linux does not use.
  */
-import { encodeWait, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
+import { encodeWait, FaultStatusBit, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
 import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
@@ -41,6 +42,8 @@ export class InvalidationQueue {
   private freeHead = 0;
   private freeTail = 0;
   private freeSlots: number;
+  /** Slot of the wait descriptor that a time-out has dropped, or -1. */
+  private aborted = -1;
   private readonly wait = new Int32Array(DESCRIPTOR_WORDS);
   /** Where the tail register of an emulated unit leads; null: to the hardware. */
   doorbell: Doorbell | null = null;
@@ -62,7 +65,8 @@ export class InvalidationQueue {
    * them. The caller has interrupts off. `waitFlags`: further `WaitFlag` bits.
    */
   *submit(thread: Thread, words: Int32Array, count: number, waitFlags = 0): Call<void> {
-    const { scheduler, costs, distance, registers, statistics } = this.environment;
+    const { scheduler, costs, distance, registers, statistics, units } = this.environment;
+    const { deviceWait } = units[this.unit]!;
     const { slots, descriptorLg2 } = this.layout;
     if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
     if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
@@ -99,17 +103,56 @@ export class InvalidationQueue {
       registers.write(this.unit, Register.InvalidationQueueTail, 0, tail << descriptorLg2, flight);
     }
     const rung = scheduler.now();
+    const heldBefore = deviceWait === null ? 0 : deviceWait.heldPs();
     // An emulated unit has completed everything before the write of its tail returns.
     if (this.doorbell === null || this.statusWord(last) !== Slot.Done) this.pollers[last] = thread;
     while (this.pollers[last] !== null) {
       this.lock.poll(thread, distance.poll(thread, this.unit), Step.Completion);
       yield Wait.Block;
     }
+    if (deviceWait !== null) thread.reassign(Step.Completion, Step.DeviceTlb, deviceWait.heldPs() - heldBefore);
+    if (this.aborted === last) yield* this.recover(thread);
     statistics.completion.add(scheduler.now() - rung);
     for (let i = 0; i <= count; i++) this.setState((first + i) % slots, Slot.Free);
     this.reclaim();
     this.lock.release(thread);
     statistics.submission.add(scheduler.now() - begun);
+  }
+
+  /** qi_check_fault: head, error and tail are read, the error is cleared, and hardware goes on. */
+  private *recover(thread: Thread): Call<void> {
+    const { costs, distance, registers, statistics } = this.environment;
+    this.aborted = -1;
+    statistics.timeouts++;
+    thread.charge(Step.Completion, 3 * Math.max(costs.mmioRead, distance.flight(thread, this.unit)) + costs.mmioWrite);
+    yield Wait.Run;
+    registers.write(
+      this.unit,
+      Register.FaultStatus,
+      0,
+      FaultStatusBit.InvalidationTimeout,
+      distance.flight(thread, this.unit),
+    );
+  }
+
+  /**
+   * A register that pollers look at has changed. `hi` with the time-out error: the wait descriptor of the oldest of them has been dropped (QI_ABORT);
+   * 0: none has, and who looks next lets the hardware go on.
+   */
+  changed(offset: number, hi: number, lo: number): void {
+    if ((offset as Register) !== Register.FaultStatus || (lo & FaultStatusBit.InvalidationTimeout) === 0) return;
+    const { slots } = this.layout;
+    let slot = this.freeTail;
+    while (slot !== this.freeHead && this.pollers[slot] === null) slot = (slot + 1) % slots;
+    const poller = this.pollers[slot] ?? null;
+    if (poller === null || hi === 0) {
+      const { costs, registers } = this.environment;
+      registers.write(this.unit, Register.FaultStatus, 0, FaultStatusBit.InvalidationTimeout, costs.mmioRead);
+      return;
+    }
+    this.pollers[slot] = null;
+    this.aborted = slot;
+    this.lock.noticed(poller);
   }
 
   /** Hardware has stored to memory: true if it was this queue's status page. */

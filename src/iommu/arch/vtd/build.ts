@@ -33,5 +33,7 @@ export function buildVtd(
   const { start } = spec.invalidation;
   const queue = new CommandQueue(kernel, unit, start, memory, physical, socket, commands, counters);
   const recycle = (event: Event): void => s.recycle(event);
-  return { unit, hardware: new Vtd(registers, directory, queue, counters, log, pageRequests, recycle) };
+  const hardware = new Vtd(registers, directory, queue, counters, log, pageRequests, recycle);
+  unit.onDeviceTimeout = () => hardware.deviceTimedOut(index, commands.waiting);
+  return { unit, hardware };
 }

@@ -638,6 +638,15 @@ function sizeCode(out: Dwords, at: number, addressHi: number, addressLo: number,
   out[at + 3] = (addressHi & clearHi) | onesHi;
 }
 
+/** log2 of the bytes that the address of a device-TLB descriptor names: the lowest bit that is zero is the top one below the size. */
+export function deviceTlbSizeLg2({ flags, addressHi, addressLo }: Descriptor): number {
+  if (flags === 0) return 12;
+  const low = ~addressLo & PAGE_MASK;
+  if (low !== 0) return 32 - Math.clz32(low & -low);
+  const high = ~addressHi;
+  return high === 0 ? 64 : 64 - Math.clz32(high & -high);
+}
+
 /** 6.5.2.5: PFSID[3:0] 15:12, MaxInvsPend 20:16, SID 47:32, PFSID[15:4] 63:52, S 64, ADDR 127:76. `sizeLg2` 12 to 64. */
 export function encodeDeviceTlbInvalidation(
   out: Dwords,
@@ -806,6 +815,9 @@ export class Descriptor {
   drainWrites = 0;
   /** Wait: `WaitFlag` bits. Device TLB: 1 if the address carries a size code. */
   flags = 0;
+  /** Device TLB: unanswered invalidations that the device takes (MaxInvsPend), 0 for 32; G: entries of every PASID. */
+  maxPending = 0;
+  everyPasid = 0;
   statusData = 0;
   /** Of a page group response. */
   code = 0;
@@ -862,6 +874,8 @@ export function decodeDescriptor(d: Dwords, wide: boolean, maxAddressMask: numbe
   out.drainReads = 0;
   out.drainWrites = 0;
   out.flags = 0;
+  out.maxPending = 0;
+  out.everyPasid = 0;
   out.statusData = 0;
   out.code = 0;
   out.group = 0;
@@ -890,11 +904,14 @@ export function decodeDescriptor(d: Dwords, wide: boolean, maxAddressMask: numbe
     case DescriptorType.DeviceTlb:
       out.source = d1 & 0xffff;
       out.flags = d2 & 1;
+      out.maxPending = (d0 >>> 16) & 0x1f;
       break;
     case DescriptorType.PasidDeviceTlb:
       out.source = d0 >>> 16;
       out.pasid = d1 & 0xfffff;
       out.flags = (d2 >>> 11) & 1;
+      out.maxPending = (d0 >>> 4) & 0x1f;
+      out.everyPasid = d2 & 1;
       break;
     case DescriptorType.Wait:
       out.flags = d0 & 0xf0;

@@ -3,6 +3,7 @@
  * SRTP is followed by explicit invalidations of the caches by software, as CAP.ESRTPS = 0 demands.
  */
 import type { Event } from '../../../kernel/event.js';
+import type { DeviceWait } from '../../../protocol/ats.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import type { Hardware } from '../../architecture.js';
 import type { CommandCounters } from '../../command-counters.js';
@@ -12,6 +13,7 @@ import type { Directory } from './directory.js';
 import type { FaultLog } from './fault-log.js';
 import {
   descriptorBytes,
+  FaultStatusBit,
   GlobalBit,
   pointerLo,
   queueBytes,
@@ -30,6 +32,7 @@ export class Vtd implements Hardware {
   readonly pages: PageRequestQueue;
   private pendingRootHi = 0;
   private pendingRootLo = 0;
+  private watch: StoreWatch | null = null;
 
   constructor(
     readonly registers: Registers,
@@ -44,9 +47,24 @@ export class Vtd implements Hardware {
     this.pages = pageRequests.queue;
   }
 
+  get deviceWait(): DeviceWait {
+    return this.queue;
+  }
+
   connect(watch: StoreWatch): void {
+    this.watch = watch;
     this.queue.connect(watch);
     this.pageRequests.connect(watch);
+  }
+
+  /**
+   * Invalidation Time-out Error (6.5.2.11): a wait descriptor that the device holds up (`waiting`) is dropped without its status write, and nothing
+   * more is executed until software has cleared the error. Without anybody who waits the error goes unnoticed.
+   */
+  deviceTimedOut(unit: number, waiting: boolean): void {
+    if (this.queue.holding === null) return;
+    this.queue.abandon(waiting);
+    this.watch?.changed?.(unit, Register.FaultStatus, waiting ? 1 : 0, FaultStatusBit.InvalidationTimeout);
   }
 
   step(): void {
@@ -77,6 +95,11 @@ export class Vtd implements Hardware {
         ring.entriesLg2 = 0;
         while (descriptorBytes(lo) * 2 ** ring.entriesLg2 < queueBytes(lo)) ring.entriesLg2++;
         ring.head = 0;
+        break;
+      case Register.FaultStatus:
+        if ((lo & FaultStatusBit.InvalidationTimeout) === 0 || !ring.stopped) break;
+        ring.stopped = false;
+        this.queue.doorbell();
         break;
       case Register.InvalidationQueueTail:
         ring.tail = queueOffset(lo) >>> ring.bytesLg2;
