@@ -3,6 +3,7 @@
  * all units of its architecture; a further architecture is a further implementation.
  */
 import type { PageTable } from '../pagetable/table.js';
+import type { PageRequestLog } from '../protocol/page-request.js';
 import type { StallLog } from '../protocol/stall.js';
 import type { DomainState } from './domain-state.js';
 import type { Endpoint } from './endpoint.js';
@@ -21,6 +22,7 @@ export interface FaultPath {
   readonly interrupt: InterruptCosts;
   /** For measurement; null: nobody tells. */
   readonly stalls: StallLog | null;
+  readonly pages: PageRequestLog | null;
   /** By requester id; null: a stream that no driver owns. */
   deviceOf(requester: number): FaultDevice | null;
 }
@@ -86,8 +88,12 @@ export interface IommuDriver {
    * attached from then on have their faults resolved. Absent: faults are errors.
    */
   recoverFaults?(unit: number, path: FaultPath): PageResponder;
+  /** The same for devices that ask for pages (PRI). */
+  recoverPageRequests?(unit: number, path: FaultPath): PageResponder;
   /** `StoreWatch.interrupted`. */
   interrupted?(unit: number): void;
+  /** `StoreWatch.pagesRequested`. */
+  pagesRequested?(unit: number): void;
 
   /** `StoreWatch.stored`. */
   stored(hi: number, lo: number): void;

@@ -17,7 +17,8 @@ import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import type { CacheTag, DeviceTag, DomainState } from '../domain-state.js';
 import { Shadow } from '../guest/shadow.js';
-import type { Endpoint, IommuDriver } from '../iommu-driver.js';
+import type { PageResponder } from '../fault-device.js';
+import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { type Call, type Thread, Wait } from '../thread.js';
@@ -90,7 +91,8 @@ export class VtdDriver implements IommuDriver {
     const root = this.rootOf(domain, unit, tag);
     const ats = device.ats !== null;
     if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id, ats);
-    else unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id, ats);
+    else
+      unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id, ats, device.ats?.pageRequests === true);
     domain.addDeviceTag(device, pasid);
     const identity = domain.type === 'identity';
     this.environment.observer?.attached(domain.id, device.unit, device.requester, pasid, identity);
@@ -203,7 +205,16 @@ export class VtdDriver implements IommuDriver {
     }
   }
 
+  recoverPageRequests(unit: number, path: FaultPath): PageResponder {
+    return this.units[unit]!.recoverPageRequests(path, this.environment);
+  }
+
+  pagesRequested(unit: number): void {
+    this.units[unit]!.pages!.line.raise();
+  }
+
   changed(unit: number, offset: number, hi: number, lo: number): void {
+    this.units[unit]?.pages?.changed(offset, lo);
     this.units[unit]?.host.changed(offset, hi, lo);
   }
 
