@@ -240,15 +240,18 @@ export class VtdDriver implements IommuDriver {
         this.encode(words, DESCRIPTOR_WORDS * count++, unit.spec, tag, blocks[at % blocks.length]!, hint);
       }
       // A device that missed before the unit's caches were clean would bring the old translation back.
-      const devices = tags[at]?.unit === unit.id ? [] : deviceTags;
-      for (const tag of devices) {
-        if (tag.unit !== unit.id) continue;
-        if (count === BATCH) {
-          yield* unit.queue.submit(thread, words, count);
-          count = 0;
+      if (tags[Math.floor(at / blocks.length)]?.unit !== unit.id) {
+        for (const tag of deviceTags) {
+          if (tag.unit !== unit.id) continue;
+          for (const { start, mask } of blocks) {
+            if (count === BATCH) {
+              yield* unit.queue.submit(thread, words, count);
+              count = 0;
+            }
+            statistics.devices++;
+            encodeDeviceTlb(words, DESCRIPTOR_WORDS * count++, tag, start, mask);
+          }
         }
-        statistics.devices++;
-        encodeDeviceTlb(words, DESCRIPTOR_WORDS * count++, tag, start, mask);
       }
       yield* unit.queue.submit(thread, words, count);
     }
