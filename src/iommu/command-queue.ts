@@ -9,6 +9,7 @@ import { Event } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { MemorySystem } from '../memory/system.js';
+import type { DeviceWait } from '../protocol/ats.js';
 import { Op } from '../protocol/op.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { CommandCounters } from './command-counters.js';
@@ -81,8 +82,10 @@ export const enum After {
   Store,
   /** Drain, then Store. */
   DrainStore,
-  /** Stop: the command is not legal. */
+  /** Stop: the command is not legal, or tells of an error. */
   Stop,
+  /** Devices have to answer first: the command is executed again at each answer. */
+  Hold,
 }
 
 export interface CommandSet {
@@ -108,9 +111,10 @@ const enum State {
   Execute,
   Drain,
   Store,
+  Hold,
 }
 
-export class CommandQueue {
+export class CommandQueue implements DeviceWait {
   readonly rings: Ring[] = [new Ring()];
   /** The ring whose command is executed. */
   private current: Ring = this.rings[0]!;
@@ -118,8 +122,13 @@ export class CommandQueue {
   private readonly event = new Event();
   private readonly words = new Int32Array(LINE / 4);
   private watch: StoreWatch | null = null;
+  /** A step is under way, and how long the next one comes after it, ps; -1 = none does. */
+  private stepping = false;
+  private delay = -1;
   /** The drain under way is followed by a store. */
   private storesNext = false;
+  /** [0] time spent holding before the present hold, [1] when that began, ps. */
+  private readonly held = new Float64Array(2);
 
   /** `startPs`: from the doorbell reaching the unit to the first fetch. */
   constructor(
@@ -134,6 +143,7 @@ export class CommandQueue {
   ) {
     this.event.unit = unit.index;
     unit.onDrained = () => this.drained();
+    unit.onAnswered = () => this.progress();
   }
 
   /** The first ring; the only one of most units. */
@@ -159,11 +169,27 @@ export class CommandQueue {
     if (this.state !== State.Idle || !this.rings.some((ring) => ring.ready)) return;
     this.counters.busy(this.kernel.clock[0]!);
     this.state = State.Start;
-    this.kernel.after(this.startPs, this.event, Op.InvalidationStep);
+    this.next(this.startPs);
   }
 
   /** Op.InvalidationStep. */
   step(): void {
+    this.stepping = true;
+    do {
+      this.delay = -1;
+      this.take();
+    } while (this.delay >= 0 && this.kernel.pass(this.delay));
+    this.stepping = false;
+    if (this.delay >= 0) this.kernel.after(this.delay, this.event, Op.InvalidationStep);
+  }
+
+  /** The next step comes in `ps`. */
+  private next(ps: number): void {
+    if (this.stepping) this.delay = ps;
+    else this.kernel.after(ps, this.event, Op.InvalidationStep);
+  }
+
+  private take(): void {
     switch (this.state) {
       case State.Start:
         this.fetch();
@@ -199,7 +225,7 @@ export class CommandQueue {
     }
     this.state = State.Fetch;
     const delay = this.memory.walkerRead(this.socket, hi, (lo + (slot << bytesLg2)) | 0, true);
-    this.kernel.after(delay, this.event, Op.InvalidationStep);
+    this.next(delay);
   }
 
   /** The next ring that has a command, the current one last. */
@@ -232,11 +258,7 @@ export class CommandQueue {
     ring.bufferFirst = slot - (slot % perLine);
     ring.bufferEnd = Math.min(slot + ring.distance(head, tail), ring.bufferFirst + perLine, 1 << entriesLg2);
     const lo = ring.lo + (ring.bufferFirst << bytesLg2);
-    for (let i = 0; i < LINE; i += 8) {
-      this.physical.read(hi, (lo + i) | 0);
-      ring.line[i / 4] = this.physical.wordLo;
-      ring.line[i / 4 + 1] = this.physical.wordHi;
-    }
+    this.physical.readLine(hi, lo | 0, ring.line);
   }
 
   private decode(): void {
@@ -251,7 +273,7 @@ export class CommandQueue {
     }
     this.counters.begins(this.kernel.clock[0]!, ring.stamps[ring.slotOf(ring.head)]!);
     this.state = State.Execute;
-    this.kernel.after(time, this.event, Op.InvalidationStep);
+    this.next(time);
   }
 
   /** The ring stops; others go on. */
@@ -260,8 +282,36 @@ export class CommandQueue {
     this.fetch();
   }
 
+  /** A device has answered an invalidation, or will not. */
+  progress(): void {
+    if (this.state !== State.Hold) return;
+    this.held[0] = this.heldPs();
+    this.perform();
+  }
+
+  /** The ring that waits for devices; null: none does. */
+  get holding(): Ring | null {
+    return this.state === State.Hold ? this.current : null;
+  }
+
+  /** The command that waits for devices is not executed: it is skipped, or comes again. Its ring stops until software lets it go on. */
+  abandon(skip: boolean): void {
+    const ring = this.current;
+    this.held[0] = this.heldPs();
+    if (skip) this.pass(ring);
+    this.stop();
+  }
+
+  heldPs(): number {
+    return this.held[0]! + (this.state === State.Hold ? this.kernel.clock[0]! - this.held[1]! : 0);
+  }
+
   private execute(): void {
     this.counters.executes(this.kernel.clock[0]!);
+    this.perform();
+  }
+
+  private perform(): void {
     const after = this.commands.execute();
     switch (after) {
       case After.Drain:
@@ -278,6 +328,10 @@ export class CommandQueue {
       case After.Stop:
         this.stop();
         return;
+      case After.Hold:
+        this.state = State.Hold;
+        this.held[1] = this.kernel.clock[0]!;
+        return;
       default:
         this.advance();
     }
@@ -286,8 +340,7 @@ export class CommandQueue {
   private beginStore(): void {
     const { statusHi, statusLo, statusBytes } = this.commands;
     this.state = State.Store;
-    const delay = this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes);
-    this.kernel.after(delay, this.event, Op.InvalidationStep);
+    this.next(this.memory.hardwareWrite(this.socket, statusHi, statusLo, statusBytes));
   }
 
   private drained(): void {
@@ -306,8 +359,12 @@ export class CommandQueue {
     const ring = this.current;
     this.commands.completed(ring);
     this.counters.served(this.kernel.clock[0]!);
+    this.pass(ring);
+    this.fetch();
+  }
+
+  private pass(ring: Ring): void {
     ring.head = ring.distance(0, ring.head + 1);
     if (ring.slotOf(ring.head) === 0) ring.bufferEnd = 0;
-    this.fetch();
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Event } from './event.js';
+import type { Meter } from './meter.js';
 import { EventQueue } from './queue.js';
 
 /** Longest latency that `relay` takes, ps: it is kept in an int32 field. */
@@ -17,8 +18,14 @@ export class Kernel {
   readonly clock: Float64Array;
   private readonly queue = new EventQueue();
 
-  /** `relayOp`: op of the event between the two halves of a relay; its dispatch must call `relayed`. */
-  constructor(readonly relayOp: number = -1) {
+  /**
+   * `relayOp`: op of the event between the two halves of a relay; its dispatch must call `relayed`. `meter`: the window of the loop that
+   * calls `next`; null = nobody may `pass`.
+   */
+  constructor(
+    readonly relayOp: number = -1,
+    private readonly meter: Meter | null = null,
+  ) {
     this.clock = this.queue.clock;
   }
 
@@ -27,9 +34,9 @@ export class Kernel {
     return this.queue.size;
   }
 
-  /** Events returned by `next` so far. */
+  /** Events returned by `next` so far, and those that `pass` stood for. */
   get dispatched(): number {
-    return this.queue.popped;
+    return this.queue.popped + this.queue.passed;
   }
 
   /**
@@ -59,6 +66,16 @@ export class Kernel {
   /** Second half of a relay: to be called when the event comes back with `relayOp`. */
   relayed(event: Event): void {
     this.after(event.delayAfter, event, event.opAfter);
+  }
+
+  /**
+   * Instead of `after` with the same delay, at the end of what a dispatched event does: true if that event would be the next anyway; then
+   * `delayPs` have passed and the caller goes on as its dispatch would. Whoever the call returns to must not use the time any more. Always
+   * false in every-event mode, and when the window is over.
+   */
+  pass(delayPs: number): boolean {
+    if (this.everyEvent === true || this.meter === null || this.meter.open === false) return false;
+    return this.queue.pass(delayPs);
   }
 
   /** The next event due, with the clock moved to its time; null when nothing is pending. */

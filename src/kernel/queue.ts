@@ -87,6 +87,9 @@ export class EventQueue {
     return this.totals[0]! + this.window - this.untilTune;
   }
 
+  /** Times that `pass` has moved the clock. */
+  passed = 0;
+
   /** Number of events pending. */
   get size(): number {
     return this.pushed - this.window + this.untilTune;
@@ -127,6 +130,38 @@ export class EventQueue {
     this.time = t;
     if (--this.untilTune === 0) this.tune();
     return this.events[h >> 1]!;
+  }
+
+  /**
+   * Moves the clock on by `delayPs` as if an event pushed with that delay had been popped, if that event would come next and the ring reaches
+   * it; else returns false and changes nothing. May refuse when it would take long to find out.
+   */
+  pass(delayPs: number): boolean {
+    const delay = delayPs | 0;
+    if (delay !== delayPs || delay >>> HORIZON_LG2 !== 0) return false;
+    const t = (this.time + delay) | 0;
+    const current = this.current;
+    if (current !== 0) {
+      if (((this.nodes[current]! - t) | 0) <= 0) return false;
+    } else if (this.fine.active === true || ((t - this.limit) | 0) >= 0 || !this.clear(t)) return false;
+    this.clock[0]! += delay;
+    this.time = t;
+    this.passed++;
+    return true;
+  }
+
+  /** Whether the buckets behind the current one, up to that of tick `t`, are empty; only looks at a few. */
+  private clear(t: number): boolean {
+    const count = ((t - this.base) | 0) >>> this.widthLg2;
+    if (this.near === 0 || count === 0) return true;
+    const from = ((this.base >> this.widthLg2) + 1) & (this.buckets - 1);
+    const shift = from & 31;
+    const ahead = (from + 32) & (this.buckets - 1);
+    // The bits of the next 32 buckets.
+    const bits = this.bits;
+    const next = (bits[from >> 5]! >>> shift) | (shift === 0 ? 0 : bits[ahead >> 5]! << (32 - shift));
+    if (count > 32) return false;
+    return count === 32 ? next === 0 : (next & ((1 << count) - 1)) === 0;
   }
 
   private pushFar(delayPs: number, event: Event): void {

@@ -73,6 +73,29 @@ export class PhysicalMemory {
     this.wordHi = 0;
   }
 
+  /** Reads the 64-byte line of the byte address into the first 16 words of `out`, the lower half of each 64-bit word first. */
+  readLine(hi: number, lo: number, out: Int32Array): void {
+    const low = (hi << 26) | (lo >>> 6);
+    const high = USED | (hi >>> 6);
+    const hash = mix(low, high);
+    const segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+    const slot = probe(segment, hash, low, high);
+    const at = LINES + slot * LINE_WORDS;
+    // The line of a free slot is all zeroes.
+    for (let i = 0; i < LINE_WORDS; i++) out[i] = segment[at + i]!;
+  }
+
+  /** Stores 32 bits at the byte address (4-aligned; lower bits are ignored), as `write` does. */
+  writeHalf(hi: number, lo: number, value: number): void {
+    const low = (hi << 26) | (lo >>> 6);
+    const high = USED | (hi >>> 6);
+    const hash = mix(low, high);
+    const segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+    const slot = probe(segment, hash, low, high);
+    if (segment[2 * slot + 1] === 0) this.write(hi, lo, (lo & 4) === 0 ? 0 : value, (lo & 4) === 0 ? value : 0);
+    else segment[LINES + slot * LINE_WORDS + ((lo >>> 2) & 15)] = value;
+  }
+
   /** Stores a 64-bit word at the byte address (8-aligned; lower bits are ignored). Storing 0 where nothing exists allocates nothing. */
   write(hi: number, lo: number, valueHi: number, valueLo: number): void {
     const low = (hi << 26) | (lo >>> 6);

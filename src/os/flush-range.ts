@@ -21,6 +21,19 @@ export function addressMask(iova: number, bytes: number): number {
 
 /** Start of that block. */
 export function blockStart(iova: number, mask: number): number {
+  if (mask === 0) return iova;
   const size = PAGE * 2 ** mask;
   return Math.floor(iova / size) * size;
+}
+
+/** 2^mask pages from `start`, naturally aligned. */
+export interface Block {
+  readonly start: number;
+  readonly mask: number;
+}
+
+/** The smallest that contains [iova, iova + bytes). */
+export function coveringBlock(iova: number, bytes: number): Block {
+  const mask = addressMask(iova, bytes);
+  return { start: blockStart(iova, mask), mask };
 }

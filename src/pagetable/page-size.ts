@@ -6,6 +6,9 @@ export function high(address: number): number {
   return (address / 4294967296) | 0;
 }
 
+/** 2^n for n from 0 to 63: much faster than the operator. */
+export const POWER: Float64Array = Float64Array.from({ length: 64 }, (_, n) => 2 ** n);
+
 /** log2 of the largest power of two that divides a 64-bit number; 64 for zero. */
 function alignment(hi: number, lo: number): number {
   if (lo !== 0) return 31 - Math.clz32(lo & -lo);

@@ -8,7 +8,7 @@ import type { FrameAllocator } from '../memory/frames.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { Access } from '../protocol/access.js';
 import { EntryKind, type Format, Row, Size } from './format.js';
-import { high, PageSizes } from './page-size.js';
+import { high, PageSizes, POWER } from './page-size.js';
 import { SETS } from './templates.js';
 import { PageTableError, TableWork } from './work.js';
 
@@ -44,6 +44,13 @@ export class PageTable {
   private readonly granule: number;
   /** Entries in use by number of the table's first frame; kept only when `empty` needs it. */
   private readonly live: Map<number, number> | null;
+  /**
+   * The table reached last, its level and which table of that level it is, counted in input addresses; -1 = none. What follows mostly lies in
+   * it, and need not be looked up from the root.
+   */
+  private lastTable = 0;
+  private lastLevel = 0;
+  private lastRegion = -1;
   /** First input and output addresses that cannot be mapped. */
   private readonly iovaLimit: number;
   private readonly paLimit: number;
@@ -100,6 +107,7 @@ export class PageTable {
   unmap(iova: number, bytes: number, freed: number[]): number {
     this.checkRange(iova, bytes);
     const end = iova + bytes;
+    if (bytes === this.granule && this.clearPage(iova)) return bytes;
     if (bytes > this.granule) {
       const size = this.leafAt(end - this.granule);
       if (size > 0 && end % size !== 0) throw partial(end, size);
@@ -176,7 +184,7 @@ export class PageTable {
       throw new PageTableError('misaligned', `no page of at most 2^${largestLg2} bytes fits 0x${iova.toString(16)}`);
     }
     const level = templates.levelOfSize[sizeLg2]!;
-    const size = 2 ** sizeLg2;
+    const size = POWER[sizeLg2]!;
     const slots = 1 << templates.slotsLg2[sizeLg2]!;
     const step = templates.slotStep[sizeLg2]!;
     const templateHi = templates.leafHi[sizeLg2 * SETS + permissions]!;
@@ -223,6 +231,11 @@ export class PageTable {
   /** Address of the table at `level` on the path to iova, installing what is missing; -1 if a leaf is in the way. */
   private descend(iova: number, level: number): number {
     const format = this.format;
+    const region = this.regionOf(iova, level);
+    if (region === this.lastRegion && level === this.lastLevel) {
+      this.work.levels += this.levels - level + 1;
+      return this.lastTable;
+    }
     let table = this.root;
     this.work.levels++;
     for (let at = this.levels; at > level; at--) {
@@ -241,7 +254,36 @@ export class PageTable {
       table = next;
       this.work.levels++;
     }
+    this.reached(table, level, region);
     return table;
+  }
+
+  /** Which table of the level, counted in input addresses. */
+  private regionOf(iova: number, level: number): number {
+    return Math.floor((iova * 8) / (this.format.span[level]! * this.bytesOf(level)));
+  }
+
+  private reached(table: number, level: number, region: number): void {
+    this.lastTable = table;
+    this.lastLevel = level;
+    this.lastRegion = region;
+  }
+
+  /** `clear` of one page in the table reached last: true if it was there. */
+  private clearPage(iova: number): boolean {
+    if (this.live !== null || this.granule !== this.format.span[1]) return false;
+    if (this.lastLevel !== 1 || this.regionOf(iova, 1) !== this.lastRegion) return false;
+    const entry = this.entryIn(this.lastTable, iova, 1);
+    const row = this.load(entry, 1);
+    if (this.format.rows[row + Row.Kind]! !== EntryKind.Leaf || this.leafSize(row) !== this.granule) return false;
+    const { work, levels } = this;
+    this.memory.write(high(entry), entry | 0, 0, 0);
+    work.levels += levels;
+    work.leaves++;
+    work.levelsPerLeaf += levels;
+    work.lines++;
+    work.entries++;
+    return true;
   }
 
   /** Takes an empty table out of the place of a large leaf; false, with nothing changed, if anything is mapped below it. */
@@ -283,6 +325,7 @@ export class PageTable {
     let entry = this.entryIn(table, start, level);
     let line = -1;
     this.work.levels++;
+    if (level === 1) this.reached(table, 1, this.regionOf(start, 1));
     while (at < end) {
       const row = this.load(entry, level);
       const kind = format.rows[row + Row.Kind]!;
@@ -342,7 +385,7 @@ export class PageTable {
   private leafSize(row: number): number {
     const { format, memory } = this;
     const sizeLg2 = format.rows[row + Row.SizeLg2]!;
-    if (sizeLg2 !== Size.Coded) return 2 ** sizeLg2;
+    if (sizeLg2 !== Size.Coded) return POWER[sizeLg2]!;
     const { wordHi, wordLo } = memory;
     return 2 ** format.codedSize(row, format.addressHi(wordHi, wordLo), format.addressLo(wordLo));
   }
@@ -381,6 +424,7 @@ export class PageTable {
   /** A table is unlinked. */
   private forget(table: number): void {
     this.work.tablesFreed++;
+    this.lastRegion = -1;
     this.live?.delete(table / FRAME);
   }
 

@@ -67,6 +67,15 @@ export class LatencyLedger {
     rows[row + PARTS + cause]! += ps;
   }
 
+  /** Moves `ps` picoseconds already charged from one cause to another, or as much as there is. */
+  move(slot: number, from: number, to: number, ps: number): void {
+    const rows = this.rows;
+    const parts = (slot << this.strideLg2) + PARTS;
+    const amount = Math.min(ps, rows[parts + from]!);
+    rows[parts + from]! -= amount;
+    rows[parts + to]! += amount;
+  }
+
   /** `charge` to `cause`, then `chargeFor` the next `ps` picoseconds to `then`. */
   chargeBoth(slot: number, cause: number, now: number, then: number, ps: number): void {
     const rows = this.rows;
@@ -99,12 +108,12 @@ export class LatencyLedger {
     for (let i = 0; i < this.width; i = (i + 2) | 0) {
       const from = (part + i) | 0;
       const to = (total + i) | 0;
-      sum += this.move(from, to) + this.move(from | 1, to | 1);
+      sum += this.collect(from, to) + this.collect(from | 1, to | 1);
     }
     return sum;
   }
 
-  private move(from: number, to: number): number {
+  private collect(from: number, to: number): number {
     const ps = this.rows[from]!;
     // Half of the causes do not occur in most requests.
     if (ps !== 0) {

@@ -78,14 +78,44 @@ export class DmaApi {
    * no address space is left.
    */
   *map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): Call<number> {
+    const address = this.mapNow(thread, domain, pa, bytes, access);
+    return typeof address === 'number' ? address : yield* address;
+  }
+
+  /** Begins `map` at once. Returns the address if there was nothing to wait for, else what is left to do. */
+  mapNow(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): number | Call<number> {
     const outer = this.begin(thread, this.maps);
     thread.charge(Step.Call, this.costs.mapCall);
-    const address = yield* this.path.map(thread, domain, pa, bytes, access);
-    if (address === 0) this.failures++;
-    else this.countPages(domain, pa, bytes);
+    const address = this.path.map(thread, domain, pa, bytes, access);
+    if (typeof address !== 'number') return this.mapLater(thread, domain, pa, bytes, outer, address);
+    this.countMap(address, domain, pa, bytes);
+    if (thread.debt !== 0 && !this.scheduler.passes(thread)) return this.endMap(thread, outer, address);
+    this.end(thread, this.maps, outer, Turn.Map);
+    return address;
+  }
+
+  private *mapLater(
+    thread: Thread,
+    domain: Domain,
+    pa: number,
+    bytes: number,
+    outer: LatencyLedger | null,
+    rest: Call<number>,
+  ): Call<number> {
+    const address = yield* rest;
+    this.countMap(address, domain, pa, bytes);
+    return yield* this.endMap(thread, outer, address);
+  }
+
+  private *endMap(thread: Thread, outer: LatencyLedger | null, address: number): Call<number> {
     if (thread.debt !== 0) yield Wait.Run;
     this.end(thread, this.maps, outer, Turn.Map);
     return address;
+  }
+
+  private countMap(address: number, domain: Domain, pa: number, bytes: number): void {
+    if (address === 0) this.failures++;
+    else this.countPages(domain, pa, bytes);
   }
 
   /** dma_unmap_page of a whole mapping, with the access it was mapped for. */
@@ -94,7 +124,7 @@ export class DmaApi {
     thread.charge(Step.Call, this.costs.unmapCall);
     if (this.traced) thread.charge(Step.Trace, this.costs.probe);
     yield* this.path.unmap(thread, domain, address, bytes, access);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     this.end(thread, this.unmaps, outer, Turn.Unmap);
   }
 
@@ -103,7 +133,7 @@ export class DmaApi {
     if (this.path.settle === undefined) return;
     const outer = this.begin(thread, this.settles);
     yield* this.path.settle(thread, domain);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     this.end(thread, this.settles, outer, Turn.Settle);
   }
 
@@ -115,7 +145,7 @@ export class DmaApi {
     if (mapped) {
       for (let i = 0; i < list.segments; i++) this.countPages(domain, list.physical[i]!, list.bytes[i]!);
     } else this.failures++;
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     this.end(thread, this.maps, outer, Turn.Map);
     return mapped;
   }
@@ -125,13 +155,13 @@ export class DmaApi {
     const outer = this.begin(thread, this.unmaps);
     thread.charge(Step.Call, this.costs.unmapCall + list.segments * this.costs.segment);
     yield* this.path.unmapList(thread, domain, list, access);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     this.end(thread, this.unmaps, outer, Turn.Unmap);
   }
 
   private countPages(domain: Domain, pa: number, bytes: number): void {
     const page = domain.space === null ? PAGE : domain.space.page;
-    this.pages += Math.ceil(((pa % page) + bytes) / page);
+    this.pages += Math.ceil(((pa & (page - 1)) + bytes) / page);
   }
 
   /** Opens the call's account: it starts when the time charged before has passed. */

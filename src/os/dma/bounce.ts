@@ -32,10 +32,14 @@ export class BouncePath implements DmaPath {
   }
 
   *map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): Call<number> {
-    if (!this.bounces(domain, pa, bytes)) return yield* this.inner.map(thread, domain, pa, bytes, access);
+    if (!this.bounces(domain, pa, bytes)) {
+      const direct = this.inner.map(thread, domain, pa, bytes, access);
+      return typeof direct === 'number' ? direct : yield* direct;
+    }
     const bounce = yield* this.swiotlb.map(thread, pa, bytes, domain.space?.page ?? SLOT_BYTES);
     if (bounce === 0) return 0;
-    const address = yield* this.inner.map(thread, domain, bounce, bytes, access);
+    const mapped = this.inner.map(thread, domain, bounce, bytes, access);
+    const address = typeof mapped === 'number' ? mapped : yield* mapped;
     if (address === 0) yield* this.swiotlb.unmap(thread, bounce, false);
     return address;
   }

@@ -20,7 +20,8 @@ export function* mapBySegment(
 ): Call<boolean> {
   list.clear();
   for (let i = 0; i < list.segments; i++) {
-    const address = yield* path.map(thread, domain, list.physical[i]!, list.bytes[i]!, access);
+    const mapped = path.map(thread, domain, list.physical[i]!, list.bytes[i]!, access);
+    const address = typeof mapped === 'number' ? mapped : yield* mapped;
     if (address === 0) {
       yield* unmapBySegment(path, thread, domain, list, access);
       return false;

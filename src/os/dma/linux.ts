@@ -7,7 +7,7 @@ import type { Access } from '../../protocol/access.js';
 import type { Domain } from '../domain.js';
 import type { DmaSpace } from '../domain-state.js';
 import { Step } from '../step.js';
-import { type Call, type Thread, Wait } from '../thread.js';
+import { type Call, NOTHING, type Thread, Wait } from '../thread.js';
 import type { Mapper } from './mapper.js';
 import type { DmaPath } from './path.js';
 import type { ScatterList } from './scatter-list.js';
@@ -17,14 +17,31 @@ export class LinuxPath implements DmaPath {
 
   constructor(private readonly mapper: Mapper) {}
 
-  *map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): Call<number> {
+  map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): number | Call<number> {
     const { space } = domain;
     if (space === null) return pa;
     const { page } = space;
-    const offset = pa % page;
+    const offset = pa & (page - 1);
     const pages = Math.ceil((offset + bytes) / page);
-    let pfn = space.iova.allocateLocal(thread, pages);
-    if (pfn === 0) pfn = yield* space.iova.allocate(thread, pages);
+    const pfn = space.iova.allocateLocal(thread, pages);
+    if (pfn === 0) return this.mapFar(thread, domain, space, pa, pages, access);
+    const rest = this.mapper.install(thread, domain, space, pfn * page, pa - offset, pages * page, access);
+    const address = pfn * page + offset;
+    return rest === NOTHING ? address : after(rest, address);
+  }
+
+  /** `map` when this CPU has no address space at hand. */
+  private *mapFar(
+    thread: Thread,
+    domain: Domain,
+    space: DmaSpace,
+    pa: number,
+    pages: number,
+    access: Access,
+  ): Call<number> {
+    const { page } = space;
+    const offset = pa & (page - 1);
+    const pfn = yield* space.iova.allocate(thread, pages);
     if (pfn === 0) return 0;
     yield* this.mapper.install(thread, domain, space, pfn * page, pa - offset, pages * page, access);
     return pfn * page + offset;
@@ -32,9 +49,9 @@ export class LinuxPath implements DmaPath {
 
   unmap(thread: Thread, domain: Domain, address: number, bytes: number): Call<void> {
     const { space } = domain;
-    if (space === null) return nothing();
+    if (space === null) return NOTHING;
     const { page } = space;
-    const offset = address % page;
+    const offset = address & (page - 1);
     return this.unmapPages(thread, domain, space, address - offset, Math.ceil((offset + bytes) / page));
   }
 
@@ -100,40 +117,30 @@ export class LinuxPath implements DmaPath {
     const { mapper } = this;
     const freed = thread.freedTables;
     thread.charge(Step.Table, space.code.unmap.call);
-    yield Wait.Run;
+    if (!mapper.scheduler.passes(thread)) yield Wait.Run;
     mapper.clear(thread, domain, space, iova, pages * page, freed);
     const { driver } = domain;
     if (driver.forgetRange !== undefined) yield* driver.forgetRange(thread, domain, iova, pages * page);
-    if (space.queue === null) yield* this.unmapStrictly(thread, domain, space, iova, pages, freed);
-    else {
-      const pfn = iova / page;
+    const pfn = iova / page;
+    if (space.queue === null) {
+      yield* mapper.flush(thread, domain, iova, pages * page, freed.length > 0);
+      mapper.giveBack(thread, space, freed);
+      // Reported before the range can be allocated again, which may be before this call has returned.
+      mapper.observer?.unmapped(domain.id, iova, pages * page, true, mapper.scheduler.now());
+      if (space.iova.freesLocally(thread, pages)) space.iova.freeLocal(thread, pfn, pages);
+      else yield* space.iova.free(thread, pfn, pages);
+    } else {
       if (!space.queue.addFast(thread, pfn, pages, freed)) yield* space.queue.add(thread, pfn, pages, freed);
-      if (thread.debt !== 0) yield Wait.Run;
+      if (thread.debt !== 0 && !mapper.scheduler.passes(thread)) yield Wait.Run;
       mapper.observer?.unmapped(domain.id, iova, pages * page, false, mapper.scheduler.now());
     }
   }
-
-  private *unmapStrictly(
-    thread: Thread,
-    domain: Domain,
-    space: DmaSpace,
-    iova: number,
-    pages: number,
-    freed: number[],
-  ): Call<void> {
-    const { mapper } = this;
-    const bytes = pages * space.page;
-    yield* mapper.flush(thread, domain, iova, bytes, freed.length > 0);
-    mapper.giveBack(thread, space, freed);
-    // Reported before the range can be allocated again, which may be before this call has returned.
-    mapper.observer?.unmapped(domain.id, iova, bytes, true, mapper.scheduler.now());
-    const pfn = iova / space.page;
-    if (space.iova.freesLocally(thread, pages)) space.iova.freeLocal(thread, pfn, pages);
-    else yield* space.iova.free(thread, pfn, pages);
-  }
 }
 
-function* nothing(): Call<void> {}
+function* after(rest: Call<void>, result: number): Call<number> {
+  yield* rest;
+  return result;
+}
 
 /**
  * Address space for each segment, whole pages from where its first page begins; one that would cross a boundary of the device begins at

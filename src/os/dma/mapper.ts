@@ -11,7 +11,7 @@ import type { Scheduler } from '../scheduler.js';
 import type { CostSpec } from '../spec.js';
 import { Step } from '../step.js';
 import { mapTime, unmapTime } from '../table-costs.js';
-import type { Call, Thread } from '../thread.js';
+import { type Call, NOTHING, type Thread } from '../thread.js';
 
 /** Lines of a table page: all are flushed when a non-coherent walker is to see a new one. */
 const LINES_PER_PAGE = 64;
@@ -32,8 +32,11 @@ export class Mapper {
     this.tablesFreed = 0;
   }
 
-  /** iommu_map: [iova, iova + bytes) is reachable when the call returns and its time has passed. */
-  *install(
+  /**
+   * iommu_map: [iova, iova + bytes) is reachable when the call returns and its time has passed. The entries are written at once; what is left
+   * to do is returned, most often `NOTHING`.
+   */
+  install(
     thread: Thread,
     domain: Domain,
     space: DmaSpace,
@@ -42,12 +45,17 @@ export class Mapper {
     bytes: number,
     access: Access,
   ): Call<void> {
-    yield* this.installNoSync(thread, domain, space, iova, pa, bytes, access);
-    if (domain.driver.syncsMaps) yield* domain.driver.syncMap(thread, domain, iova, bytes);
+    const rest = this.installNoSync(thread, domain, space, iova, pa, bytes, access);
+    return domain.driver.syncsMaps ? this.sync(thread, domain, iova, bytes, rest) : rest;
+  }
+
+  private *sync(thread: Thread, domain: Domain, iova: number, bytes: number, rest: Call<void>): Call<void> {
+    yield* rest;
+    yield* domain.driver.syncMap(thread, domain, iova, bytes);
   }
 
   /** iommu_map_nosync: `IommuDriver.syncMap` is still the caller's to do, for several such calls at once. */
-  *installNoSync(
+  installNoSync(
     thread: Thread,
     domain: Domain,
     space: DmaSpace,
@@ -67,12 +75,14 @@ export class Mapper {
       thread.charge(Step.CacheFlush, (work.lines + work.tablesAllocated * LINES_PER_PAGE) * cacheLineFlush);
     }
     this.observer?.mapped(domain.id, iova, pa, bytes, access);
-    if (table.displaced.length > 0) {
-      // A large leaf took the place of empty tables: walkers may still hold pointers to them.
-      const displaced = table.displaced.splice(0);
-      yield* domain.driver.flushRange(thread, domain, iova, bytes, true);
-      this.giveBack(thread, space, displaced);
-    }
+    return table.displaced.length > 0 ? this.flushDisplaced(thread, domain, space, iova, bytes) : NOTHING;
+  }
+
+  /** A large leaf took the place of empty tables: walkers may still hold pointers to them. */
+  private *flushDisplaced(thread: Thread, domain: Domain, space: DmaSpace, iova: number, bytes: number): Call<void> {
+    const displaced = space.table.displaced.splice(0);
+    yield* domain.driver.flushRange(thread, domain, iova, bytes, true);
+    this.giveBack(thread, space, displaced);
   }
 
   /**

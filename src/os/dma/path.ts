@@ -12,9 +12,9 @@ import type { ScatterList } from './scatter-list.js';
 export interface DmaPath {
   /**
    * Makes [pa, pa + bytes) reachable for the domain's devices. Returns the DMA address, 0 (DMA_MAPPING_ERROR) when no address
-   * space is left. May return with time charged but not passed.
+   * space is left; or what has to be waited for first, which returns it. May return with time charged but not passed.
    */
-  map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): Call<number>;
+  map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): number | Call<number>;
   /** Takes back a whole mapping that `map` returned for the same size and access. May return with time charged but not passed. */
   unmap(thread: Thread, domain: Domain, address: number, bytes: number, access: Access): Call<void>;
   /**

@@ -106,7 +106,8 @@ export class MapBenchmark extends Driver {
       let address = 0;
       let mapped: boolean;
       if (typeof buffer === 'number') {
-        address = yield* dma.map(thread, domain, buffer, bytes, access);
+        const begun = dma.mapNow(thread, domain, buffer, bytes, access);
+        address = typeof begun === 'number' ? begun : yield* begun;
         mapped = address !== 0;
       } else mapped = yield* dma.mapList(thread, domain, buffer, access);
       if (!mapped) {

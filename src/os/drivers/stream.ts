@@ -264,7 +264,8 @@ export class Stream extends Driver {
       const list = this.lists[buffer] ?? null;
       this.startedAt[buffer] = scheduler.now();
       if (list === null) {
-        this.mapped[buffer] = yield* dma.map(thread, domain, this.physical[buffer]!, this.spec.size, this.access);
+        const begun = dma.mapNow(thread, domain, this.physical[buffer]!, this.spec.size, this.access);
+        this.mapped[buffer] = typeof begun === 'number' ? begun : yield* begun;
       } else {
         const mapped = yield* dma.mapList(thread, domain, list, this.access);
         this.mapped[buffer] = mapped ? list.addresses[0]! : 0;

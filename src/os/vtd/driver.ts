@@ -1,25 +1,28 @@
 /**
  * The VT-d driver (drivers/iommu/intel: iommu.c, pasid.c, cache.c): translation entries per device, domain ids per unit, and the
- * invalidations of the DMA API. Second-stage domains invalidate by domain id, first-stage domains by PASID. Not modelled: ATS
- * (no device-TLB invalidations), hot-plug.
+ * invalidations of the DMA API. Second-stage domains invalidate by domain id, first-stage domains by PASID, device TLBs after the unit's own
+ * caches. Not modelled: hot-plug.
  */
 import {
   encodeContextInvalidation,
+  encodeDeviceTlbInvalidation,
   encodeIotlbInvalidation,
   encodePasidCacheInvalidation,
+  encodePasidDeviceTlbInvalidation,
   encodePasidIotlbInvalidation,
   Granularity,
   PasidCacheGranularity,
 } from '../../iommu/arch/vtd/format.js';
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
-import type { CacheTag, DomainState } from '../domain-state.js';
+import type { CacheTag, DeviceTag, DomainState } from '../domain-state.js';
 import { Shadow } from '../guest/shadow.js';
-import type { Endpoint, IommuDriver } from '../iommu-driver.js';
+import type { PageResponder } from '../fault-device.js';
+import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { type Call, type Thread, Wait } from '../thread.js';
-import { addressMask, blockStart } from '../flush-range.js';
+import { type Block, coveringBlock } from '../flush-range.js';
 import { DESCRIPTOR_WORDS } from './queue.js';
 import { firstStageFormat, secondStageFormat, usesFirstStage } from './formats.js';
 import { VtdUnit } from './unit.js';
@@ -86,8 +89,11 @@ export class VtdDriver implements IommuDriver {
       domain.type === 'dma' ? unit.allocateDomainId() : DEFAULT_DID,
     );
     const root = this.rootOf(domain, unit, tag);
-    if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id);
-    else unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id);
+    const ats = device.ats !== null;
+    if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id, ats);
+    else
+      unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id, ats, device.ats?.pageRequests === true);
+    domain.addDeviceTag(device, pasid);
     const identity = domain.type === 'identity';
     this.environment.observer?.attached(domain.id, device.unit, device.requester, pasid, identity);
   }
@@ -118,7 +124,13 @@ export class VtdDriver implements IommuDriver {
       encodeIotlbInvalidation(words, 0, Granularity.Domain, tag.id, 0, 0, 0, false, true, true);
     }
     yield* unit.queue.submit(thread, words, 1);
+    if (device.ats !== null) {
+      const { requester, ats } = device;
+      encodeDeviceTlb(words, 0, { unit: unit.id, requester, pasid, queueDepth: ats.queueDepth }, 0, EVERYTHING);
+      yield* unit.queue.submit(thread, words, 1);
+    }
     domain.cacheLock.release(thread);
+    domain.dropDeviceTag(device, pasid);
     if (domain.dropTag(device.unit, tagPasid) && domain.type === 'dma') {
       unit.emulated?.shadows.get(tag.id)?.destroy();
       unit.emulated?.shadows.delete(tag.id);
@@ -129,8 +141,7 @@ export class VtdDriver implements IommuDriver {
 
   /** cache_tag_flush_range_np. */
   syncMap(thread: Thread, domain: DomainState, iova: number, bytes: number): Call<void> {
-    const mask = addressMask(iova, bytes);
-    return this.flush(thread, domain, blockStart(iova, mask), mask, false);
+    return this.flush(thread, domain, [coveringBlock(iova, bytes)], false);
   }
 
   mapAtBoot(domain: DomainState, iova: number, bytes: number): void {
@@ -138,13 +149,44 @@ export class VtdDriver implements IommuDriver {
   }
 
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
-    const mask = addressMask(iova, bytes);
+    return this.flush(thread, domain, [coveringBlock(iova, bytes)], this.environment.invalidationHint && !tablesFreed);
+  }
+
+  flushRanges(
+    thread: Thread,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+    tablesFreed: boolean,
+  ): Call<void> {
     const hint = this.environment.invalidationHint && !tablesFreed;
-    return this.flush(thread, domain, blockStart(iova, mask), mask, hint);
+    return this.flush(
+      thread,
+      domain,
+      iovas.map((iova) => coveringBlock(iova, bytes)),
+      hint,
+    );
   }
 
   flushAll(thread: Thread, domain: DomainState): Call<void> {
-    return this.flush(thread, domain, 0, EVERYTHING, false);
+    return this.flush(thread, domain, [{ start: 0, mask: EVERYTHING }], false);
+  }
+
+  /** qi_flush_iotlb with DMA_TLB_GLOBAL_FLUSH: of each unit, without the domain's lock. */
+  *flushGlobal(thread: Thread, domain: DomainState): Call<void> {
+    const { scheduler, statistics } = this.environment;
+    if (thread.debt !== 0) yield Wait.Run;
+    const asked = scheduler.now();
+    const words = new Int32Array(DESCRIPTOR_WORDS);
+    encodeIotlbInvalidation(words, 0, Granularity.Global, 0, 0, 0, 0, false, true, true);
+    for (const id of new Set(domain.tags.map(({ unit }) => unit))) {
+      thread.irqOff++;
+      yield* this.units[id]!.queue.submit(thread, words, 1);
+      thread.irqOff--;
+    }
+    if (thread.debt !== 0) yield Wait.Run;
+    statistics.flushes++;
+    statistics.latency.add(scheduler.now() - asked);
   }
 
   /** Nested entries carry the guest's domain ids, that of process address spaces among them: one descriptor for each. */
@@ -163,27 +205,57 @@ export class VtdDriver implements IommuDriver {
     }
   }
 
+  recoverPageRequests(unit: number, path: FaultPath): PageResponder {
+    return this.units[unit]!.recoverPageRequests(path, this.environment);
+  }
+
+  pagesRequested(unit: number): void {
+    this.units[unit]!.pages!.line.raise();
+  }
+
+  changed(unit: number, offset: number, hi: number, lo: number): void {
+    this.units[unit]?.pages?.changed(offset, lo);
+    this.units[unit]?.host.changed(offset, hi, lo);
+  }
+
   stored(hi: number, lo: number): void {
     for (const unit of this.units) if (unit?.stored(hi, lo) === true) return;
   }
 
-  /** cache_tag_flush_range: one descriptor per tag, one batch after the other, all under cache_lock, which is held over the waits. */
-  private *flush(thread: Thread, domain: DomainState, start: number, mask: number, hint: boolean): Call<void> {
+  /** cache_tag_flush_range: one descriptor per tag and block, one batch after the other, all under cache_lock, which is held over the waits. */
+  private *flush(thread: Thread, domain: DomainState, blocks: readonly Block[], hint: boolean): Call<void> {
     const { scheduler, statistics } = this.environment;
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
     const asked = scheduler.now();
     if (!domain.cacheLock.take(thread)) yield Wait.Block;
-    const { tags } = domain;
+    const { tags, deviceTags } = domain;
     const words = batchOf(domain);
-    for (let at = 0; at < tags.length; ) {
-      const unit = this.units[tags[at]!.unit]!;
+    const descriptors = tags.length * blocks.length;
+    for (let at = 0; at < descriptors; ) {
+      const unit = this.units[tags[Math.floor(at / blocks.length)]!.unit]!;
       let count = 0;
-      while (at < tags.length && count < BATCH && tags[at]!.unit === unit.id) {
-        this.encode(words, DESCRIPTOR_WORDS * count++, unit.spec, tags[at++]!, start, mask, hint);
+      for (; at < descriptors && count < BATCH; at++) {
+        const tag = tags[Math.floor(at / blocks.length)]!;
+        if (tag.unit !== unit.id) break;
+        this.encode(words, DESCRIPTOR_WORDS * count++, unit.spec, tag, blocks[at % blocks.length]!, hint);
+      }
+      // A device that missed before the unit's caches were clean would bring the old translation back.
+      if (tags[Math.floor(at / blocks.length)]?.unit !== unit.id) {
+        for (const tag of deviceTags) {
+          if (tag.unit !== unit.id) continue;
+          for (const { start, mask } of blocks) {
+            if (count === BATCH) {
+              yield* unit.queue.submit(thread, words, count);
+              count = 0;
+            }
+            statistics.devices++;
+            encodeDeviceTlb(words, DESCRIPTOR_WORDS * count++, tag, start, mask);
+          }
+        }
       }
       yield* unit.queue.submit(thread, words, count);
     }
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
     domain.cacheLock.release(thread);
     statistics.flushes++;
     statistics.latency.add(scheduler.now() - asked);
@@ -195,8 +267,7 @@ export class VtdDriver implements IommuDriver {
     at: number,
     spec: UnitSpec,
     tag: CacheTag,
-    start: number,
-    mask: number,
+    { start, mask }: Block,
     hint: boolean,
   ): void {
     const all = mask > spec.invalidation.maxAddressMask;
@@ -205,7 +276,7 @@ export class VtdDriver implements IommuDriver {
     else statistics.pages++;
     const granularity = all ? Granularity.Domain : Granularity.Selective;
     const hi = all ? 0 : Math.floor(start / 2 ** 32);
-    const lo = all ? 0 : (start % 2 ** 32) | 0;
+    const lo = all ? 0 : start | 0;
     const am = all ? 0 : mask;
     if (tag.pasid >= 0) encodePasidIotlbInvalidation(out, at, granularity, tag.id, tag.pasid, hi, lo, am, hint);
     else encodeIotlbInvalidation(out, at, granularity, tag.id, hi, lo, am, hint, true, true);
@@ -243,4 +314,17 @@ export class VtdDriver implements IommuDriver {
 function batchOf(domain: DomainState): Int32Array {
   domain.batch ??= new Int32Array(BATCH * DESCRIPTOR_WORDS);
   return domain.batch;
+}
+
+/** qi_batch_add_dev_iotlb and qi_batch_add_pasid_dev_iotlb: 2^mask pages from `start` on. Functions of their own have PFSID 0. */
+function encodeDeviceTlb(out: Int32Array, at: number, tag: DeviceTag, start: number, mask: number): void {
+  const all = mask >= EVERYTHING;
+  const hi = all ? 0 : Math.floor(start / 2 ** 32);
+  const lo = all ? 0 : (start % 2 ** 32) | 0;
+  const sizeLg2 = all ? 64 : 12 + mask;
+  const { requester, pasid, queueDepth } = tag;
+  // 0 stands for 32.
+  const most = queueDepth % 32;
+  if (pasid < 0) encodeDeviceTlbInvalidation(out, at, requester, 0, most, hi, lo, sizeLg2);
+  else encodePasidDeviceTlbInvalidation(out, at, requester, 0, most, pasid, hi, lo, sizeLg2);
 }

@@ -2,9 +2,10 @@
  * Software side of a VT-d invalidation queue (qi_submit_sync and reclaim_free_desc in drivers/iommu/intel/dmar.c; VT-d specification
  * 6.5.2): a ring of descriptors and a status word per slot, both in simulated memory. Submitters share q_lock. One that waits looks
  * at its status word and reads the fault status register, both under q_lock, gives the lock up and takes it again: submitters and other pollers come in
- * between, and wait for each look. Not modelled: queue errors and time-outs; completion by interrupt, which Linux does not use.
+ * between, and wait for each look. A device that does not answer an invalidation is taken for removed: who finds the time-out error clears it and gives
+ * up. Not modelled: other queue errors; completion by interrupt, which Linux does not use.
  */
-import { encodeWait, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
+import { encodeWait, FaultStatusBit, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
 import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
@@ -41,6 +42,8 @@ export class InvalidationQueue {
   private freeHead = 0;
   private freeTail = 0;
   private freeSlots: number;
+  /** Slot of the wait descriptor that a time-out has dropped, or -1. */
+  private aborted = -1;
   private readonly wait = new Int32Array(DESCRIPTOR_WORDS);
   /** Where the tail register of an emulated unit leads; null: to the hardware. */
   doorbell: Doorbell | null = null;
@@ -59,18 +62,19 @@ export class InvalidationQueue {
 
   /**
    * Submits the first `count` descriptors of `words` (DESCRIPTOR_WORDS each) and a wait descriptor, and returns when hardware has completed
-   * them. The caller has interrupts off.
+   * them. The caller has interrupts off. `waitFlags`: further `WaitFlag` bits.
    */
-  *submit(thread: Thread, words: Int32Array, count: number): Call<void> {
-    const { scheduler, costs, distance, registers, statistics } = this.environment;
+  *submit(thread: Thread, words: Int32Array, count: number, waitFlags = 0): Call<void> {
+    const { scheduler, costs, distance, registers, statistics, units } = this.environment;
+    const { deviceWait } = units[this.unit]!;
     const { slots, descriptorLg2 } = this.layout;
     if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
     const begun = scheduler.now();
     if (!this.lock.take(thread)) yield Wait.Block;
     if (this.freeSlots < count + 2) {
       statistics.slotWaits++;
-      if (thread.debt !== 0) yield Wait.Run;
+      if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
       while (this.freeSlots < count + 2) {
         this.waitForSlots(thread);
         yield Wait.Block;
@@ -86,10 +90,10 @@ export class InvalidationQueue {
     for (let i = 0; i < count; i++) this.setState((first + i) % slots, Slot.InUse);
     this.setState(last, Slot.InUse);
     // The stores precede the doorbell; nothing reads them before it.
-    yield Wait.Run;
+    if (!scheduler.passes(thread)) yield Wait.Run;
     for (let i = 0; i < count; i++) this.store((first + i) % slots, words, i * DESCRIPTOR_WORDS);
     const status = this.layout.status + 4 * last;
-    encodeWait(this.wait, 0, WaitFlag.StatusWrite, Math.floor(status / 2 ** 32), (status % 2 ** 32) | 0, Slot.Done);
+    encodeWait(this.wait, 0, WaitFlag.StatusWrite | waitFlags, Math.floor(status / 2 ** 32), status | 0, Slot.Done);
     this.store(last, this.wait, 0);
     statistics.descriptors += count + 1;
     const tail = this.freeHead;
@@ -99,17 +103,56 @@ export class InvalidationQueue {
       registers.write(this.unit, Register.InvalidationQueueTail, 0, tail << descriptorLg2, flight);
     }
     const rung = scheduler.now();
+    const heldBefore = deviceWait === null ? 0 : deviceWait.heldPs();
     // An emulated unit has completed everything before the write of its tail returns.
     if (this.doorbell === null || this.statusWord(last) !== Slot.Done) this.pollers[last] = thread;
     while (this.pollers[last] !== null) {
       this.lock.poll(thread, distance.poll(thread, this.unit), Step.Completion);
       yield Wait.Block;
     }
+    if (deviceWait !== null) thread.reassign(Step.Completion, Step.DeviceTlb, deviceWait.heldPs() - heldBefore);
+    if (this.aborted === last) yield* this.recover(thread);
     statistics.completion.add(scheduler.now() - rung);
     for (let i = 0; i <= count; i++) this.setState((first + i) % slots, Slot.Free);
     this.reclaim();
     this.lock.release(thread);
     statistics.submission.add(scheduler.now() - begun);
+  }
+
+  /** qi_check_fault: head, error and tail are read, the error is cleared, and hardware goes on. */
+  private *recover(thread: Thread): Call<void> {
+    const { costs, distance, registers, statistics } = this.environment;
+    this.aborted = -1;
+    statistics.timeouts++;
+    thread.charge(Step.Completion, 3 * Math.max(costs.mmioRead, distance.flight(thread, this.unit)) + costs.mmioWrite);
+    yield Wait.Run;
+    registers.write(
+      this.unit,
+      Register.FaultStatus,
+      0,
+      FaultStatusBit.InvalidationTimeout,
+      distance.flight(thread, this.unit),
+    );
+  }
+
+  /**
+   * A register that pollers look at has changed. `hi` with the time-out error: the wait descriptor of the oldest of them has been dropped (QI_ABORT);
+   * 0: none has, and who looks next lets the hardware go on.
+   */
+  changed(offset: number, hi: number, lo: number): void {
+    if ((offset as Register) !== Register.FaultStatus || (lo & FaultStatusBit.InvalidationTimeout) === 0) return;
+    const { slots } = this.layout;
+    let slot = this.freeTail;
+    while (slot !== this.freeHead && this.pollers[slot] === null) slot = (slot + 1) % slots;
+    const poller = this.pollers[slot] ?? null;
+    if (poller === null || hi === 0) {
+      const { costs, registers } = this.environment;
+      registers.write(this.unit, Register.FaultStatus, 0, FaultStatusBit.InvalidationTimeout, costs.mmioRead);
+      return;
+    }
+    this.pollers[slot] = null;
+    this.aborted = slot;
+    this.lock.noticed(poller);
   }
 
   /** Hardware has stored to memory: true if it was this queue's status page. */
@@ -166,17 +209,15 @@ export class InvalidationQueue {
     const { memory, timing } = this.environment;
     const address = this.layout.status + 4 * slot;
     const hi = Math.floor(address / 2 ** 32);
-    const lo = (address % 2 ** 32) | 0;
-    memory.read(hi, lo);
-    if ((slot & 1) === 0) memory.write(hi, lo, memory.wordHi, value);
-    else memory.write(hi, lo, value, memory.wordLo);
+    const lo = address | 0;
+    memory.writeHalf(hi, lo, value);
     timing?.cpuWrite(hi, lo, 4);
   }
 
   private statusWord(slot: number): number {
     const { memory } = this.environment;
     const address = this.layout.status + 4 * slot;
-    memory.read(Math.floor(address / 2 ** 32), (address % 2 ** 32) | 0);
+    memory.read(Math.floor(address / 2 ** 32), address | 0);
     return (slot & 1) === 0 ? memory.wordLo : memory.wordHi;
   }
 
@@ -186,7 +227,7 @@ export class InvalidationQueue {
     const bytes = 1 << descriptorLg2;
     const address = ring + slot * bytes;
     const hi = Math.floor(address / 2 ** 32);
-    const lo = (address % 2 ** 32) | 0;
+    const lo = address | 0;
     for (let at = 0; at < bytes; at += 8) {
       memory.write(hi, (lo + at) | 0, words[from + (at >> 2) + 1]!, words[from + (at >> 2)]!);
     }

@@ -26,7 +26,7 @@ export class BatchedPath extends StrategyPath {
     this.held = new HeldByCpu(spec.batch, this.statistics);
   }
 
-  map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): Call<number> {
+  map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): number | Call<number> {
     return this.linux.map(thread, domain, pa, bytes, access);
   }
 

@@ -10,7 +10,7 @@ import { StrategyStatistics } from './statistics.js';
 export abstract class StrategyPath implements DmaPath {
   readonly statistics: StrategyStatistics = new StrategyStatistics();
 
-  abstract map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): Call<number>;
+  abstract map(thread: Thread, domain: Domain, pa: number, bytes: number, access: Access): number | Call<number>;
 
   abstract unmap(thread: Thread, domain: Domain, address: number, bytes: number, access: Access): Call<void>;
 
