@@ -195,6 +195,12 @@ const ARCHITECTURES: [name: string, machine: string, sets: string[]][] = [
     'spr-8480',
     ['machine.iommus.iommu0.preset=amdvi-genoa', 'machine.iommus.iommu0.stage=first', 'machine.iommus.iommu0.levels=4'],
   ],
+  ['RISC-V', 'spr-8480', ['machine.iommus.iommu0.preset=riscv-server']],
+  [
+    'RISC-V, second stage',
+    'spr-8480',
+    ['machine.iommus.iommu0.preset=riscv-server', 'machine.iommus.iommu0.stage=second'],
+  ],
   ['SMMUv3, second stage', 'grace-72', ['machine.iommus.iommu0.stage=second', 'machine.iommus.iommu0.processLevels=0']],
 ];
 
