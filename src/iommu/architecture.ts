@@ -12,6 +12,7 @@ import type { CommandCounters } from './command-counters.js';
 import type { ContextCaches } from './contexts.js';
 import type { FaultCounters } from './fault-counters.js';
 import type { Miss } from './miss.js';
+import type { PageRequestQueue } from './page-request-queue.js';
 import type { StallCounters } from './stall-counters.js';
 import type { Translations } from './translations.js';
 
@@ -78,6 +79,8 @@ export interface Hardware {
   /** Where faults can stall. */
   readonly stalls?: StallCounters;
   readonly stallLog?: StallLog;
+  /** Where devices may ask for pages. */
+  readonly pages?: PageRequestQueue;
   /** Where devices can hold the command queue up. */
   readonly deviceWait?: DeviceWait;
   /** Op.MmioWrite. The event goes back to its owner. */

@@ -15,4 +15,6 @@ export interface Endpoint {
 export interface AtsCapability {
   /** Invalidations that the device accepts at a time (Invalidate Queue Depth), 1 to 32. */
   readonly queueDepth: number;
+  /** The device asks for pages without a translation (Page Request Interface). */
+  readonly pageRequests: boolean;
 }

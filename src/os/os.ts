@@ -15,6 +15,7 @@ import type { Observer } from '../protocol/observer.js';
 import type { Portals } from '../protocol/portal.js';
 import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
 import type { RegisterBus } from '../protocol/registers.js';
+import type { PageRequestLog } from '../protocol/page-request.js';
 import type { DeviceWait } from '../protocol/ats.js';
 import type { StallLog } from '../protocol/stall.js';
 import type { StoreWatch } from '../protocol/watch.js';
@@ -75,6 +76,8 @@ export interface OsUnit {
   readonly socket: number;
   /** Measures stalled transactions; null or absent where nobody does. */
   readonly stalls?: StallLog | null;
+  /** The same of page requests. */
+  readonly pages?: PageRequestLog | null;
   /** Measures waits for device TLBs. */
   readonly deviceWait?: DeviceWait | null;
 }
@@ -288,12 +291,13 @@ export class Os implements StoreWatch, DeviceClient {
   /** What it takes to bind processes with memory on `socket` to a device. Throws OutOfCpus, OutOfMemory. */
   private bindable(device: number, socket: number): SvaSystem {
     const target = this.devices[device]!;
-    const { spec: unitSpec, socket: near, stalls = null } = this.machine.units[target.unit]!;
+    const { spec: unitSpec, socket: near, stalls = null, pages = null } = this.machine.units[target.unit]!;
     const unit: ProcessUnit = {
       id: target.unit,
       spec: unitSpec,
       driver: this.drivers[target.unit]!,
       stalls,
+      pages,
       claim: (count) => this.claim(`iopf${target.unit}`, count, near),
     };
     const { scheduler, machine, factory } = this;
@@ -353,6 +357,10 @@ export class Os implements StoreWatch, DeviceClient {
 
   interrupted(unit: number): void {
     this.drivers[unit]?.interrupted?.(unit);
+  }
+
+  pagesRequested(unit: number): void {
+    this.drivers[unit]?.pagesRequested?.(unit);
   }
 
   completed(_device: number, tag: number, status: DmaStatus): void {

@@ -12,6 +12,7 @@ import { FifoServer } from '../kernel/server.js';
 import { Access } from '../protocol/access.js';
 import { type AtcClient, AtsStatus, ITAGS, TRANSLATION_BYTES } from '../protocol/ats.js';
 import { Op } from '../protocol/op.js';
+import { type PageRequestClient, type PageRequestSink, PageStatus } from '../protocol/page-request.js';
 import { Cause, TlpFlag, type TlpSink } from '../protocol/tlp.js';
 import { Histogram } from '../stats/histogram.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
@@ -75,7 +76,7 @@ export interface AtcSurroundings {
   readonly name: string;
 }
 
-export class Atc implements TlpSink {
+export class Atc implements TlpSink, PageRequestClient {
   readonly tlb: DeviceTlb;
   readonly counters = new AtcCounters();
   /** Of translation requests, from the miss to the answer. */
@@ -101,6 +102,8 @@ export class Atc implements TlpSink {
   private holding = 0;
   /** The engine has been refused and waits. */
   private owesCredit = false;
+  /** Asks for pages that have no translation; null: the device has no way to. */
+  pages: PageRequestSink | null = null;
   /** By TLP record of the device: a translated read under way, and the ITags of invalidations that wait for its end, as bits. */
   private readonly reading: (Event | null)[];
   private readonly awaited: Int32Array;
@@ -170,6 +173,7 @@ export class Atc implements TlpSink {
   }
 
   private sendTranslated(tlp: Event, hi: number, lo: number): void {
+    if ((tlp.flags & TlpFlag.Resumed) !== 0) this.proceeds(tlp);
     tlp.flags |= TlpFlag.Translated;
     tlp.outHi = hi;
     tlp.outLo = lo;
@@ -178,6 +182,7 @@ export class Atc implements TlpSink {
   }
 
   private sendUntranslated(tlp: Event): void {
+    if ((tlp.flags & TlpFlag.Resumed) !== 0) this.proceeds(tlp);
     this.counters.untranslated++;
     this.leave(tlp);
   }
@@ -307,10 +312,11 @@ export class Atc implements TlpSink {
     let cause = Cause.TranslationRequest;
     for (let tlp = request.waiters.pop(); tlp !== null; tlp = request.waiters.pop()) {
       this.ledger.charge(tlp.id, cause, now);
+      if ((tlp.flags & TlpFlag.Resumed) !== 0) this.proceeds(tlp);
       cause = Cause.WalkMerged;
       const needed = accessOf(tlp);
       if (refused) this.sendUntranslated(tlp);
-      else if ((permission & needed) !== needed) this.deny(tlp);
+      else if ((permission & needed) !== needed) this.askForPage(tlp, needed);
       else this.sendTranslated(tlp, outHi, outLo | (tlp.addressLo & offsetMask));
     }
     this.retryParked();
@@ -334,6 +340,28 @@ export class Atc implements TlpSink {
       if (this.disabled) this.sendUntranslated(tlp);
       else if (!this.tryHit(tlp)) this.miss(tlp);
     }
+  }
+
+  /** There is no translation that permits the access: software may bring one about, or it is an error. */
+  private askForPage(tlp: Event, needed: Access): void {
+    if (this.pages === null || !this.pages.request(tlp, needed)) this.deny(tlp);
+  }
+
+  pageAnswered(tlp: Event, status: PageStatus): void {
+    this.ledger.charge(tlp.id, Cause.PageRequest, this.kernel.clock[0]!);
+    if (status !== PageStatus.Success) {
+      this.deny(tlp);
+      return;
+    }
+    tlp.flags |= TlpFlag.Resumed;
+    if (this.disabled) this.sendUntranslated(tlp);
+    else if (!this.tryHit(tlp)) this.miss(tlp);
+  }
+
+  /** A request that had waited for its page goes on, or asks again. */
+  private proceeds(tlp: Event): void {
+    tlp.flags &= ~TlpFlag.Resumed;
+    this.pages!.proceeds(tlp);
   }
 
   /** The device may not access the page: it ends the request as one that has failed. */

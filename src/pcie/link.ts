@@ -6,9 +6,11 @@
  * Hot path: bench/end-to-end.
  */
 import type { Event } from '../kernel/event.js';
+import { EventFifo } from '../kernel/fifo.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { FifoServer } from '../kernel/server.js';
 import { Op } from '../protocol/op.js';
+import type { MessageSink } from '../protocol/page-request.js';
 import { Cause, type CreditReturn, TlpFlag, type TlpSink } from '../protocol/tlp.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
 import type { MetricDef, Registry } from '../stats/registry.js';
@@ -77,9 +79,11 @@ export interface LinkClient {
   readonly done: Op;
 }
 
-export class Link implements TlpSink, CreditReturn {
+export class Link implements TlpSink, CreditReturn, MessageSink {
   private readonly up = new FifoServer();
   private readonly down = new FifoServer();
+  /** Messages without credit. */
+  private readonly messages = new EventFifo();
   private readonly posted: CreditPool;
   private readonly nonPosted: CreditPool;
   /** Transmission time by bytes on the wire, ps, and bytes on the wire by payload of a completion. */
@@ -139,7 +143,7 @@ export class Link implements TlpSink, CreditReturn {
   /** The receive buffer of `tlp` at the root port is free. */
   returnCredits(tlp: Event): void {
     const now = this.kernel.clock[0]!;
-    const write = tlp.flags & TlpFlag.Write;
+    const write = tlp.flags & (TlpFlag.Write | TlpFlag.PageRequest);
     const pool = write !== 0 ? this.posted : this.nonPosted;
     pool.give(now, write !== 0 ? (tlp.bytes + 15) >> 4 : 0);
     if (this.blocked === 1) this.awaitCredit(pool);
@@ -171,6 +175,27 @@ export class Link implements TlpSink, CreditReturn {
     this.kernel.relay(end, this.spec.latency, request, Op.AtcAnswer);
   }
 
+  /** A message without data that takes the buffer of a posted request; `op` when its last byte has arrived. Without credit it waits. */
+  message(message: Event, op: Op): void {
+    message.opAfter = op;
+    if (this.messages.length > 0 || !this.sendMessage(message)) this.messages.push(message);
+  }
+
+  private sendMessage(message: Event): boolean {
+    const now = this.kernel.clock[0]!;
+    if (!this.posted.take(now, 0)) {
+      this.stalls++;
+      this.awaitCredit(this.posted);
+      return false;
+    }
+    const bytes = this.spec.requestOverhead;
+    const service = this.transmission[bytes]!;
+    const end = this.up.book(now, service) + service;
+    this.upBytes += bytes;
+    this.kernel.after(end + this.spec.latency, message, message.opAfter);
+    return true;
+  }
+
   /** A request of a processor with `bytes` of data travels to the device; flow control towards the device is not modelled. */
   deliver(event: Event, bytes: number, op: number): void {
     this.travel(this.down, event, this.spec.requestOverhead + bytes, op);
@@ -192,6 +217,10 @@ export class Link implements TlpSink, CreditReturn {
   /** The device's wake-up event has fired. */
   woken(): void {
     this.blocked = 0;
+    for (let message = this.messages.peek(); message !== null; message = this.messages.peek()) {
+      if (!this.sendMessage(message)) return;
+      this.messages.pop();
+    }
   }
 
   private awaitCredit(pool: CreditPool): void {

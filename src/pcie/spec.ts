@@ -36,6 +36,17 @@ export interface PortSpec {
   readonly creditReturn: number;
 }
 
+/** Page Request Interface of a device with ATS. `enabled: false`: a page without translation is an error. */
+export interface PriSpec {
+  readonly enabled: boolean;
+  /** Page requests without an answer that software allows (Outstanding Page Request Allocation). */
+  readonly outstanding: number;
+  /** Pages of a group at most. */
+  readonly group: number;
+  /** Time that a group waits for further pages, ps; 0: it goes at once, with what has had to wait for credit. */
+  readonly gather: number;
+}
+
 /** Address Translation Services of a device; the structure is its device TLB. `enabled: false`: all requests are untranslated. */
 export interface AtsSpec extends StructureSpec {
   /** One lookup may start every `interval`, ps. */
@@ -52,6 +63,7 @@ export interface AtsSpec extends StructureSpec {
   readonly ahead: number;
   /** Invalidations that the device accepts at a time (Invalidate Queue Depth of the ATS capability). */
   readonly queueDepth: number;
+  readonly pri: PriSpec;
   /** From an Invalidate Request to its effect: one is worked on at a time. Reads under way then still have to end. ps */
   readonly invalidation: number;
   /** false: the device never answers an Invalidate Request: it is dead, or has been pulled out. */

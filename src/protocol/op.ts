@@ -49,6 +49,14 @@ export const enum Op {
   AtsTimeout,
   /** Root port: a translation request has its answer. */
   AtsAnswer,
+  /** Device: pages have been gathered long enough. */
+  PageGroupDue,
+  /** Root port: a Page Request Message has arrived. */
+  PageRequestArrive,
+  /** IOMMU: memory has taken a record of the page request queue. */
+  PageRecorded,
+  /** Device: a Page Request Group Response has arrived. */
+  PageResponse,
   /** Accelerator: a write to a portal leaves the root complex, reaches the device, and its answer the core. */
   PortalEnter,
   PortalArrive,

@@ -32,6 +32,8 @@ export const enum TlpFlag {
   Translated = 1024,
   /** A message that answers an Invalidate Request. */
   InvalidateCompletion = 2048,
+  /** A Page Request Message. */
+  PageRequest = 4096,
   /** What does not ask the IOMMU to translate and let pass. */
   Ats = TranslationRequest | Translated | InvalidateCompletion,
   /** A request whose permissions are worked out: bits 4 to 6, and translation requests. */
@@ -75,6 +77,8 @@ export const enum Cause {
   DeviceTlb,
   /** Missed in the device TLB: until the answer of the request for translation is there. */
   TranslationRequest,
+  /** The page has no translation: until software has answered the request for it. */
+  PageRequest,
 }
 
 export const CAUSES: readonly string[] = [
@@ -94,6 +98,7 @@ export const CAUSES: readonly string[] = [
   'stalled',
   'device_tlb',
   'translation_request',
+  'page_request',
 ];
 
 /** Those of requests that no device TLB looks up. */

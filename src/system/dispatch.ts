@@ -11,6 +11,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Meter } from '../kernel/meter.js';
 import type { Os } from '../os/os.js';
 import type { Atc } from '../pcie/atc.js';
+import type { Pri } from '../pcie/pri.js';
 import type { Link } from '../pcie/link.js';
 import type { Portal } from '../pcie/portal.js';
 import type { RootPort } from '../pcie/root-port.js';
@@ -31,6 +32,8 @@ export interface Parts {
   readonly links: readonly Link[];
   /** By device; null: it has no TLB of its own. */
   readonly atcs: readonly (Atc | null)[];
+  /** By device; null: it cannot ask for pages. */
+  readonly pris: readonly (Pri | null)[];
   readonly ports: readonly RootPort[];
   readonly units: readonly IommuUnit[];
   readonly hardware: readonly Hardware[];
@@ -48,7 +51,7 @@ export class Dispatcher {
 
   /** Handles at most `limit` events; stops early when the meter closes or nothing is pending. Returns the number handled. */
   batch(limit: number): number {
-    const { kernel, meter, engines, links, atcs, ports, units, hardware, os, portals, accelerators } = this.parts;
+    const { kernel, meter, engines, links, atcs, pris, ports, units, hardware, os, portals, accelerators } = this.parts;
     let n = 0;
     while (n < limit && meter.open === true) {
       const event = kernel.next();
@@ -110,6 +113,20 @@ export class Dispatcher {
         case Op.AtcCredit:
           links[event.unit]!.woken();
           atcs[event.unit]!.creditReady();
+          break;
+        case Op.PageGroupDue:
+          pris[event.unit]!.groupDue();
+          break;
+        case Op.PageRequestArrive:
+          ports[event.source]!.pageRequest(event);
+          pris[event.source]!.recycle(event);
+          break;
+        case Op.PageRecorded:
+          hardware[event.unit]!.pages!.recorded(event);
+          break;
+        case Op.PageResponse:
+          pris[event.source]!.responded(event.parent, event.value);
+          ports[event.source]!.recycle(event);
           break;
         case Op.ThreadStep:
           os.threadStep(event);

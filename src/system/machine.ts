@@ -9,6 +9,7 @@ import { registerAccelerator, registerEngine } from '../devices/metrics.js';
 import { Source } from '../devices/source.js';
 import type { AcceleratorSpec } from '../devices/spec.js';
 import { registerUnit } from '../iommu/metrics.js';
+import { registerPageRequests } from '../iommu/page-request-metrics.js';
 import { Event } from '../kernel/event.js';
 import { Kernel } from '../kernel/kernel.js';
 import { Meter } from '../kernel/meter.js';
@@ -20,6 +21,8 @@ import { MemorySystem } from '../memory/system.js';
 import { type MakeDriver, Os } from '../os/os.js';
 import { Atc } from '../pcie/atc.js';
 import { registerAtc } from '../pcie/ats-metrics.js';
+import { Pri } from '../pcie/pri.js';
+import { registerPri } from '../pcie/pri-metrics.js';
 import { Link, type LinkClient } from '../pcie/link.js';
 import { Portal } from '../pcie/portal.js';
 import { RootPort } from '../pcie/root-port.js';
@@ -44,6 +47,7 @@ import type {
 import { Audit } from './audit.js';
 import { Dispatcher } from './dispatch.js';
 import { allMetrics } from './metrics.js';
+import { PageLog } from './page-log.js';
 import { RegisterFabric } from './registers.js';
 import { type BuiltUnit, buildUnit, translates } from './unit.js';
 
@@ -88,6 +92,9 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
   readonly engines: readonly Engine[];
   readonly links: readonly Link[];
   readonly atcs: readonly (Atc | null)[];
+  readonly pris: readonly (Pri | null)[];
+  /** By unit: a device asks it for pages. */
+  private readonly asksPages: readonly boolean[];
   private readonly accelerators: readonly (Accelerator | null)[];
   private readonly portals: readonly (Portal | null)[];
   readonly os: Os;
@@ -197,7 +204,26 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
       );
     });
     const requesters = Int32Array.from(devices, ([, device]) => device.requester);
-    for (const { unit } of this.units) unit.connect(this.ports, requesters, this.audit);
+    for (const { unit, hardware } of this.units) {
+      unit.connect(this.ports, requesters, this.audit);
+      hardware.pages?.connect(this.ports);
+    }
+    this.pris = devices.map(([, { ats }], index) => {
+      const atc = this.atcs[index]!;
+      if (atc === null || !ats.pri.enabled) return null;
+      const pri = new Pri(kernel, index, ats.pri, this.links[index]!, atc);
+      atc.pages = pri;
+      this.ports[index]!.pages = this.units[unitOf(devices[index]![1])]!.hardware.pages!;
+      return pri;
+    });
+    const pageLogs: (PageLog | null)[] = this.units.map(({ hardware }, unit) => {
+      const pris = devices.flatMap(([, device], i): [number, Pri][] => {
+        const pri = this.pris[i]!;
+        return pri === null || unitOf(device) !== unit ? [] : [[device.requester, pri]];
+      });
+      return pris.length === 0 ? null : new PageLog(hardware.pages!, new Map(pris));
+    });
+    this.asksPages = pageLogs.map((log) => log !== null);
     devices.forEach(([, { ats, port }], index) => {
       if (!ats.enabled) return;
       const unit = this.units[this.unitNames.indexOf(machine.ports[port]!.iommu!)]!;
@@ -220,13 +246,14 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
           spec: unit,
           socket: memory.indexOf(unit.socket),
           stalls: this.units[index]!.hardware.stallLog ?? null,
+          pages: pageLogs[index]!,
           deviceWait: this.units[index]!.hardware.deviceWait ?? null,
         })),
         devices: devices.map(([name, device]) => ({
           name,
           unit: unitOf(device),
           requester: device.requester,
-          ats: device.ats.enabled ? { queueDepth: device.ats.queueDepth } : null,
+          ats: device.ats.enabled ? { queueDepth: device.ats.queueDepth, pageRequests: device.ats.pri.enabled } : null,
         })),
         registers: fabric,
         queue: this,
@@ -267,6 +294,7 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
       engines: this.engines,
       links: this.links,
       atcs: this.atcs,
+      pris: this.pris,
       ports: this.ports,
       units: this.units.map(({ unit }) => unit),
       hardware: this.units.map(({ hardware }) => hardware),
@@ -394,11 +422,14 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
       this.links[index]!.registerMetrics(registry, name);
       const atc = this.atcs[index]!;
       if (atc !== null) registerAtc(registry, name, atc, this.ledger);
+      const pri = this.pris[index]!;
+      if (pri !== null) registerPri(registry, name, pri);
       const accelerator = this.accelerators[index]!;
       if (accelerator !== null) registerAccelerator(registry, name, accelerator);
     });
     this.units.forEach(({ unit, hardware }, index) => {
       registerUnit(registry, this.unitNames[index]!, unit, hardware);
+      if (this.asksPages[index]!) registerPageRequests(registry, this.unitNames[index]!, hardware.pages!);
     });
     this.memory.registerMetrics(registry);
     this.os.registerMetrics(registry);

@@ -4,6 +4,8 @@ import { IOMMU_METRICS } from '../iommu/metrics.js';
 import { MEMORY_METRICS } from '../memory/metrics.js';
 import { OS_METRICS } from '../os/metrics.js';
 import { ATS_METRICS } from '../pcie/ats-metrics.js';
+import { PAGE_REQUEST_METRICS } from '../iommu/page-request-metrics.js';
+import { PRI_METRICS } from '../pcie/pri-metrics.js';
 import { LINK_METRICS } from '../pcie/link.js';
 import type { MetricDef } from '../stats/registry.js';
 import { AUDIT_METRICS } from './audit.js';
@@ -36,6 +38,8 @@ export function allMetrics(): readonly MetricDef[] {
     ...ACCELERATOR_METRICS,
     ...LINK_METRICS,
     ...ATS_METRICS,
+    ...PRI_METRICS,
+    ...PAGE_REQUEST_METRICS,
     ...IOMMU_METRICS,
     ...MEMORY_METRICS,
     ...OS_METRICS,

@@ -170,7 +170,11 @@ function checkEngine({ engine }: DeviceSpec, path: readonly string[]): Fault[] {
 const ATS: ReadonlySet<string> = new Set(['vtd', 'smmuv3', 'amdvi', 'riscv']);
 
 function checkAts({ ats }: DeviceSpec, port: PortSpec, machine: MachineSpec, path: readonly string[]): Fault[] {
-  if (!ats.enabled) return [];
+  if (!ats.enabled) {
+    if (!ats.pri.enabled) return [];
+    const message = 'page requests need ATS, which is off';
+    return [fault('E305', [...path, 'ats', 'pri', 'enabled'], message, { related: [[...path, 'ats', 'enabled']] })];
+  }
   const place = [...path, 'ats', 'enabled'];
   const faults = checkStructure(ats, [...path, 'ats']);
   if (ats.stu > ats.largestPage) {

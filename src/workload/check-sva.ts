@@ -1,10 +1,12 @@
-/** An sva job needs an IOMMU that walks process page tables by PASID, and one that can stall where pages are to be faulted in. */
+/** An sva job needs an IOMMU that walks process page tables by PASID, and one that can stall, or a device that asks for pages, where they are to be faulted in. */
 import { pasidBits } from '../iommu/limits.js';
 import { type Fault, fault } from './problems.js';
 import type { JobSpec, OffloadJobSpec, PointSpec, SvaJobSpec } from './spec.js';
 import { formatQuantity } from './units.js';
 
 const PAGE = 4096;
+/** SMMUv3 tags address spaces with 16 bits (ASID, IHI 0070 5.4); Linux leaves 0 out. */
+const SMMU_ADDRESS_SPACES = 2 ** 16 - 1;
 
 /** A job of processes that share their address spaces with a device. */
 type ProcessJob = SvaJobSpec | OffloadJobSpec;
@@ -33,7 +35,7 @@ export function checkSva(job: SvaJobSpec, spec: PointSpec, path: readonly string
 /** What all jobs with processes need. */
 export function checkProcesses(job: ProcessJob, spec: PointSpec, path: readonly string[]): Fault[] {
   const { machine, devices, os, workload } = spec;
-  const { port } = devices[job.device]!;
+  const { port, ats } = devices[job.device]!;
   const name = machine.ports[port]?.iommu ?? null;
   const unit = name === null ? undefined : machine.iommus[name];
   const faults: Fault[] = [];
@@ -54,10 +56,13 @@ export function checkProcesses(job: ProcessJob, spec: PointSpec, path: readonly 
   if (job.processes >= 2 ** bits) {
     refuse('processes', `"${name}" takes PASIDs up to ${2 ** bits - 1}`, at('processLevels'));
   }
+  if (unit.architecture === 'smmuv3' && job.processes > SMMU_ADDRESS_SPACES) {
+    refuse('processes', `"${name}" tells ${SMMU_ADDRESS_SPACES} address spaces apart`, at('architecture'));
+  }
   if (os.guest.mode !== 'none') refuse('kind', 'processes of guests are not modelled', ['os', 'guest', 'mode']);
-  if (job.prefault !== 'all' && unit.faults.stalls === 0) {
-    const message = `"${name}" does not stall transactions: page faults are errors there, give prefault all`;
-    refuse('prefault', message, at('faults', 'stalls'));
+  if (job.prefault !== 'all' && unit.faults.stalls === 0 && !ats.pri.enabled) {
+    const message = `"${name}" does not stall transactions, and "${job.device}" does not ask for pages: page faults are errors there, give prefault all`;
+    refuse('prefault', message, at('faults', 'stalls'), ['devices', job.device, 'ats', 'pri', 'enabled']);
   }
   for (const [other, { socket, device }] of Object.entries(workload).filter((entry): entry is [string, ProcessJob] =>
     hasProcesses(entry[1]),
@@ -79,7 +84,10 @@ export function faultThreads({ machine, devices, os, workload }: PointSpec): Map
     if (!hasProcesses(job)) continue;
     const name = machine.ports[devices[job.device]!.port]!.iommu!;
     const { faults, socket } = machine.iommus[name]!;
-    if (faults.stalls === 0 || units.has(name)) continue;
+    const asked = Object.values(devices).some(
+      (device) => device.ats.pri.enabled && machine.ports[device.port]!.iommu === name,
+    );
+    if ((faults.stalls === 0 && !asked) || units.has(name)) continue;
     units.add(name);
     cores.set(socket, (cores.get(socket) ?? 0) + 1 + os.processes.faults.workers);
   }

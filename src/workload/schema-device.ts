@@ -50,6 +50,14 @@ const ats = z.strictObject({
   queue: count(1, 65536, 'DMA requests that the device TLB holds while they are looked up or wait for translations.'),
   ahead: count(0, 64, 'Following units that a miss asks for too.'),
   queueDepth: count(1, 32, 'Invalidations that the device accepts at a time.'),
+  pri: z.strictObject({
+    enabled: flag('Page Request Interface: the device asks for pages that have no translation. Needs ATS.'),
+    outstanding: count(1, 65536, 'Page requests without an answer that software allows the device.'),
+    group: count(1, 512, 'Most pages that the device asks for in one group.'),
+    gather: time(
+      'Time that a group waits for further pages; 0ns: none, but pages that have to wait for an answer gather.',
+    ),
+  }),
   invalidation: time('Time the device works on an invalidation.'),
   answers: flag('The device answers invalidations; false: it is dead.'),
 });

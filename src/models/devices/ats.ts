@@ -22,6 +22,12 @@ export const ats: Parameters = {
   queue: assumed(128, 'requests', UNKNOWN),
   ahead: assumed(0, 'units', `${PCIE_BASE}: a device may ask for more than it needs; most do not say`),
   queueDepth: assumed(32, 'invalidations', `${PCIE_BASE} 10.5.1.2: 1 to 32`),
+  pri: {
+    enabled: assumed(false, '', 'compared with on where a workload asks for it'),
+    outstanding: assumed(32, 'requests', `${UNKNOWN}; Outstanding Page Request Capacity of the capability`),
+    group: assumed(1, 'pages', `${UNKNOWN}; ${PCIE_BASE} 10.4.1 allows any number`),
+    gather: assumed(0, 'ns', UNKNOWN),
+  },
   invalidation: assumed(100, 'ns', UNKNOWN),
   answers: assumed(true, '', 'a device that works'),
 };

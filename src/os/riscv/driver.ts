@@ -13,7 +13,7 @@ import {
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import type { DomainState } from '../domain-state.js';
-import { addressMask, blockStart } from '../flush-range.js';
+import { type Block, coveringBlock } from '../flush-range.js';
 import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import { type Call, type Thread, Wait } from '../thread.js';
@@ -24,8 +24,8 @@ import { GUEST, RiscvUnit } from './unit.js';
 
 /** PSCIDs are 20 bits, GSCIDs 16; 0 stands for identity. */
 const FIRST_ID = 2;
-/** log2 of all addresses. */
-const WHOLE_SPACE_LG2 = 64;
+/** log2 of all pages of 4 KiB. */
+const WHOLE_SPACE = 52;
 
 export class RiscvDriver implements IommuDriver {
   readonly syncsMaps = false;
@@ -100,7 +100,7 @@ export class RiscvDriver implements IommuDriver {
     yield* queue.sync(thread);
     if (device.ats !== null) {
       const ofDevice = newCommand();
-      encodeAtsInvalidate(ofDevice, 0, device.requester, pasid, 0, WHOLE_SPACE_LG2);
+      encodeAtsInvalidate(ofDevice, 0, device.requester, pasid, 0, 12 + WHOLE_SPACE);
       yield* queue.send(thread, ofDevice);
       yield* queue.sync(thread);
       domain.dropDeviceTag(device, pasid);
@@ -116,13 +116,45 @@ export class RiscvDriver implements IommuDriver {
   *syncMap(): Call<void> {}
 
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
-    const mask = addressMask(iova, bytes);
-    const plan = (spec: UnitSpec): Plan => planRange(spec, iova, bytes, tablesFreed);
-    return this.flush(thread, domain, plan, blockStart(iova, mask), 12 + mask);
+    return this.flushRanges(thread, domain, [iova], bytes, tablesFreed);
+  }
+
+  flushRanges(
+    thread: Thread,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+    tablesFreed: boolean,
+  ): Call<void> {
+    const plans = (spec: UnitSpec): Plan[] => iovas.map((iova) => planRange(spec, iova, bytes, tablesFreed));
+    return this.flush(
+      thread,
+      domain,
+      plans,
+      iovas.map((iova) => coveringBlock(iova, bytes)),
+    );
   }
 
   flushAll(thread: Thread, domain: DomainState): Call<void> {
-    return this.flush(thread, domain, () => EVERYTHING, 0, WHOLE_SPACE_LG2);
+    return this.flush(thread, domain, () => [EVERYTHING], [{ start: 0, mask: WHOLE_SPACE }]);
+  }
+
+  /** What a command without PSCID and GSCID removes: everything of its stage. */
+  *flushGlobal(thread: Thread, domain: DomainState): Call<void> {
+    const { scheduler, statistics } = this.environment;
+    if (thread.debt !== 0) yield Wait.Run;
+    const asked = scheduler.now();
+    const words = newCommand();
+    for (const id of new Set(domain.tags.map((tag) => tag.unit))) {
+      const { spec, queue } = this.units[id]!;
+      // Entries with a GSCID are out of reach of IOTINVAL.VMA without one.
+      const command = spec.stage === 'first' ? Command.InvalidateFirst : Command.InvalidateSecond;
+      encodePlan(words, EVERYTHING, 0, { command, pscid: -1, gscid: -1 });
+      yield* queue.send(thread, words);
+      yield* queue.sync(thread);
+    }
+    statistics.flushes++;
+    statistics.latency.add(scheduler.now() - asked);
   }
 
   stored(hi: number, lo: number): void {
@@ -133,13 +165,12 @@ export class RiscvDriver implements IommuDriver {
     this.units[unit]?.queue.changed(offset, lo);
   }
 
-  /** `start`, `sizeLg2`: what device TLBs are to forget. */
+  /** `blocks`: what device TLBs are to forget. */
   private *flush(
     thread: Thread,
     domain: DomainState,
-    planFor: (spec: UnitSpec) => Plan,
-    start: number,
-    sizeLg2: number,
+    plansFor: (spec: UnitSpec) => readonly Plan[],
+    blocks: readonly Block[],
   ): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
@@ -148,22 +179,25 @@ export class RiscvDriver implements IommuDriver {
     const words = newCommand();
     for (const { unit: id, id: tag } of tags) {
       const { spec, queue } = this.units[id]!;
-      const plan = planFor(spec);
-      if (plan.start < 0) statistics.domains++;
-      else statistics.pages++;
       const scope = scopeOf(domain, spec, tag);
-      for (let i = 0; i < plan.count; i++) {
-        encodePlan(words, plan, i, scope);
-        yield* queue.send(thread, words);
+      for (const plan of plansFor(spec)) {
+        if (plan.start < 0) statistics.domains++;
+        else statistics.pages++;
+        for (let i = 0; i < plan.count; i++) {
+          encodePlan(words, plan, i, scope);
+          yield* queue.send(thread, words);
+        }
       }
     }
     for (const { unit } of tags) yield* this.units[unit]!.queue.sync(thread);
     const { deviceTags } = domain;
     if (deviceTags.length > 0) {
       for (const { unit, requester, pasid } of deviceTags) {
-        encodeAtsInvalidate(words, 0, requester, pasid, start, sizeLg2);
-        yield* this.units[unit]!.queue.send(thread, words);
-        statistics.devices++;
+        for (const { start, mask } of blocks) {
+          encodeAtsInvalidate(words, 0, requester, pasid, start, 12 + mask);
+          yield* this.units[unit]!.queue.send(thread, words);
+          statistics.devices++;
+        }
       }
       for (const { unit } of tags) yield* this.units[unit]!.queue.sync(thread);
     }

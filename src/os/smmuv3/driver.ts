@@ -24,7 +24,7 @@ import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
-import { addressMask, blockStart } from '../flush-range.js';
+import { coveringBlock } from '../flush-range.js';
 import { granuleLg2, inputLg2, tableFormat, tableOptions } from './formats.js';
 import { BATCH, Batch } from './queue.js';
 import { isTooLarge, splitRange } from './ranges.js';
@@ -131,11 +131,39 @@ export class Smmuv3Driver implements IommuDriver {
   *syncMap(): Call<void> {}
 
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
-    return this.flush(thread, domain, iova, bytes, !tablesFreed);
+    return this.flush(thread, domain, [iova], bytes, !tablesFreed);
+  }
+
+  flushRanges(
+    thread: Thread,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+    tablesFreed: boolean,
+  ): Call<void> {
+    return this.flush(thread, domain, iovas, bytes, !tablesFreed);
   }
 
   flushAll(thread: Thread, domain: DomainState): Call<void> {
-    return this.flush(thread, domain, 0, Infinity, false);
+    return this.flush(thread, domain, [0], Infinity, false);
+  }
+
+  /** As arm_smmu_device_reset does, of the world that the unit's DMA translations live in. */
+  *flushGlobal(thread: Thread, domain: DomainState): Call<void> {
+    const { scheduler, statistics } = this.environment;
+    if (thread.debt !== 0) yield Wait.Run;
+    const asked = scheduler.now();
+    const batch = this.take();
+    for (const id of new Set(domain.tags.map((tag) => tag.unit))) {
+      const unit = this.units[id]!;
+      const all = unit.spec.stage === 'first' ? Opcode.TLBI_EL2_ALL : Opcode.TLBI_NSNH_ALL;
+      encodeTlbi(batch.words, batch.next(), all, 0, 0);
+      yield* unit.queueOf(thread.cpu).submit(thread, batch, true);
+    }
+    if (thread.debt !== 0) yield Wait.Run;
+    this.batches.push(batch);
+    statistics.flushes++;
+    statistics.latency.add(scheduler.now() - asked);
   }
 
   *flushStage2(thread: Thread): Call<void> {
@@ -164,8 +192,14 @@ export class Smmuv3Driver implements IommuDriver {
     this.units[unit]?.changed(offset, lo);
   }
 
-  /** arm_smmu_domain_inv_range: the commands of each unit, one unit after the other. */
-  private *flush(thread: Thread, domain: DomainState, iova: number, bytes: number, leaf: boolean): Call<void> {
+  /** arm_smmu_domain_inv_range: the commands of each unit, one unit after the other; of all ranges in one batch. */
+  private *flush(
+    thread: Thread,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+    leaf: boolean,
+  ): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();
@@ -175,10 +209,10 @@ export class Smmuv3Driver implements IommuDriver {
     for (let at = 0; at < tags.length; ) {
       const unit = this.units[tags[at]!.unit]!;
       for (; at < tags.length && tags[at]!.unit === unit.id; at++) {
-        yield* this.gather(thread, unit, batch, tags[at]!, iova, bytes, leaf);
+        for (const iova of iovas) yield* this.gather(thread, unit, batch, tags[at]!, iova, bytes, leaf);
       }
       yield* unit.queueOf(thread.cpu).submit(thread, batch, true);
-      if (domain.deviceTags.length > 0) yield* this.invalidateDevices(thread, unit, batch, domain, iova, bytes);
+      if (domain.deviceTags.length > 0) yield* this.invalidateDevices(thread, unit, batch, domain, iovas, bytes);
     }
     if (thread.debt !== 0) yield Wait.Run;
     this.batches.push(batch);
@@ -186,25 +220,26 @@ export class Smmuv3Driver implements IommuDriver {
     statistics.latency.add(scheduler.now() - asked);
   }
 
-  /** arm_smmu_atc_inv_to_cmd: one aligned power of two of pages for each device. */
+  /** arm_smmu_atc_inv_to_cmd: one aligned power of two of pages for each device and range. */
   private *invalidateDevices(
     thread: Thread,
     unit: Smmuv3Unit,
     batch: Batch,
     domain: DomainState,
-    iova: number,
+    iovas: readonly number[],
     bytes: number,
   ): Call<void> {
     const queue = unit.queueOf(thread.cpu);
-    const size = bytes === Infinity ? ATC_INV_ALL : addressMask(iova, bytes);
-    const start = bytes === Infinity ? 0 : blockStart(iova, size);
     // The list as it was: see `flush`.
     const tags = domain.deviceTags;
     for (const { unit: id, requester, pasid } of tags) {
       if (id !== unit.id) continue;
-      if (batch.count === BATCH) yield* queue.submit(thread, batch, false);
-      encodeDeviceTlbInvalidation(batch.words, batch.next(), requester, pasid, start, size);
-      this.environment.statistics.devices++;
+      for (const iova of iovas) {
+        if (batch.count === BATCH) yield* queue.submit(thread, batch, false);
+        const { start, mask } = bytes === Infinity ? { start: 0, mask: ATC_INV_ALL } : coveringBlock(iova, bytes);
+        encodeDeviceTlbInvalidation(batch.words, batch.next(), requester, pasid, start, mask);
+        this.environment.statistics.devices++;
+      }
     }
     if (batch.count > 0) yield* queue.submit(thread, batch, true);
   }

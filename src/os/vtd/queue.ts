@@ -62,9 +62,9 @@ export class InvalidationQueue {
 
   /**
    * Submits the first `count` descriptors of `words` (DESCRIPTOR_WORDS each) and a wait descriptor, and returns when hardware has completed
-   * them. The caller has interrupts off.
+   * them. The caller has interrupts off. `waitFlags`: further `WaitFlag` bits.
    */
-  *submit(thread: Thread, words: Int32Array, count: number): Call<void> {
+  *submit(thread: Thread, words: Int32Array, count: number, waitFlags = 0): Call<void> {
     const { scheduler, costs, distance, registers, statistics, units } = this.environment;
     const { deviceWait } = units[this.unit]!;
     const { slots, descriptorLg2 } = this.layout;
@@ -93,7 +93,7 @@ export class InvalidationQueue {
     if (!scheduler.passes(thread)) yield Wait.Run;
     for (let i = 0; i < count; i++) this.store((first + i) % slots, words, i * DESCRIPTOR_WORDS);
     const status = this.layout.status + 4 * last;
-    encodeWait(this.wait, 0, WaitFlag.StatusWrite, Math.floor(status / 2 ** 32), status | 0, Slot.Done);
+    encodeWait(this.wait, 0, WaitFlag.StatusWrite | waitFlags, Math.floor(status / 2 ** 32), status | 0, Slot.Done);
     this.store(last, this.wait, 0);
     statistics.descriptors += count + 1;
     const tail = this.freeHead;

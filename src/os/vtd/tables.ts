@@ -68,9 +68,12 @@ export class VtdTables {
     this.write(entry, 16);
   }
 
-  /** Scalable mode: requests of `requester` with `pasid` (0: without) use the table at `root`, or pass through when it is null. `ats`: as above. */
-  setPasid(requester: number, pasid: number, root: number | null, domainId: number, ats = false): void {
-    const entry = this.pasidEntry(requester, pasid, ats);
+  /**
+   * Scalable mode: requests of `requester` with `pasid` (0: without) use the table at `root`, or pass through when it is null. `ats`: as above.
+   * `asks`: it may ask for pages.
+   */
+  setPasid(requester: number, pasid: number, root: number | null, domainId: number, ats = false, asks = false): void {
+    const entry = this.pasidEntry(requester, pasid, ats, asks);
     const { stage, levels, secondLevels, coherent } = this.spec;
     const first = root !== null && stage !== 'second';
     const nested = first && stage === 'nested';
@@ -92,7 +95,7 @@ export class VtdTables {
   }
 
   clearPasid(requester: number, pasid: number): void {
-    const entry = this.pasidEntry(requester, pasid, false);
+    const entry = this.pasidEntry(requester, pasid, false, false);
     this.words.fill(0);
     this.write(entry, PASID_ENTRY_BYTES);
   }
@@ -103,8 +106,8 @@ export class VtdTables {
     return table + contextEntryOffset(this.mode, requester);
   }
 
-  /** `ats` counts for the first entry of a requester. */
-  private pasidEntry(requester: number, pasid: number, ats: boolean): number {
+  /** `ats` and `asks` count for the first entry of a requester. */
+  private pasidEntry(requester: number, pasid: number, ats: boolean, asks: boolean): number {
     const context = this.contextEntry(requester);
     let directory = this.below.get(context);
     if (directory === undefined) {
@@ -116,7 +119,7 @@ export class VtdTables {
         requesterPasid: 0,
         pasidEnable: true,
         deviceTlbEnable: ats,
-        pageRequestEnable: false,
+        pageRequestEnable: asks,
         suppressFaults: false,
       });
       this.write(context, 32);

@@ -8,6 +8,8 @@ import { After, type CommandSet } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
 import { type PageRange, pagesOf } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
+import type { PageStatus } from '../../../protocol/page-request.js';
 import type { Directory } from './directory.js';
 import { decodeDescriptor, Descriptor, deviceTlbSizeLg2, DescriptorType, Granularity, WaitFlag } from './format.js';
 import {
@@ -30,6 +32,7 @@ export class Commands implements CommandSet {
     private readonly directory: Directory,
     private readonly physical: PhysicalMemory,
     private readonly counters: CommandCounters,
+    private readonly pages: PageRequestQueue,
   ) {}
 
   get statusHi(): number {
@@ -62,7 +65,8 @@ export class Commands implements CommandSet {
       case DescriptorType.PasidDeviceTlb:
         return spec.deviceTlb;
       case DescriptorType.Wait:
-        return spec.wait;
+        // A page request drain: requests received before are in memory.
+        return spec.wait + ((d.flags & WaitFlag.PageRequestDrain) !== 0 ? this.pages.settling : 0);
       default:
         return 0;
     }
@@ -92,6 +96,9 @@ export class Commands implements CommandSet {
         if (this.unit.deviceTlbs !== null && this.unit.deviceTlbs.pending > 0) return After.Hold;
         counters.wait++;
         if ((d.flags & WaitFlag.StatusWrite) !== 0) return After.Store;
+        break;
+      case DescriptorType.PageGroupResponse:
+        this.pages.respond(d.source, d.group, d.code as PageStatus);
         break;
       default:
         break;

@@ -48,7 +48,7 @@ const DIRECTORY_BYTES = 8;
 const PASID_BYTES = 64;
 
 /** Dwords of a scalable-mode context entry that are cached. */
-const CONTEXT_DWORDS = 3;
+export const CONTEXT_DWORDS = 3;
 const WORDS = new Int32Array(16);
 
 /**

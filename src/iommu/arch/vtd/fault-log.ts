@@ -29,6 +29,7 @@ export class FaultLog {
     lo: number,
     access: Access,
     type: AddressType,
+    request: RequestType = access === Access.Write ? RequestType.Write : RequestType.Read,
   ): void {
     this.counters.count(reason);
     const at = 4 * this.next;
@@ -37,7 +38,6 @@ export class FaultLog {
       this.counters.lost++;
       return;
     }
-    const request = access === Access.Write ? RequestType.Write : RequestType.Read;
     encodeFaultRecord(this.scratch, reason, source, pasid, hi, lo, request, type);
     this.records.set(this.scratch, at);
     this.next = (this.next + 1) % this.capacity;

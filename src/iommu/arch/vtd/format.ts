@@ -6,6 +6,7 @@
  * Fault conditions after table 30 of rev. 5.10 (7.1.3). Not modelled: interrupt remapping entries, memory-type fields of the PASID entry,
  * page-request queue entries.
  */
+import { PageRequestBit } from '../../../protocol/page-request.js';
 import { Access } from '../../../protocol/access.js';
 import { Fault } from '../../../pagetable/walk.js';
 
@@ -44,7 +45,21 @@ export const enum Register {
   InvalidationCompletionStatus = 0x9c,
   InvalidationEventControl = 0xa0,
   InvalidationQueueError = 0xb0,
+  PageRequestHead = 0xc0,
+  PageRequestTail = 0xc8,
+  PageRequestAddress = 0xd0,
+  PageRequestStatus = 0xdc,
+  PageRequestEventControl = 0xe0,
 }
+
+/** PRS_REG, 11.4.11.4; written ones clear. */
+export const enum PageRequestStatus {
+  Pending = 1,
+  Overflow = 2,
+}
+
+/** IM, bit 31 of PECTL_REG. */
+export const EVENT_MASKED: number = 1 << 31;
 
 /** GCMD_REG; GSTS_REG reports each in the same position. */
 export const enum GlobalBit {
@@ -290,6 +305,11 @@ export function requesterPasid(dword2: number): number {
 /** RID_PRIV, bit 84: requests without PASID are privileged. */
 export function requesterPrivileged(dword2: number): boolean {
   return (dword2 & 0x100000) !== 0;
+}
+
+/** PRE: page requests are let through. */
+export function pageRequestsEnabled(lo: number): boolean {
+  return (lo & 0x10) !== 0;
 }
 
 /** DTE: translation requests and translated requests are let through. */
@@ -706,6 +726,76 @@ export function encodePageGroupResponse(
   const d0 = DescriptorType.PageGroupResponse | (pasidPresent ? 0x10 : 0) | (code << 12) | (source << 16);
   header(out, at, d0, pasidPresent ? pasid & 0xfffff : 0);
   out[at + 2] = (group & 0x1ff) << 3;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Page requests, 7.4 and 11.4.11
+
+/** log2 of the bytes of a page request descriptor. */
+export const PAGE_REQUEST_LG2 = 5;
+export const PAGE_REQUEST_WORDS = 8;
+const PAGE_REQUEST_TYPE = 1;
+
+/** PQA_REG.PQS, bits 2:0: the ring has 2^PQS pages. `entriesLg2` 7 to 14. */
+export function encodePageRequestAddress(address: number, entriesLg2: number): number {
+  return (address & PAGE_MASK) | (entriesLg2 + PAGE_REQUEST_LG2 - 12);
+}
+
+/** log2 of the descriptors of the ring. */
+export function pageRequestQueueLg2(lo: number): number {
+  return (lo & 7) + 12 - PAGE_REQUEST_LG2;
+}
+
+/** 7.4.1: type 7:0, PASID present 8, RID 31:16, PASID 51:32, EXE 52, PRIV 53, R 64, W 65, LPIG 66, PRGI 75:67, ADDR 127:76. Eight dwords. */
+export function encodePageRequest(
+  out: Dwords,
+  source: number,
+  pasid: number,
+  bits: number,
+  group: number,
+  addressHi: number,
+  addressLo: number,
+): void {
+  out.fill(0, 0, PAGE_REQUEST_WORDS);
+  out[0] = PAGE_REQUEST_TYPE | (pasid < 0 ? 0 : 0x100) | (source << 16);
+  out[1] =
+    (pasid < 0 ? 0 : pasid & 0xfffff) |
+    ((bits & PageRequestBit.Execute) !== 0 ? 1 << 20 : 0) |
+    ((bits & PageRequestBit.Privileged) !== 0 ? 1 << 21 : 0);
+  out[2] =
+    (bits & (PageRequestBit.Read | PageRequestBit.Write)) |
+    ((bits & PageRequestBit.Last) !== 0 ? 4 : 0) |
+    ((group & 0x1ff) << 3) |
+    (addressLo & PAGE_MASK);
+  out[3] = addressHi;
+}
+
+/** A decoded page request descriptor. */
+export class PageRequest {
+  source = 0;
+  /** -1: none. */
+  pasid = -1;
+  /** `PageRequestBit` bits. */
+  bits = 0;
+  group = 0;
+  addressHi = 0;
+  addressLo = 0;
+}
+
+/** Decodes eight dwords. False: not a page request. */
+export function decodePageRequest(d: Dwords, out: PageRequest): boolean {
+  const [d0, d1, d2, d3] = [d[0]!, d[1]!, d[2]!, d[3]!];
+  out.source = d0 >>> 16;
+  out.pasid = (d0 & 0x100) === 0 ? -1 : d1 & 0xfffff;
+  out.bits =
+    (d2 & 3) |
+    ((d1 & (1 << 20)) !== 0 ? PageRequestBit.Execute : 0) |
+    ((d1 & (1 << 21)) !== 0 ? PageRequestBit.Privileged : 0) |
+    ((d2 & 4) !== 0 ? PageRequestBit.Last : 0);
+  out.group = (d2 >>> 3) & 0x1ff;
+  out.addressHi = d3;
+  out.addressLo = d2 & PAGE_MASK;
+  return (d0 & 0xff) === PAGE_REQUEST_TYPE;
 }
 
 /** A decoded descriptor; fields that its type lacks are zero. */

@@ -23,10 +23,13 @@ import {
   TableMode,
   tableMode,
 } from './format.js';
+import type { PageRequests } from './page-requests.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
 import type { Registers } from './registers.js';
 
 export class Vtd implements Hardware {
   readonly faults: FaultCounters;
+  readonly pages: PageRequestQueue;
   private pendingRootHi = 0;
   private pendingRootLo = 0;
   private watch: StoreWatch | null = null;
@@ -37,9 +40,11 @@ export class Vtd implements Hardware {
     readonly queue: CommandQueue,
     readonly commands: CommandCounters,
     readonly log: FaultLog,
+    private readonly pageRequests: PageRequests,
     private readonly recycle: (event: Event) => void,
   ) {
     this.faults = log.counters;
+    this.pages = pageRequests.queue;
   }
 
   get deviceWait(): DeviceWait {
@@ -49,6 +54,7 @@ export class Vtd implements Hardware {
   connect(watch: StoreWatch): void {
     this.watch = watch;
     this.queue.connect(watch);
+    this.pageRequests.connect(watch);
   }
 
   /**
@@ -100,7 +106,7 @@ export class Vtd implements Hardware {
         this.queue.doorbell();
         break;
       default:
-        break;
+        this.pageRequests.write(offset, hi, lo);
     }
   }
 
