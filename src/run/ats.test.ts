@@ -4,9 +4,9 @@ import { AtsForgetfulVtdDriver } from '../os/testing/broken-driver.js';
 import { femtosecondsPerByte } from '../pcie/link.js';
 import { CAUSES } from '../protocol/tlp.js';
 import { Machine, type MachineOptions } from '../system/machine.js';
-import type { PointSpec } from '../workload/spec.js';
+import type { DmaJobSpec, PointSpec } from '../workload/spec.js';
 import type { PointResult } from './result.js';
-import { ONE_DEVICE, pointOf, run, total, TWO_UNITS, value } from './testing/point.js';
+import { ONE_DEVICE, pointOf, run, shipped, total, TWO_UNITS, value } from './testing/point.js';
 
 const ON = ['devices.dev.ats.enabled=true'];
 const UNIT = 'machine.iommus.iommu0';
@@ -168,4 +168,118 @@ describe('invalidation of device TLBs', () => {
     const off = run(pointOf(TWO_UNITS, ['os.dma.mode=strict']));
     expect(value(off, 'rx', 'unmap.time.device_tlb')).toBe(0);
   });
+});
+
+/** One socket with a unit of each architecture that has ATS; PASIDs for the windows. */
+const STREAM = `name: one-device
+question: Does every architecture keep devices in step?
+machine: { preset: MACHINE, hostCache: host-warm }
+os: { preset: linux-7.2, superpages: false, dma: { mode: strict } }
+devices:
+  nic: { preset: nic-100g, port: port0, requester: "5:00.0", ats: { enabled: true, entries: 4096 } }
+workload:
+  rx: { kind: stream, device: nic, threads: 2, depth: 8, size: 4KiB, direction: from-device, socket: s0 }
+  tx: { kind: stream, device: nic, threads: 2, depth: 8, size: 1500B, direction: to-device, socket: s0 }
+  window: { kind: dma, device: nic, size: 512B, window: 1MiB, reads: 50%, outstanding: 8, memory: s0 }
+seeds: 1
+warmup: { operations: 500 }
+stop: { operations: 3000 }
+`;
+const ARCHITECTURES: [name: string, machine: string, sets: string[]][] = [
+  ['VT-d, legacy mode', 'bdw-e5-2630v4', []],
+  ['VT-d, scalable mode', 'spr-8480', []],
+  ['SMMUv3', 'grace-72', []],
+  ['SMMUv3, second stage', 'grace-72', ['machine.iommus.iommu0.stage=second', 'machine.iommus.iommu0.processLevels=0']],
+];
+
+describe.each(ARCHITECTURES)('%s', (_name, machine, sets) => {
+  const of = (...more: string[]): PointSpec => pointOf(STREAM.replace('MACHINE', machine), [...sets, ...more]);
+  const nic = (result: PointResult, metric: string): number => value(result, 'nic', metric);
+
+  it.each(['strict', 'lazy'])('nothing comes after an unmap: %s', (mode) => {
+    const spec = of(`os.dma.mode=${mode}`, 'os.dma.flushQueue.entries=16');
+    const result = run(spec, true);
+    expect(result.audit!.violations).toEqual([]);
+    expect(nic(result, 'dma.aborted')).toBe(0);
+    expect(nic(result, 'ats.refused')).toBe(0);
+    expect(nic(result, 'device_tlb.hits')).toBeGreaterThan(0);
+    expect(nic(result, 'ats.removed')).toBeGreaterThan(0);
+    expect(total(result, 'iommu.ats.blocked')).toBe(0);
+    expect(run(spec, true, true).metrics).toEqual(result.metrics);
+  });
+
+  it('late accesses of a device that misbehaves find nothing, and are not data', () => {
+    let refused = 0;
+    for (const after of ['1us', '2500ns', '4us']) {
+      const late = [`workload.rx.lateAfter=${after}`, 'workload.rx.lateAccess=100%', 'workload.rx.depth=1'];
+      const result = run(of(...late, 'stop.operations=1500'), true);
+      expect(result.audit!.violations).toEqual([]);
+      refused += nic(result, 'ats.denied') + nic(result, 'dma.aborted');
+    }
+    expect(refused).toBeGreaterThan(0);
+  });
+
+  it('a dead device is given up', () => {
+    const unit = 'machine.iommus.iommu0.invalidation.deviceTimeout';
+    const result = run(
+      of(
+        'devices.nic.ats.answers=false',
+        `${unit}=100us`,
+        'warmup.operations=0',
+        'stop.operations=null',
+        'stop.time=2ms',
+      ),
+    );
+    expect(total(result, 'iommu.ats.timeouts')).toBeGreaterThan(0);
+    expect(value(result, 'rx', 'operations')).toBeGreaterThan(5);
+    const { min } = result.histograms.find(
+      ({ component, metric }) => component === 'rx' && metric === 'unmap.latency',
+    )!;
+    expect(min).toBeGreaterThan(100e6);
+  });
+});
+
+describe('shipped workloads', () => {
+  it('order of costs: a hit in the device, a hit in the IOTLB, a miss, a miss in the device as well', () => {
+    const points = shipped('ats.yaml', ['warmup.operations=6000', 'stop.operations=3000']);
+    const latency = new Map<string, number>();
+    for (const spec of points) {
+      const job = spec.workload['reads'] as DmaJobSpec;
+      if (job.outstanding > 1) continue;
+      const { enabled, entries } = spec.devices['nic']!.ats;
+      const result = run(spec, true);
+      expect(result.audit!.violations).toEqual([]);
+      const found = result.histograms.find(
+        ({ component, metric }) => component === 'nic' && metric === 'dma.read.latency',
+      );
+      latency.set(`${enabled ? entries : 0} ${job.window / 1024}`, mean(found!));
+    }
+    const of = (key: string): number => latency.get(key)!;
+    expect(of('64 128')).toBeLessThan(of('0 128'));
+    expect(of('0 128')).toBeLessThan(of('0 65536'));
+    expect(of('0 65536')).toBeLessThan(of('64 65536'));
+    // A TLB as large as the window hides the walks that the IOTLB does not.
+    expect(of('1024 4096')).toBeLessThan(of('0 4096'));
+    expect(of('1024 4096')).toBeCloseTo(of('64 128'), 0);
+    // One that is too small makes hits of the IOTLB dearer by a round trip.
+    expect(of('64 512')).toBeGreaterThan(of('0 512') + 50);
+  }, 120_000);
+
+  it('a device that does not answer holds up the others behind its unit', () => {
+    const [none, one, both, dead] = shipped('ats-invalidation.yaml', [
+      'stop.operations=600',
+      'warmup.operations=200',
+    ]).map((spec) => run(spec, true));
+    const unmap = (result: PointResult): number =>
+      mean(result.histograms.find(({ component, metric }) => component === 'receive' && metric === 'unmap.latency')!);
+    for (const result of [none!, one!, both!, dead!]) expect(result.audit!.violations).toEqual([]);
+    expect(unmap(one!)).toBeGreaterThan(unmap(none!) + 100);
+    expect(unmap(dead!)).toBeGreaterThan(10 * unmap(both!));
+    expect(value(dead!, 'iommu0', 'iommu.ats.timeouts')).toBeGreaterThan(0);
+    expect(value(both!, 'iommu0', 'iommu.ats.timeouts')).toBe(0);
+    const unmapOfDead = dead!.histograms.find(
+      ({ component, metric }) => component === 'loop' && metric === 'unmap.latency',
+    )!;
+    expect(unmapOfDead.min).toBeGreaterThan(1e9);
+  }, 120_000);
 });

@@ -64,7 +64,7 @@ export class Smmuv3Unit {
     readonly id: number,
     readonly spec: UnitSpec,
     { frames, queueFrames, queueSocket }: UnitMemory,
-    environment: UnitDriverEnvironment,
+    private readonly environment: UnitDriverEnvironment,
   ) {
     const { memory, ranges, registers, monitor } = environment;
     const { sizeLg2 } = spec.invalidation;
@@ -165,8 +165,23 @@ export class Smmuv3Unit {
     return this.faults;
   }
 
+  /**
+   * arm_smmu_gerror_handler, after a CMD_SYNC that follows an ATC_INV without answer: the error is acknowledged, and the CMD_SYNC repeated by
+   * the hardware (arm_smmu_cmdq_skip_err).
+   */
+  private acknowledge(globalError: number): void {
+    const { costs, registers } = this.environment;
+    const delay = costs.timer + costs.mmioRead + costs.mmioWrite;
+    this.environment.statistics.timeouts++;
+    registers.write(this.id, Register.GlobalErrorAcknowledge, 0, globalError, delay);
+  }
+
   /** A register of the unit has changed. */
   changed(offset: number, value: number): void {
+    if (offset === Register.GlobalError) {
+      this.acknowledge(value);
+      return;
+    }
     if (offset === PAGE_1 + Register.EventQueueProducer) {
       this.faults?.produced(value);
       return;

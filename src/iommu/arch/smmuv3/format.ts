@@ -213,6 +213,8 @@ export const enum StreamWorld {
 }
 
 export interface StreamEntry {
+  /** EATS; left out: no. */
+  readonly ats?: boolean;
   readonly config: StreamConfig;
   /** Stage 1. `contextsLg2`: S1CDMax; 0: no substreams. */
   readonly contextTable?: number;
@@ -254,6 +256,9 @@ function startLevelCode(granuleLg2: number, levels: number): number {
   return granuleLg2 === 12 ? levels - 2 : levels - 1;
 }
 
+/** STE.EATS 0b01: translation requests are answered, and translated requests pass. */
+const EATS_TRANSLATE = 1;
+
 /** An STE (5.2), valid; 16 dwords. */
 export function encodeStreamEntry(out: Dwords, e: StreamEntry): void {
   const { config, contextTable = 0, contextFormat = 0, contextsLg2 = 0, defaultSubstream = 0, world = 0, vmid = 0 } = e;
@@ -264,6 +269,7 @@ export function encodeStreamEntry(out: Dwords, e: StreamEntry): void {
     out[1] = high(contextTable) | (contextsLg2 << 27);
     out[2] = defaultSubstream | (world << 30);
   }
+  if (e.ats === true) out[2]! |= EATS_TRANSLATE << 28;
   out[4] = vmid;
   if (e.stage2 === undefined) return;
   const { root, granuleLg2, levels, inputLg2, outputLg2 } = e.stage2;
@@ -277,6 +283,11 @@ export function encodeStreamEntry(out: Dwords, e: StreamEntry): void {
     (1 << 26);
   out[6] = root | 0;
   out[7] = high(root);
+}
+
+/** The stream may use ATS. Checks of stage 2 for translated requests (EATS 0b10) are not modelled. */
+export function streamTranslatesRequests(d2: number): boolean {
+  return ((d2 >>> 28) & 3) === EATS_TRANSLATE;
 }
 
 export function streamValid(d0: number): boolean {
@@ -500,6 +511,9 @@ export class Command {
   /** RESUME: STAG, and Ac: look the transaction up again. */
   tag = 0;
   retry = false;
+  /** ATC_INV: log2 of the bytes named; entries of every substream. */
+  sizeLg2 = 0;
+  global = false;
 }
 
 function encodeOpcode(out: Dwords, at: number, opcode: Opcode): void {
@@ -530,6 +544,24 @@ export function encodeContextInvalidation(out: Dwords, at: number, sid: number, 
   out[at + 1] = sid;
   out[at + 2] = leaf ? 1 : 0;
 }
+
+/** ATC_INV, 4.5.1: 2^size pages of 4 KiB, ATC_INV_ALL everything, of a substream or (-1) of requests without. */
+export function encodeDeviceTlbInvalidation(
+  out: Dwords,
+  at: number,
+  sid: number,
+  ssid: number,
+  address: number,
+  size: number,
+): void {
+  encodeOpcode(out, at, Opcode.ATC_INV);
+  if (ssid >= 0) out[at]! |= (ssid << 12) | 0x800;
+  out[at + 1] = sid;
+  out[at + 2] = (address & ~0xfff) | size;
+  out[at + 3] = high(address);
+}
+
+export const ATC_INV_ALL = 52;
 
 /** CFGI_CD_ALL. */
 export function encodeContextsInvalidation(out: Dwords, at: number, sid: number): void {
@@ -618,6 +650,8 @@ export function decodeCommand(words: Dwords, ranges: boolean, out: Command): boo
   out.addressLo = d2 & ~0xfff;
   out.tag = d2 & 0xffff;
   out.retry = (d0 & (Resume.Retry << 12)) !== 0;
+  out.sizeLg2 = Math.min(12 + (d2 & 0x3f), 64);
+  out.global = (d0 & 0x200) !== 0;
   switch (out.opcode) {
     case Opcode.TLBI_NH_VA:
     case Opcode.TLBI_NH_VAA:

@@ -4,6 +4,7 @@
  * Not modelled: reads of registers, interrupts but that of the event queue, GBPA attributes, the Secure and Realm register pages.
  */
 import type { Event } from '../../../kernel/event.js';
+import type { DeviceWait } from '../../../protocol/ats.js';
 import type { StallLog } from '../../../protocol/stall.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import type { Hardware } from '../../architecture.js';
@@ -50,6 +51,10 @@ export class Smmuv3 implements Hardware {
       ring.bytesLg2 = format.COMMAND_LG2;
       ring.wraps = true;
     }
+  }
+
+  get deviceWait(): DeviceWait {
+    return this.queue;
   }
 
   connect(watch: StoreWatch): void {
