@@ -22,7 +22,9 @@ class Bench {
 
   constructor(readonly machine: PageMachine) {
     this.queue = machine.queue;
-    const port = { respond: (_device: number, group: number, status: PageStatus) => void this.answers.push({ group, status }) };
+    const port = {
+      respond: (_device: number, group: number, status: PageStatus) => void this.answers.push({ group, status }),
+    };
     this.queue.connect(Array.from({ length: 8 }, () => port));
     machine.onInterrupt = () => void this.interrupts.push(machine.kernel.clock[0]!);
   }
@@ -120,7 +122,7 @@ describe.each(Object.entries(MACHINES))('%s', (_name, make) => {
         const b = bench();
         let next = 0;
         // Most of the ring is taken, so that a few requests overflow it.
-        const filler = b.queue.capacity - some % 8;
+        const filler = b.queue.capacity - (some % 8);
         for (let i = 0; i < filler; i++) b.send(500, PageRequestBit.Write);
         const groups: number[] = [];
         const read = (count: number): void => {

@@ -38,13 +38,7 @@ class Rig {
         this.pri.recycle(m);
       },
     };
-    this.pri = new Pri(
-      this.kernel,
-      0,
-      { enabled: true, outstanding: 8, group: 1, gather: 0, ...spec },
-      sink,
-      client,
-    );
+    this.pri = new Pri(this.kernel, 0, { enabled: true, outstanding: 8, group: 1, gather: 0, ...spec }, sink, client);
   }
 
   ask(page: number, access = WRITE, pasid = 1): boolean {

@@ -60,7 +60,11 @@ class VtdPages implements PageMachine {
     rig.tables.context(this.requester, { pageRequestEnable: enabled });
     rig.vtd.connect({ stored: () => {}, pagesRequested: () => this.onInterrupt() });
     this.base = rig.frames.allocate();
-    rig.vtd.write(Register.PageRequestAddress, Math.floor(this.base / 2 ** 32), encodePageRequestAddress(this.base, ENTRIES_LG2));
+    rig.vtd.write(
+      Register.PageRequestAddress,
+      Math.floor(this.base / 2 ** 32),
+      encodePageRequestAddress(this.base, ENTRIES_LG2),
+    );
     this.write(Register.PageRequestEventControl, 0);
   }
 

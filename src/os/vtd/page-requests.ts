@@ -24,21 +24,23 @@ import { PageRequestBit } from '../../protocol/page-request.js';
 import type { PageResponder } from '../fault-device.js';
 import { ThreadedInterrupt } from '../interrupt.js';
 import type { Endpoint, FaultPath } from '../iommu-driver.js';
+import { log2 } from '../log2.js';
 import { PageResponse } from '../page-fault.js';
 import { pageFaultOf } from '../page-requests.js';
+import type { UnitSpec } from '../spec.js';
 import { Step } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { DESCRIPTOR_WORDS, type InvalidationQueue } from './queue.js';
 
-/** Descriptors of the ring (PRQ_ORDER 4: 64 KiB). */
-const ENTRIES_LG2 = 11;
 /** Domain id of process address spaces (FLPT_DEFAULT_DID). */
 const DEFAULT_DID = 1;
 
 export class PageRequestDriver implements PageResponder {
   readonly line: ThreadedInterrupt;
   private readonly base: number;
+  /** log2 of the descriptors of the ring. */
+  private readonly entriesLg2: number;
   /** What PQT_REG and PRS_REG read, and what PQH_REG was last written with. */
   private tail = 0;
   private status = 0;
@@ -50,21 +52,22 @@ export class PageRequestDriver implements PageResponder {
   private readonly buffers: Int32Array[] = [];
 
   constructor(
-    private readonly unit: { readonly id: number; readonly queue: InvalidationQueue },
+    private readonly unit: { readonly id: number; readonly spec: UnitSpec; readonly queue: InvalidationQueue },
     frames: FrameAllocator,
     private readonly path: FaultPath,
     private readonly environment: UnitDriverEnvironment,
   ) {
     const { scheduler, registers } = environment;
     const { id } = unit;
-    const bytes = 2 ** (ENTRIES_LG2 + PAGE_REQUEST_LG2);
+    this.entriesLg2 = log2(unit.spec.faults.pageRequests);
+    const bytes = 2 ** (this.entriesLg2 + PAGE_REQUEST_LG2);
     this.base = frames.allocateContiguous(bytes, bytes);
     this.line = new ThreadedInterrupt(`dmar${id}-prq`, scheduler, path.cpu, path.interrupt, (thread) =>
       this.pass(thread),
     );
     registers.write(id, Register.PageRequestHead, 0, 0, 0);
     const hi = Math.floor(this.base / 2 ** 32);
-    registers.write(id, Register.PageRequestAddress, hi, encodePageRequestAddress(this.base, ENTRIES_LG2), 0);
+    registers.write(id, Register.PageRequestAddress, hi, encodePageRequestAddress(this.base, this.entriesLg2), 0);
     registers.write(id, Register.PageRequestEventControl, 0, 0, 0);
   }
 
@@ -101,7 +104,7 @@ export class PageRequestDriver implements PageResponder {
   }
 
   private next(offset: number): number {
-    return (offset + 2 ** PAGE_REQUEST_LG2) & (2 ** (ENTRIES_LG2 + PAGE_REQUEST_LG2) - 1);
+    return (offset + 2 ** PAGE_REQUEST_LG2) & (2 ** (this.entriesLg2 + PAGE_REQUEST_LG2) - 1);
   }
 
   /** Registers are read behind all writes to the unit. */
