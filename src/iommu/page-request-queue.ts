@@ -91,7 +91,9 @@ export class PageRequestQueue implements PageRequestReceiver {
   /** Ports by device number. */
   connect(ports: readonly PageResponsePort[]): void {
     this.ports = ports;
-    this.unit.requesters.forEach((requester, device) => this.devices.set(requester, device));
+    this.unit.requesters.forEach((requester, device) => {
+      this.devices.set(requester, device);
+    });
   }
 
   /** Software has set up a ring of 2^entriesLg2 records, `capacity` of them usable. */

@@ -61,8 +61,21 @@ export interface IommuDriver {
    * `tablesFreed`: the unmap unlinked table pages, so cached non-leaf entries have to go too.
    */
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void>;
+  /**
+   * The same for several ranges of equal length, with one wait for as many of them as a submission takes. Absent: the driver flushes range by
+   * range.
+   */
+  flushRanges?(
+    thread: Thread,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+    tablesFreed: boolean,
+  ): Call<void>;
   /** The same for everything in the domain. */
   flushAll(thread: Thread, domain: DomainState): Call<void>;
+  /** The same for everything in the domain's units, whatever domain it is of. Absent: the driver has no such command. */
+  flushGlobal?(thread: Thread, domain: DomainState): Call<void>;
 
   /**
    * Where the second stage belongs to a host: removes every cached translation of the guest, on all units, by the host's queues, and

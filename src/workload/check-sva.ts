@@ -5,6 +5,8 @@ import type { JobSpec, OffloadJobSpec, PointSpec, SvaJobSpec } from './spec.js';
 import { formatQuantity } from './units.js';
 
 const PAGE = 4096;
+/** SMMUv3 tags address spaces with 16 bits (ASID, IHI 0070 5.4); Linux leaves 0 out. */
+const SMMU_ADDRESS_SPACES = 2 ** 16 - 1;
 
 /** A job of processes that share their address spaces with a device. */
 type ProcessJob = SvaJobSpec | OffloadJobSpec;
@@ -53,6 +55,9 @@ export function checkProcesses(job: ProcessJob, spec: PointSpec, path: readonly 
   }
   if (job.processes >= 2 ** bits) {
     refuse('processes', `"${name}" takes PASIDs up to ${2 ** bits - 1}`, at('processLevels'));
+  }
+  if (unit.architecture === 'smmuv3' && job.processes > SMMU_ADDRESS_SPACES) {
+    refuse('processes', `"${name}" tells ${SMMU_ADDRESS_SPACES} address spaces apart`, at('architecture'));
   }
   if (os.guest.mode !== 'none') refuse('kind', 'processes of guests are not modelled', ['os', 'guest', 'mode']);
   if (job.prefault !== 'all' && unit.faults.stalls === 0 && !ats.pri.enabled) {

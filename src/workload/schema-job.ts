@@ -6,6 +6,8 @@ import { PLACEMENTS } from '../os/drivers/segments.js';
 import { choice, count, flag, millionths, pasid, percent, reference, size, time } from './fields.js';
 
 const LARGEST_DMA = 2 ** 30;
+/** PASIDs but 0. */
+const MOST_PROCESSES = 2 ** 20 - 1;
 
 const dma = z.strictObject({
   kind: z.literal('dma').meta({ description: 'DMA over a window that stays mapped.' }),
@@ -88,7 +90,7 @@ const userMap = z.strictObject({
 const sva = z.strictObject({
   kind: z.literal('sva').meta({ description: 'DMA in the address spaces of processes (shared virtual addressing).' }),
   device: reference('Device that is bound to the processes.'),
-  processes: count(1, 65535, 'Processes, each with an address space and a PASID of its own.').default(1),
+  processes: count(1, MOST_PROCESSES, 'Processes, each with an address space and a PASID of its own.').default(1),
   reads: percent('Share of reads.').default(0),
   size: size('Bytes of a DMA.', { max: LARGEST_DMA }),
   window: size('Bytes of memory of each process that the device uses.', { min: 4096, max: 2 ** 40 }),
@@ -110,7 +112,11 @@ const offload = z.strictObject({
   }),
   device: reference('Device with an accelerator.'),
   threads: THREADS,
-  processes: count(1, 65535, 'Processes that the threads belong to in turn, each with a PASID of its own.').default(1),
+  processes: count(
+    1,
+    MOST_PROCESSES,
+    'Processes that the threads belong to in turn, each with a PASID of its own.',
+  ).default(1),
   queue: choice(
     ['shared', 'dedicated'],
     'One queue for all threads, filled by ENQCMD; or one for each thread, filled by MOVDIR64B.',
@@ -148,12 +154,20 @@ const invalidate = z.strictObject({
   device: reference('Device of the DMA job.'),
   pasid: pasid().default(-1),
   threads: THREADS,
-  granularity: choice(['range', 'domain'], 'A range of addresses, or all of the domain.').default('range'),
+  granularity: choice(
+    ['range', 'domain', 'global'],
+    'Ranges of addresses; all of the domain, or with a PASID all of that; or everything in the IOMMU.',
+  ).default('range'),
   size: size('Bytes of a range; whole pages are invalidated.', { max: LARGEST_DMA }).default(4096),
   align: choice(
     ['natural', 'page'],
     'Where ranges begin: at multiples of the next power of two of their size, or at any page.',
   ).default('natural'),
+  batch: count(
+    1,
+    64,
+    'Ranges that one call names: their commands go together, with one wait for as many as a submission takes.',
+  ).default(1),
   tables: flag('Pointers to tables go too, as when an unmap has freed tables.').default(false),
   interval: time('From the start of an invalidation to that of the next one of a thread; 0ns: back to back.').default(
     0,

@@ -158,10 +158,12 @@ export interface InvalidateJobSpec {
   readonly device: string;
   readonly pasid: number;
   readonly threads: number;
-  readonly granularity: 'range' | 'domain';
+  readonly granularity: 'range' | 'domain' | 'global';
   /** Bytes of a range. */
   readonly size: number;
   readonly align: 'natural' | 'page';
+  /** Ranges that one call names. */
+  readonly batch: number;
   readonly tables: boolean;
   /** From the start of one invalidation of a thread to the next, ps. */
   readonly interval: number;

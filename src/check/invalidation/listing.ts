@@ -56,7 +56,9 @@ function rowLines(row: string, points: readonly ScoredInvalidation[]): string[] 
         bound ? (ok ? 'ok ' : 'below*') : `${(100 * error).toFixed(1)}${scored && !ok ? '*' : ' '}`,
       ),
     ),
-    ...points.filter(({ reason }) => reason !== '').map(({ point, reason }) => `  ${point} is not scored: ${reason}`),
+    ...points
+      .filter(({ scored, reason }) => !scored && reason !== '')
+      .map(({ point, reason }) => `  ${point} is not scored: ${reason}`),
     '',
   ];
 }
@@ -67,8 +69,8 @@ export function formatInvalidationSummary(validation: InvalidationValidation): s
   const lines = [
     `invalidation, points within ${100 * INVALIDATION_TOLERANCE} % or the resolution of the source, and slopes: ${ok} of ${total}`,
   ];
-  for (const { row, point, error } of validation.points.filter((each) => each.scored && !each.ok)) {
-    lines.push(`  miss: ${row} ${point}: ${(100 * error).toFixed(1)} %`);
+  for (const { row, point, error, reason } of validation.points.filter((each) => each.scored && !each.ok)) {
+    lines.push(`  miss: ${row} ${point}: ${(100 * error).toFixed(1)} %${reason === '' ? '' : `; ${reason}`}`);
   }
   for (const { row, published, simulated } of validation.slopes.filter((each) => !each.ok)) {
     lines.push(`  miss: slope of ${row}: ${simulated.toFixed(2)} instead of ${published.toFixed(2)}`);

@@ -22,7 +22,7 @@ import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { type Call, type Thread, Wait } from '../thread.js';
-import { addressMask, blockStart } from '../flush-range.js';
+import { type Block, coveringBlock } from '../flush-range.js';
 import { DESCRIPTOR_WORDS } from './queue.js';
 import { firstStageFormat, secondStageFormat, usesFirstStage } from './formats.js';
 import { VtdUnit } from './unit.js';
@@ -141,8 +141,7 @@ export class VtdDriver implements IommuDriver {
 
   /** cache_tag_flush_range_np. */
   syncMap(thread: Thread, domain: DomainState, iova: number, bytes: number): Call<void> {
-    const mask = addressMask(iova, bytes);
-    return this.flush(thread, domain, blockStart(iova, mask), mask, false);
+    return this.flush(thread, domain, [coveringBlock(iova, bytes)], false);
   }
 
   mapAtBoot(domain: DomainState, iova: number, bytes: number): void {
@@ -150,13 +149,44 @@ export class VtdDriver implements IommuDriver {
   }
 
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
-    const mask = addressMask(iova, bytes);
+    return this.flush(thread, domain, [coveringBlock(iova, bytes)], this.environment.invalidationHint && !tablesFreed);
+  }
+
+  flushRanges(
+    thread: Thread,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+    tablesFreed: boolean,
+  ): Call<void> {
     const hint = this.environment.invalidationHint && !tablesFreed;
-    return this.flush(thread, domain, blockStart(iova, mask), mask, hint);
+    return this.flush(
+      thread,
+      domain,
+      iovas.map((iova) => coveringBlock(iova, bytes)),
+      hint,
+    );
   }
 
   flushAll(thread: Thread, domain: DomainState): Call<void> {
-    return this.flush(thread, domain, 0, EVERYTHING, false);
+    return this.flush(thread, domain, [{ start: 0, mask: EVERYTHING }], false);
+  }
+
+  /** qi_flush_iotlb with DMA_TLB_GLOBAL_FLUSH: of each unit, without the domain's lock. */
+  *flushGlobal(thread: Thread, domain: DomainState): Call<void> {
+    const { scheduler, statistics } = this.environment;
+    if (thread.debt !== 0) yield Wait.Run;
+    const asked = scheduler.now();
+    const words = new Int32Array(DESCRIPTOR_WORDS);
+    encodeIotlbInvalidation(words, 0, Granularity.Global, 0, 0, 0, 0, false, true, true);
+    for (const id of new Set(domain.tags.map(({ unit }) => unit))) {
+      thread.irqOff++;
+      yield* this.units[id]!.queue.submit(thread, words, 1);
+      thread.irqOff--;
+    }
+    if (thread.debt !== 0) yield Wait.Run;
+    statistics.flushes++;
+    statistics.latency.add(scheduler.now() - asked);
   }
 
   /** Nested entries carry the guest's domain ids, that of process address spaces among them: one descriptor for each. */
@@ -192,30 +222,36 @@ export class VtdDriver implements IommuDriver {
     for (const unit of this.units) if (unit?.stored(hi, lo) === true) return;
   }
 
-  /** cache_tag_flush_range: one descriptor per tag, one batch after the other, all under cache_lock, which is held over the waits. */
-  private *flush(thread: Thread, domain: DomainState, start: number, mask: number, hint: boolean): Call<void> {
+  /** cache_tag_flush_range: one descriptor per tag and block, one batch after the other, all under cache_lock, which is held over the waits. */
+  private *flush(thread: Thread, domain: DomainState, blocks: readonly Block[], hint: boolean): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
     const asked = scheduler.now();
     if (!domain.cacheLock.take(thread)) yield Wait.Block;
     const { tags, deviceTags } = domain;
     const words = batchOf(domain);
-    for (let at = 0; at < tags.length; ) {
-      const unit = this.units[tags[at]!.unit]!;
+    const descriptors = tags.length * blocks.length;
+    for (let at = 0; at < descriptors; ) {
+      const unit = this.units[tags[Math.floor(at / blocks.length)]!.unit]!;
       let count = 0;
-      while (at < tags.length && count < BATCH && tags[at]!.unit === unit.id) {
-        this.encode(words, DESCRIPTOR_WORDS * count++, unit.spec, tags[at++]!, start, mask, hint);
+      for (; at < descriptors && count < BATCH; at++) {
+        const tag = tags[Math.floor(at / blocks.length)]!;
+        if (tag.unit !== unit.id) break;
+        this.encode(words, DESCRIPTOR_WORDS * count++, unit.spec, tag, blocks[at % blocks.length]!, hint);
       }
       // A device that missed before the unit's caches were clean would bring the old translation back.
-      const devices = tags[at]?.unit === unit.id ? [] : deviceTags;
-      for (const tag of devices) {
-        if (tag.unit !== unit.id) continue;
-        if (count === BATCH) {
-          yield* unit.queue.submit(thread, words, count);
-          count = 0;
+      if (tags[Math.floor(at / blocks.length)]?.unit !== unit.id) {
+        for (const tag of deviceTags) {
+          if (tag.unit !== unit.id) continue;
+          for (const { start, mask } of blocks) {
+            if (count === BATCH) {
+              yield* unit.queue.submit(thread, words, count);
+              count = 0;
+            }
+            statistics.devices++;
+            encodeDeviceTlb(words, DESCRIPTOR_WORDS * count++, tag, start, mask);
+          }
         }
-        statistics.devices++;
-        encodeDeviceTlb(words, DESCRIPTOR_WORDS * count++, tag, start, mask);
       }
       yield* unit.queue.submit(thread, words, count);
     }
@@ -231,8 +267,7 @@ export class VtdDriver implements IommuDriver {
     at: number,
     spec: UnitSpec,
     tag: CacheTag,
-    start: number,
-    mask: number,
+    { start, mask }: Block,
     hint: boolean,
   ): void {
     const all = mask > spec.invalidation.maxAddressMask;
