@@ -167,7 +167,7 @@ function checkEngine({ engine }: DeviceSpec, path: readonly string[]): Fault[] {
 }
 
 /** Architectures whose units answer translation requests. */
-const ATS: ReadonlySet<string> = new Set(['vtd', 'smmuv3']);
+const ATS: ReadonlySet<string> = new Set(['vtd', 'smmuv3', 'amdvi']);
 
 function checkAts({ ats }: DeviceSpec, port: PortSpec, machine: MachineSpec, path: readonly string[]): Fault[] {
   if (!ats.enabled) {

@@ -212,7 +212,9 @@ export class Smmuv3Driver implements IommuDriver {
         for (const iova of iovas) yield* this.gather(thread, unit, batch, tags[at]!, iova, bytes, leaf);
       }
       yield* unit.queueOf(thread.cpu).submit(thread, batch, true);
-      if (domain.deviceTags.length > 0) yield* this.invalidateDevices(thread, unit, batch, domain, iova, bytes);
+      if (domain.deviceTags.length > 0) {
+        for (const iova of iovas) yield* this.invalidateDevices(thread, unit, batch, domain, iova, bytes);
+      }
     }
     if (thread.debt !== 0) yield Wait.Run;
     this.batches.push(batch);
