@@ -98,13 +98,7 @@ export class PageRequestDriver extends PageRequestReader {
     yield* this.writeRegister(thread, Register.PageRequestStatus, PageRequestStatus.Overflow);
   }
 
-  protected *answer(
-    thread: Thread,
-    source: number,
-    pasid: number,
-    group: number,
-    code: PageResponse,
-  ): Call<void> {
+  protected *answer(thread: Thread, source: number, pasid: number, group: number, code: PageResponse): Call<void> {
     const words = this.buffers.pop() ?? new Int32Array(3 * DESCRIPTOR_WORDS);
     encodePageGroupResponse(words, 0, source, Math.max(pasid, 0), pasid >= 0, code, group);
     yield* this.queue.submit(thread, words, 1);
