@@ -71,6 +71,8 @@ export abstract class PageRequestReader implements PageResponder {
   /** First record that has not been handled. */
   protected head = 0;
   private readonly waiting: Thread[] = [];
+  /** A pass ends with an empty ring: hardware interrupts when it has been empty. */
+  protected readonly untilEmpty: boolean = false;
 
   constructor(
     name: string,
@@ -106,13 +108,18 @@ export abstract class PageRequestReader implements PageResponder {
 
   private *pass(thread: Thread): Call<void> {
     yield* this.acknowledge(thread);
-    const tail = yield* this.tail(thread);
-    while (this.head !== tail) {
-      yield* this.take(thread, this.head % this.slots);
-      this.head = (this.head + 1) % this.positions;
-      yield* this.release(thread, this.head, false);
+    let tail = yield* this.tail(thread);
+    for (;;) {
+      while (this.head !== tail) {
+        yield* this.take(thread, this.head % this.slots);
+        this.head = (this.head + 1) % this.positions;
+        yield* this.release(thread, this.head, false);
+      }
+      yield* this.release(thread, this.head, true);
+      if (!this.untilEmpty) break;
+      tail = yield* this.tail(thread);
+      if (this.head === tail) break;
     }
-    yield* this.release(thread, this.head, true);
     yield* this.recover(thread);
     const { waiting } = this;
     for (let waiter = waiting.shift(); waiter !== undefined; waiter = waiting.shift()) {
