@@ -21,6 +21,7 @@ import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import { addressMask, blockStart } from '../flush-range.js';
 import { DESCRIPTOR_WORDS } from './queue.js';
+import { RangeFlush } from './range-flush.js';
 import { firstStageFormat, secondStageFormat, usesFirstStage } from './formats.js';
 import { VtdUnit } from './unit.js';
 
@@ -41,6 +42,8 @@ export class VtdDriver implements IommuDriver {
   readonly defersFlush: boolean;
   private readonly units: readonly (VtdUnit | null)[];
   private readonly formats: readonly (Format | null)[];
+  /** Records of flushes that are over. */
+  private readonly idleFlushes: RangeFlush[] = [];
 
   /** Sets up and enables every unit. */
   constructor(protected readonly environment: UnitDriverEnvironment) {
@@ -167,26 +170,37 @@ export class VtdDriver implements IommuDriver {
     for (const unit of this.units) if (unit?.stored(hi, lo) === true) return;
   }
 
-  /** cache_tag_flush_range: one descriptor per tag, one batch after the other, all under cache_lock, which is held over the waits. */
-  private *flush(thread: Thread, domain: DomainState, start: number, mask: number, hint: boolean): Call<void> {
-    const { scheduler, statistics } = this.environment;
-    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
-    const asked = scheduler.now();
-    if (!domain.cacheLock.take(thread)) yield Wait.Block;
+  private flush(thread: Thread, domain: DomainState, start: number, mask: number, hint: boolean): Call<void> {
+    const flush = this.idleFlushes.pop() ?? new RangeFlush(this.environment, this, this.idleFlushes);
+    flush.begin(thread, domain, start, mask, hint);
+    return flush;
+  }
+
+  /** End of the tags from number `from` on whose descriptors go to one unit at once. */
+  batchEnd(domain: DomainState, from: number): number {
+    const { tags } = domain;
+    let end = from + 1;
+    while (end < tags.length && end - from < BATCH && tags[end]!.unit === tags[from]!.unit) end++;
+    return end;
+  }
+
+  /** Submits a descriptor for each of those tags. */
+  submitBatch(
+    thread: Thread,
+    domain: DomainState,
+    from: number,
+    end: number,
+    start: number,
+    mask: number,
+    hint: boolean,
+  ): Call<void> {
     const { tags } = domain;
     const words = batchOf(domain);
-    for (let at = 0; at < tags.length; ) {
-      const unit = this.units[tags[at]!.unit]!;
-      let count = 0;
-      while (at < tags.length && count < BATCH && tags[at]!.unit === unit.id) {
-        this.encode(words, DESCRIPTOR_WORDS * count++, unit.spec, tags[at++]!, start, mask, hint);
-      }
-      yield* unit.queue.submit(thread, words, count);
+    const unit = this.units[tags[from]!.unit]!;
+    for (let at = from; at < end; at++) {
+      this.encode(words, DESCRIPTOR_WORDS * (at - from), unit.spec, tags[at]!, start, mask, hint);
     }
-    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
-    domain.cacheLock.release(thread);
-    statistics.flushes++;
-    statistics.latency.add(scheduler.now() - asked);
+    return unit.queue.submit(thread, words, end - from);
   }
 
   /** The descriptor for one tag; a range larger than the unit can name becomes the whole domain, or PASID. */

@@ -7,9 +7,10 @@
 import { encodeWait, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
 import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
-import { type Call, type Thread, Wait } from '../thread.js';
+import { type Call, NOTHING, type Thread } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import type { Doorbell } from './doorbell.js';
+import { Submission } from './submission.js';
 
 /** State of a slot; `InUse` and `Done` are also what its status word in memory holds (QI_IN_USE, QI_DONE). */
 const enum Slot {
@@ -32,7 +33,7 @@ export interface QueueLayout {
 }
 
 export class InvalidationQueue {
-  private readonly lock: SpinLock;
+  readonly lock: SpinLock;
   private readonly state: Uint8Array;
   /** Thread that polls the status word of a slot. */
   private readonly pollers: (Thread | null)[];
@@ -42,6 +43,8 @@ export class InvalidationQueue {
   private freeTail = 0;
   private freeSlots: number;
   private readonly wait = new Int32Array(DESCRIPTOR_WORDS);
+  /** Records of submissions that are over. */
+  readonly idle: Submission[] = [];
   /** Where the tail register of an emulated unit leads; null: to the hardware. */
   doorbell: Doorbell | null = null;
 
@@ -61,55 +64,71 @@ export class InvalidationQueue {
    * Submits the first `count` descriptors of `words` (DESCRIPTOR_WORDS each) and a wait descriptor, and returns when hardware has completed
    * them. The caller has interrupts off.
    */
-  *submit(thread: Thread, words: Int32Array, count: number): Call<void> {
-    const { scheduler, costs, distance, registers, statistics } = this.environment;
-    const { slots, descriptorLg2 } = this.layout;
+  submit(thread: Thread, words: Int32Array, count: number): Call<void> {
+    const { slots } = this.layout;
     if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
-    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
-    const begun = scheduler.now();
-    if (!this.lock.take(thread)) yield Wait.Block;
-    if (this.freeSlots < count + 2) {
-      statistics.slotWaits++;
-      if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
-      while (this.freeSlots < count + 2) {
-        this.waitForSlots(thread);
-        yield Wait.Block;
-        if (!this.lock.take(thread, false)) yield Wait.Block;
-      }
-    }
+    const submission = this.idle.pop() ?? new Submission(this, this.environment);
+    submission.begin(thread, words, count);
+    return submission;
+  }
+
+  /** Whether `count` descriptors and the wait descriptor can be added; one slot stays free. */
+  hasRoom(count: number): boolean {
+    return this.freeSlots >= count + 2;
+  }
+
+  /** Charges for `count` descriptors and a wait descriptor, and takes their slots. Returns the first. Nothing reads them before `ring`. */
+  reserve(thread: Thread, count: number): number {
+    const { costs, distance } = this.environment;
     thread.charge(Step.Descriptor, (count + 1) * costs.descriptor + distance.access(thread, this.unit));
     if (this.doorbell === null) thread.charge(Step.Doorbell, costs.mmioWrite);
     const first = this.freeHead;
-    const last = (first + count) % slots;
-    this.freeHead = (last + 1) % slots;
+    this.freeHead = this.after(first, count + 1);
     this.freeSlots -= count + 1;
-    for (let i = 0; i < count; i++) this.setState((first + i) % slots, Slot.InUse);
-    this.setState(last, Slot.InUse);
-    // The stores precede the doorbell; nothing reads them before it.
-    if (!scheduler.passes(thread)) yield Wait.Run;
-    for (let i = 0; i < count; i++) this.store((first + i) % slots, words, i * DESCRIPTOR_WORDS);
+    for (let i = 0; i <= count; i++) this.setState(this.after(first, i), Slot.InUse);
+    return first;
+  }
+
+  /** Stores the descriptors in the slots from `first` on and announces them. */
+  announce(thread: Thread, words: Int32Array, first: number, count: number): Call<void> {
+    const { distance, registers, statistics } = this.environment;
+    for (let i = 0; i < count; i++) this.store(this.after(first, i), words, i * DESCRIPTOR_WORDS);
+    const last = this.after(first, count);
     const status = this.layout.status + 4 * last;
     encodeWait(this.wait, 0, WaitFlag.StatusWrite, Math.floor(status / 2 ** 32), status | 0, Slot.Done);
     this.store(last, this.wait, 0);
     statistics.descriptors += count + 1;
     const tail = this.freeHead;
-    if (this.doorbell !== null) yield* this.doorbell.ring(thread, tail);
-    else {
-      const flight = distance.flight(thread, this.unit);
-      registers.write(this.unit, Register.InvalidationQueueTail, 0, tail << descriptorLg2, flight);
-    }
-    const rung = scheduler.now();
+    if (this.doorbell !== null) return this.doorbell.ring(thread, tail);
+    const flight = distance.flight(thread, this.unit);
+    registers.write(this.unit, Register.InvalidationQueueTail, 0, tail << this.layout.descriptorLg2, flight);
+    return NOTHING;
+  }
+
+  /** The thread polls the status word of the wait descriptor. */
+  expect(thread: Thread, slot: number): void {
     // An emulated unit has completed everything before the write of its tail returns.
-    if (this.doorbell === null || this.statusWord(last) !== Slot.Done) this.pollers[last] = thread;
-    while (this.pollers[last] !== null) {
-      this.lock.poll(thread, distance.poll(thread, this.unit), Step.Completion);
-      yield Wait.Block;
-    }
-    statistics.completion.add(scheduler.now() - rung);
-    for (let i = 0; i <= count; i++) this.setState((first + i) % slots, Slot.Free);
+    if (this.doorbell === null || this.statusWord(slot) !== Slot.Done) this.pollers[slot] = thread;
+  }
+
+  /** One look at it; false: it was there already. */
+  looks(thread: Thread, slot: number): boolean {
+    if (this.pollers[slot] === null) return false;
+    this.lock.poll(thread, this.environment.distance.poll(thread, this.unit), Step.Completion);
+    return true;
+  }
+
+  /** The descriptors in the slots from `first` on are complete. */
+  release(thread: Thread, first: number, count: number): void {
+    for (let i = 0; i <= count; i++) this.setState(this.after(first, i), Slot.Free);
     this.reclaim();
     this.lock.release(thread);
-    statistics.submission.add(scheduler.now() - begun);
+  }
+
+  /** Slot `count` places behind another. */
+  after(slot: number, count: number): number {
+    const sum = slot + count;
+    return sum < this.layout.slots ? sum : sum - this.layout.slots;
   }
 
   /** Hardware has stored to memory: true if it was this queue's status page. */
@@ -132,7 +151,7 @@ export class InvalidationQueue {
   }
 
   /** Gives the lock up and waits until slots are reclaimed. */
-  private waitForSlots(thread: Thread): void {
+  waitForSlots(thread: Thread): void {
     this.lock.release(thread);
     thread.next = null;
     if (this.lastWaiter === null) this.firstWaiter = thread;
@@ -143,9 +162,8 @@ export class InvalidationQueue {
 
   /** Slots become free in ring order, from the oldest on, whoever used them; then spinning submitters look again. */
   private reclaim(): void {
-    const { slots } = this.layout;
     while (this.state[this.freeTail] === Slot.Free && this.freeTail !== this.freeHead) {
-      this.freeTail = (this.freeTail + 1) % slots;
+      this.freeTail = this.after(this.freeTail, 1);
       this.freeSlots++;
     }
     const { scheduler, costs } = this.environment;
