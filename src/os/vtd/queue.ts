@@ -5,6 +5,7 @@
  * between, and wait for each look. Not modelled: queue errors and time-outs; completion by interrupt, which Linux does not use.
  */
 import { encodeWait, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
+import type { MemorySystem } from '../../memory/system.js';
 import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
 import { type Call, NOTHING, type Thread } from '../thread.js';
@@ -85,18 +86,19 @@ export class InvalidationQueue {
     const first = this.freeHead;
     this.freeHead = this.after(first, count + 1);
     this.freeSlots -= count + 1;
-    for (let i = 0; i <= count; i++) this.setState(this.after(first, i), Slot.InUse);
+    this.setStates(first, count + 1, Slot.InUse);
     return first;
   }
 
   /** Stores the descriptors in the slots from `first` on and announces them. */
   announce(thread: Thread, words: Int32Array, first: number, count: number): Call<void> {
-    const { distance, registers, statistics } = this.environment;
+    const { distance, registers, statistics, timing } = this.environment;
     for (let i = 0; i < count; i++) this.store(this.after(first, i), words, i * DESCRIPTOR_WORDS);
     const last = this.after(first, count);
     const status = this.layout.status + 4 * last;
     encodeWait(this.wait, 0, WaitFlag.StatusWrite, Math.floor(status / 2 ** 32), status | 0, Slot.Done);
     this.store(last, this.wait, 0);
+    if (timing !== null) this.touch(timing, this.layout.ring, 1 << this.layout.descriptorLg2, first, count + 1);
     statistics.descriptors += count + 1;
     const tail = this.freeHead;
     if (this.doorbell !== null) return this.doorbell.ring(thread, tail);
@@ -120,7 +122,7 @@ export class InvalidationQueue {
 
   /** The descriptors in the slots from `first` on are complete. */
   release(thread: Thread, first: number, count: number): void {
-    for (let i = 0; i <= count; i++) this.setState(this.after(first, i), Slot.Free);
+    this.setStates(first, count + 1, Slot.Free);
     this.reclaim();
     this.lock.release(thread);
   }
@@ -178,15 +180,25 @@ export class InvalidationQueue {
     }
   }
 
-  /** Slot state, and its status word in memory, which the CPU writes with the descriptor. */
-  private setState(slot: number, value: Slot): void {
-    this.state[slot] = value;
+  /** States of `count` slots from `first` on, and their status words in memory, which the CPU writes with the descriptors. */
+  private setStates(first: number, count: number, value: Slot): void {
     const { memory, timing } = this.environment;
-    const address = this.layout.status + 4 * slot;
-    const hi = Math.floor(address / 2 ** 32);
-    const lo = address | 0;
-    memory.writeHalf(hi, lo, value);
-    timing?.cpuWrite(hi, lo, 4);
+    const { status } = this.layout;
+    const hi = Math.floor(status / 2 ** 32);
+    for (let i = 0; i < count; i++) {
+      const slot = this.after(first, i);
+      this.state[slot] = value;
+      memory.writeHalf(hi, ((status | 0) + 4 * slot) | 0, value);
+    }
+    if (timing !== null) this.touch(timing, status, 4, first, count);
+  }
+
+  /** The CPU has stored to `count` slots from `first` on of an array of `bytes` a slot. */
+  private touch(timing: MemorySystem, array: number, bytes: number, first: number, count: number): void {
+    const beforeEnd = Math.min(count, this.layout.slots - first);
+    const address = array + bytes * first;
+    timing.cpuWrite(Math.floor(address / 2 ** 32), address | 0, bytes * beforeEnd);
+    if (beforeEnd < count) timing.cpuWrite(Math.floor(array / 2 ** 32), array | 0, bytes * (count - beforeEnd));
   }
 
   private statusWord(slot: number): number {
@@ -197,7 +209,7 @@ export class InvalidationQueue {
   }
 
   private store(slot: number, words: Int32Array, from: number): void {
-    const { memory, timing } = this.environment;
+    const { memory } = this.environment;
     const { ring, descriptorLg2 } = this.layout;
     const bytes = 1 << descriptorLg2;
     const address = ring + slot * bytes;
@@ -206,6 +218,5 @@ export class InvalidationQueue {
     for (let at = 0; at < bytes; at += 8) {
       memory.write(hi, (lo + at) | 0, words[from + (at >> 2) + 1]!, words[from + (at >> 2)]!);
     }
-    timing?.cpuWrite(hi, lo, bytes);
   }
 }
