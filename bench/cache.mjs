@@ -3,7 +3,7 @@
 import '../dist/run/flags.js';
 import { fileURLToPath } from 'node:url';
 
-const { SetAssociativeCache } = await import('../dist/iommu/cache.js');
+const { SetAssociativeCache } = await import('../dist/tlb/cache.js');
 const { RandomStream } = await import('../dist/kernel/random.js');
 const { BATCH, measureTasks } = await import('./parts.mjs');
 

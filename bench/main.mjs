@@ -9,7 +9,18 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'csv-stringify/sync';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const NAMES = ['end-to-end', 'queue', 'cache', 'invalidation', 'map-unmap', 'walk', 'memory', 'pool', 'start'];
+const NAMES = [
+  'end-to-end',
+  'queue',
+  'cache',
+  'invalidation',
+  'map-unmap',
+  'pasids',
+  'walk',
+  'memory',
+  'pool',
+  'start',
+];
 const COLUMNS = ['bench', 'variant', 'n', 'value', 'unit', 'ratio_to', 'ratio', 'node', 'cpu'];
 const FOUR_DIGITS = 4;
 

@@ -8,7 +8,7 @@ import type { BenchPoint, PcieBench } from './pcie-bench.js';
 import type { PublishedPoint, PublishedSeries } from './published.js';
 import { type ScoredSeries, scoreSeries } from './score.js';
 
-/** What each stage validates. Stage 5 is in table-code/, stage 6 in invalidation/, stages 8 and 9 in workload-rows/. */
+/** What each stage validates. Stage 5 is in table-code/, stage 6 in invalidation/, stages 8, 9 and 10 in workload-rows/. */
 export const STAGES = {
   1: 'IOMMU off',
   2: 'IOMMU on',
@@ -16,6 +16,7 @@ export const STAGES = {
   6: 'invalidation',
   8: 'guests',
   9: 'user memory',
+  10: 'page faults',
 } as const;
 export type Stage = keyof typeof STAGES;
 

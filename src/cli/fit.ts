@@ -1,6 +1,6 @@
 /**
- * `iommusim fit`: finds the parameters of the pcie-bench hosts and their device, of page-table code, of invalidations, of guests or of user memory, from the sheets' starting
- * values, with a seed.
+ * `iommusim fit`: finds the parameters of the pcie-bench hosts and their device, of page-table code, of invalidations, of guests, of user memory
+ * or of page faults, from the sheets' starting values, with a seed.
  */
 import { resolve } from 'node:path';
 import { Command } from 'commander';
@@ -46,7 +46,7 @@ export function fitCommand(context: Context): Command {
     .description('fit the pcie-bench hosts, or page-table code, to the published rows tagged CAL')
     .option(
       '--stage <n>',
-      '5: page-table code; 8: guests; 9: user memory; in a minute; 6: invalidation, in minutes (default: the pcie-bench hosts of stages 1 and 2, in minutes)',
+      '5: page-table code; 8: guests; 9: user memory; 10: page faults; in a minute; 6: invalidation, in minutes (default: the pcie-bench hosts of stages 1 and 2, in minutes)',
     )
     .option('--host <name>', 'fit this machine only; the device and the other hosts keep their shipped values')
     .option('--seed <n>', 'order of the search and random numbers of the points', '1')
@@ -100,7 +100,7 @@ async function runWorkloads({ stage, out }: Options, seed: number, threads: numb
   if (target === undefined) {
     throw inputError(
       'E503',
-      `--stage expects 5 (page-table code), 6 (invalidation), 8 (guests) or 9 (user memory), got "${stage}"`,
+      `--stage expects 5 (page-table code), 6 (invalidation), 8 (guests), 9 (user memory) or 10 (page faults), got "${stage}"`,
     );
   }
   const interrupt = catchInterrupt();

@@ -37,10 +37,11 @@ describe('validate', () => {
     expect(readFileSync(csv, 'utf8')).toBe(readFileSync('results/validation/page-table-code.csv', 'utf8'));
   });
 
-  test('repeats guests and user memory by shipped workloads, writes CSV, and accepts them', async () => {
+  test('repeats guests, user memory and page faults by shipped workloads, writes CSV, and accepts them', async () => {
     for (const [stage, points, file] of [
       ['8', '11 of 11', 'guest.csv'],
       ['9', '12 of 12', 'user-map.csv'],
+      ['10', '4 of 4', 'page-fault.csv'],
     ] as const) {
       const csv = join(folder, file);
       const { code, out } = await run('validate', '--stage', stage, '--csv', csv, '--threads', '2');
@@ -48,19 +49,19 @@ describe('validate', () => {
       expect(code).toBe(0);
       expect(readFileSync(csv, 'utf8')).toBe(readFileSync(`results/validation/${file}`, 'utf8'));
     }
-  }, 60_000);
+  }, 180_000);
 
   test('an unknown stage names those that exist', async () => {
     const { code, err } = await run('validate', '--stage', '3');
     expect(code).toBe(2);
     expect(err).toBe(
-      'error E503: there is no stage "3"; stages are 1 (IOMMU off), 2 (IOMMU on), 5 (page-table code), 6 (invalidation), 8 (guests), 9 (user memory)\n',
+      'error E503: there is no stage "3"; stages are 1 (IOMMU off), 2 (IOMMU on), 5 (page-table code), 6 (invalidation), 8 (guests), 9 (user memory), 10 (page faults)\n',
     );
   });
 
   test('a pattern without rows, a bad number of threads, a file that cannot be written', async () => {
     expect((await run('validate', '--row', 'nothing')).err).toContain(
-      'no published row of stage 1, 2, 5, 6, 8, 9 matches',
+      'no published row of stage 1, 2, 5, 6, 8, 9, 10 matches',
     );
     expect((await run('validate', '--threads', '0')).code).toBe(2);
     const csv = join(folder, 'missing', 'table.csv');
@@ -86,7 +87,13 @@ describe('fit', () => {
     const { code, out } = await run('fit', '--stage', '9', '--seed', '1', '--threads', '2');
     expect(code).toBe(0);
     expect(out).toBe(readFileSync('src/models/fitted/user-map.ts', 'utf8'));
-  }, 60_000);
+  }, 120_000);
+
+  test('of page faults writes the committed values', async () => {
+    const { code, out } = await run('fit', '--stage', '10', '--seed', '1', '--threads', '2');
+    expect(code).toBe(0);
+    expect(out).toBe(readFileSync('src/models/fitted/page-fault.ts', 'utf8'));
+  }, 120_000);
 
   test('of page-table code writes the committed values', async () => {
     const { code, out } = await run('fit', '--stage', '5', '--seed', '1');

@@ -60,7 +60,7 @@ export function validateCommand(context: Context): Command {
     .description('repeat published measurements and compare; exit status 0: accepted, 1: not')
     .option(
       '--stage <n>',
-      '1: IOMMU off, 2: IOMMU on (pcie-bench); 5: page-table code; 6: invalidation; 8: guests; 9: user memory (default: all)',
+      '1: IOMMU off, 2: IOMMU on (pcie-bench); 5: page-table code; 6: invalidation; 8: guests; 9: user memory; 10: page faults (default: all)',
     )
     .option('--row <pattern>', 'only rows whose name contains the text; * stands for anything')
     .option('--csv <file>', 'write the comparison as tidy CSV')

@@ -2,6 +2,7 @@
 import { CAUSES } from '../protocol/tlp.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
 import type { MetricDef, Registry } from '../stats/registry.js';
+import type { Accelerator } from './accelerator.js';
 import type { Engine } from './engine.js';
 
 export const DEVICE_METRICS: readonly MetricDef[] = [
@@ -56,6 +57,37 @@ export const DEVICE_METRICS: readonly MetricDef[] = [
   })),
 ];
 
+export const ACCELERATOR_METRICS: readonly MetricDef[] = (
+  [
+    ['work_queue.occupancy', 'descriptors', 'Descriptors in the work queues.', 'time average'],
+    ['work_queue.occupancy.max', 'descriptors', 'Most descriptors in the work queues at once.', 'maximum'],
+    ['work_queue.accepted', 'descriptors', 'Descriptors that work queues took.', 'count'],
+    ['work_queue.refused', 'descriptors', 'Deferrable writes that a full work queue refused.', 'count'],
+    ['accelerator.processing', 'descriptors', 'Descriptors in process in the engines.', 'time average'],
+    [
+      'accelerator.bandwidth',
+      'Gb/s',
+      'Memory moved per simulated second.',
+      '8 * bytes of moves without fault / window',
+    ],
+  ] as const
+).map(([name, unit, sentence, formula]) => ({ name, unit, sentence, formula }));
+
+export function registerAccelerator(registry: Registry, component: string, accelerator: Accelerator): void {
+  let since = 0;
+  const gauge = (metric: string, read: (now: number) => number): void => registry.gauge(component, metric, read);
+  gauge('work_queue.occupancy', (now) => accelerator.queued.mean(now));
+  gauge('work_queue.occupancy.max', () => accelerator.queued.max);
+  gauge('work_queue.accepted', () => accelerator.taken);
+  gauge('work_queue.refused', () => accelerator.refused);
+  gauge('accelerator.processing', (now) => accelerator.processing.mean(now));
+  gauge('accelerator.bandwidth', (now) => (now > since ? (accelerator.moved * 8000) / (now - since) : 0));
+  registry.onReset((now) => {
+    since = now;
+    accelerator.resetCounters(now);
+  });
+}
+
 /** Registers everything an engine counts under its name; `ledger` keeps the totals of all engines, by engine number. */
 export function registerEngine(registry: Registry, component: string, engine: Engine, ledger: LatencyLedger): void {
   let since = 0;
@@ -68,7 +100,7 @@ export function registerEngine(registry: Registry, component: string, engine: En
   registry.gauge(component, 'dma.write.bandwidth', (now) => perSecond(engine.writeBytes * 8, now) / 1e9);
   registry.gauge(component, 'dma.aborted', () => engine.faults);
   registry.gauge(component, 'dma.lost_arrivals', () => engine.lostArrivals());
-  CAUSES.forEach((cause, i) => {
+  ledger.causes.forEach((cause, i) => {
     registry.gauge(
       component,
       `dma.time.${cause}`,

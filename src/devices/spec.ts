@@ -30,3 +30,15 @@ export interface IntervalRow {
   readonly size: number;
   readonly interval: number;
 }
+
+/** An accelerator with work queues, as it is in front of the DMA engine of its device. */
+export interface AcceleratorSpec {
+  /** Work queues, and descriptors that all of them together can hold. */
+  readonly queues: number;
+  readonly entries: number;
+  /** Engines, and descriptors in process in each. */
+  readonly engines: number;
+  readonly descriptors: number;
+  /** From one descriptor leaving the queues to the next at the earliest, ps. */
+  readonly dispatch: number;
+}

@@ -50,6 +50,8 @@ export class AddressSpace {
   grants: number = Permission.All;
   /** An entry on the way to it asks that faults leave no record. */
   suppressFaults = false;
+  /** 1: the directory lets the device ask for translations and use them (ATS). */
+  ats: 0 | 1 = 0;
   /** Bits of the architecture's own. */
   flags = 0;
 
@@ -77,6 +79,7 @@ export class AddressSpace {
     this.aboveHi = from.aboveHi;
     this.grants = from.grants;
     this.suppressFaults = from.suppressFaults;
+    this.ats = from.ats;
     this.flags = from.flags;
   }
 }

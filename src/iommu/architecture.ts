@@ -5,12 +5,14 @@
  */
 import type { Event } from '../kernel/event.js';
 import type { Format } from '../pagetable/format.js';
+import type { AtsStatus, DeviceWait } from '../protocol/ats.js';
 import type { StallLog } from '../protocol/stall.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { CommandCounters } from './command-counters.js';
 import type { ContextCaches } from './contexts.js';
 import type { FaultCounters } from './fault-counters.js';
 import type { Miss } from './miss.js';
+import type { PageRequestQueue } from './page-request-queue.js';
 import type { StallCounters } from './stall-counters.js';
 import type { Translations } from './translations.js';
 
@@ -55,6 +57,8 @@ export interface Architecture {
   translationFault(m: Miss): number;
   /** Fault code when a directory entry lies outside memory. */
   accessFault(m: Miss): number;
+  /** How a translation request that has faulted is answered; absent where there is no ATS. A success says that there is no translation. */
+  atsStatus?(m: Miss): AtsStatus;
   /** The translation of m goes into the caches: so may what its last read brought besides. */
   alsoCached?(m: Miss, translations: Translations): void;
   /**
@@ -75,6 +79,10 @@ export interface Hardware {
   /** Where faults can stall. */
   readonly stalls?: StallCounters;
   readonly stallLog?: StallLog;
+  /** Where devices may ask for pages. */
+  readonly pages?: PageRequestQueue;
+  /** Where devices can hold the command queue up. */
+  readonly deviceWait?: DeviceWait;
   /** Op.MmioWrite. The event goes back to its owner. */
   registerWrite(event: Event): void;
   /** Op.InvalidationStep. */

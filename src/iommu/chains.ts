@@ -3,7 +3,7 @@
  * it spares the simulator from comparing every entry. Chains of several values may fall together, so what is on a chain is a superset of what
  * is asked for.
  */
-import type { SetAssociativeCache } from './cache.js';
+import type { SetAssociativeCache } from '../tlb/cache.js';
 
 export class Chains {
   /** Entries on the chain of each bucket. */

@@ -9,6 +9,7 @@ import { Event } from '../kernel/event.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { MemorySystem } from '../memory/system.js';
+import type { DeviceWait } from '../protocol/ats.js';
 import { Op } from '../protocol/op.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { CommandCounters } from './command-counters.js';
@@ -81,8 +82,10 @@ export const enum After {
   Store,
   /** Drain, then Store. */
   DrainStore,
-  /** Stop: the command is not legal. */
+  /** Stop: the command is not legal, or tells of an error. */
   Stop,
+  /** Devices have to answer first: the command is executed again at each answer. */
+  Hold,
 }
 
 export interface CommandSet {
@@ -108,9 +111,10 @@ const enum State {
   Execute,
   Drain,
   Store,
+  Hold,
 }
 
-export class CommandQueue {
+export class CommandQueue implements DeviceWait {
   readonly rings: Ring[] = [new Ring()];
   /** The ring whose command is executed. */
   private current: Ring = this.rings[0]!;
@@ -123,6 +127,8 @@ export class CommandQueue {
   private delay = -1;
   /** The drain under way is followed by a store. */
   private storesNext = false;
+  /** [0] time spent holding before the present hold, [1] when that began, ps. */
+  private readonly held = new Float64Array(2);
 
   /** `startPs`: from the doorbell reaching the unit to the first fetch. */
   constructor(
@@ -137,6 +143,7 @@ export class CommandQueue {
   ) {
     this.event.unit = unit.index;
     unit.onDrained = () => this.drained();
+    unit.onAnswered = () => this.progress();
   }
 
   /** The first ring; the only one of most units. */
@@ -275,8 +282,36 @@ export class CommandQueue {
     this.fetch();
   }
 
+  /** A device has answered an invalidation, or will not. */
+  progress(): void {
+    if (this.state !== State.Hold) return;
+    this.held[0] = this.heldPs();
+    this.perform();
+  }
+
+  /** The ring that waits for devices; null: none does. */
+  get holding(): Ring | null {
+    return this.state === State.Hold ? this.current : null;
+  }
+
+  /** The command that waits for devices is not executed: it is skipped, or comes again. Its ring stops until software lets it go on. */
+  abandon(skip: boolean): void {
+    const ring = this.current;
+    this.held[0] = this.heldPs();
+    if (skip) this.pass(ring);
+    this.stop();
+  }
+
+  heldPs(): number {
+    return this.held[0]! + (this.state === State.Hold ? this.kernel.clock[0]! - this.held[1]! : 0);
+  }
+
   private execute(): void {
     this.counters.executes(this.kernel.clock[0]!);
+    this.perform();
+  }
+
+  private perform(): void {
     const after = this.commands.execute();
     switch (after) {
       case After.Drain:
@@ -292,6 +327,10 @@ export class CommandQueue {
         return;
       case After.Stop:
         this.stop();
+        return;
+      case After.Hold:
+        this.state = State.Hold;
+        this.held[1] = this.kernel.clock[0]!;
         return;
       default:
         this.advance();
@@ -320,8 +359,12 @@ export class CommandQueue {
     const ring = this.current;
     this.commands.completed(ring);
     this.counters.served(this.kernel.clock[0]!);
+    this.pass(ring);
+    this.fetch();
+  }
+
+  private pass(ring: Ring): void {
     ring.head = ring.distance(0, ring.head + 1);
     if (ring.slotOf(ring.head) === 0) ring.bufferEnd = 0;
-    this.fetch();
   }
 }

@@ -6,7 +6,7 @@
  * Hot path: `find`, bench/end-to-end.
  */
 import { AddressSpace, Stage } from './address-space.js';
-import { SetAssociativeCache } from './cache.js';
+import { SetAssociativeCache } from '../tlb/cache.js';
 import { Chains } from './chains.js';
 import type { IommuSpec } from './spec.js';
 

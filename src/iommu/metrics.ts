@@ -1,9 +1,11 @@
 /** Metrics of an IOMMU unit: definitions, and where their values come from. Names follow the hardware's own counters where there are some. */
 import type { MetricDef, Registry } from '../stats/registry.js';
 import type { Hardware } from './architecture.js';
-import type { SetAssociativeCache } from './cache.js';
+import type { DeviceWait } from '../protocol/ats.js';
+import type { SetAssociativeCache } from '../tlb/cache.js';
 import { type CommandCounters, REMOVES, type RemovalCounters } from './command-counters.js';
 import type { StallCounters } from './stall-counters.js';
+import type { TranslationAgent } from './translation-agent.js';
 import type { IommuUnit } from './unit.js';
 
 const CACHES: readonly [name: string, what: string][] = [
@@ -101,6 +103,35 @@ const STALL_METRICS: readonly [name: string, unit: string, sentence: string, for
   ['stalls.merged', 'count', 'Faults on a page for which a transaction was held already.', 'count'],
   ['stalls.occupancy', 'transactions', 'Held transactions, average over time.', 'time integral of held / window'],
   ['stalls.max', 'transactions', 'Most transactions held at once.', 'maximum'],
+];
+
+const AGENT: readonly [name: string, sentence: string, read: (agent: TranslationAgent) => number][] = [
+  ['requests', 'Translation requests looked up.', (a) => a.counters.requests],
+  ['hits', 'Translation requests answered from the IOTLB.', (a) => a.counters.hits],
+  ['empty', 'Translation requests answered without any permission.', (a) => a.counters.empty],
+  ['refused', 'Translation requests answered with an error.', (a) => a.counters.refused],
+  ['translated', 'Requests that devices had translated.', (a) => a.counters.translated],
+  ['blocked', 'Translated requests of devices that may not make them.', (a) => a.counters.blocked],
+  ['invalidations', 'Invalidate Requests sent to devices.', (a) => a.invalidations.requests],
+  ['itag_waits', 'Times the command queue found no free ITag of a device.', (a) => a.invalidations.itagWaits],
+  ['timeouts', 'Invalidate Requests that a device did not answer in time.', (a) => a.invalidations.timeouts],
+];
+
+/** Of units with devices that have a TLB of their own. */
+const AGENT_METRICS: readonly MetricDef[] = [
+  ...AGENT.map(([name, sentence]) => ({ name: `iommu.ats.${name}`, unit: 'count', sentence, formula: 'count' })),
+  {
+    name: 'iommu.ats.invalidation.latency',
+    unit: 'ns',
+    sentence: 'Device-TLB round trip: from the Invalidate Request to its completion.',
+    formula: 'one sample per answered request',
+  },
+  {
+    name: 'iommu.ats.wait_time',
+    unit: 'ns',
+    sentence: 'Time the command queue waited for devices to answer.',
+    formula: 'sum',
+  },
 ];
 
 export const IOMMU_METRICS: readonly MetricDef[] = [
@@ -207,7 +238,24 @@ export const IOMMU_METRICS: readonly MetricDef[] = [
     formula: 'count',
   },
   ...STALL_METRICS.map(([name, unit, sentence, formula]) => ({ name: `iommu.${name}`, unit, sentence, formula })),
+  ...AGENT_METRICS,
 ];
+
+function registerAgent(
+  registry: Registry,
+  component: string,
+  agent: TranslationAgent,
+  wait: DeviceWait | undefined,
+): void {
+  for (const [name, , read] of AGENT) registry.gauge(component, `iommu.ats.${name}`, () => read(agent));
+  registry.histogram(component, 'iommu.ats.invalidation.latency', agent.invalidations.latency);
+  let before = 0;
+  const held = (): number => wait?.heldPs() ?? 0;
+  registry.gauge(component, 'iommu.ats.wait_time', () => (held() - before) / 1000);
+  registry.onReset(() => {
+    before = held();
+  });
+}
 
 const rate = (hits: number, lookups: number): number => (lookups === 0 ? Number.NaN : hits / lookups);
 
@@ -243,6 +291,7 @@ export function registerUnit(registry: Registry, component: string, unit: IommuU
   registry.gauge(component, 'iommu.aborted', () => counters.aborted);
   registry.onReset((now) => unit.resetCounters(now));
   registerHardware(registry, component, hardware);
+  if (unit.agent !== null) registerAgent(registry, component, unit.agent, hardware.deviceWait);
   const { stalls } = hardware;
   if (stalls !== undefined && unit.spec.faults.stalls > 0) registerStalls(registry, component, stalls);
 }

@@ -1,16 +1,8 @@
 /** Read-only description of one IOMMU unit. Times in integer picoseconds, sizes in bytes. */
 
-export type Replacement = 'lru' | 'plru' | 'fifo' | 'random';
+import type { StructureSpec } from '../tlb/spec.js';
 
-/** One cache of the unit. `ways` equal to `entries` is fully associative. `enabled: false` always misses. */
-export interface StructureSpec {
-  readonly enabled: boolean;
-  readonly entries: number;
-  readonly ways: number;
-  readonly replacement: Replacement;
-  /** Lookup time, ps. */
-  readonly latency: number;
-}
+export type { Replacement, StructureSpec } from '../tlb/spec.js';
 
 /**
  * Paging-structure caches by the level of the table entry they hold, counted from the leaf: with 4 KiB tables level2 covers 2 MiB an
@@ -82,6 +74,10 @@ export interface InvalidationSpec {
   readonly hintHonoured: boolean;
   /** What a page-selective invalidation with IH=0 removes from the paging-structure caches. */
   readonly nonLeafScope: 'range' | 'domain';
+  /** Execution time of a command that invalidates a device TLB, until the request is on its way to the device, ps. */
+  readonly deviceTlb: number;
+  /** A device that has not answered an invalidation after so long is given up, ps. */
+  readonly deviceTimeout: number;
   /** CAP.MAMV: largest address mask of a page-selective invalidation. */
   readonly maxAddressMask: number;
 }

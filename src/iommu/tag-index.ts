@@ -5,7 +5,7 @@
  * do not exist. What is found is a superset; the rule of the architecture decides.
  */
 import type { Stage } from './address-space.js';
-import type { SetAssociativeCache } from './cache.js';
+import type { SetAssociativeCache } from '../tlb/cache.js';
 import { Chains } from './chains.js';
 import { type Pages, POWER } from './page-range.js';
 import { Tag, type TagReader } from './tag.js';

@@ -4,7 +4,7 @@
  * paging-structure cache (translations.ts says what is where).
  */
 import type { Stage } from './address-space.js';
-import type { SetAssociativeCache } from './cache.js';
+import type { SetAssociativeCache } from '../tlb/cache.js';
 import type { PageRange } from './page-range.js';
 import { meets } from './page-range.js';
 

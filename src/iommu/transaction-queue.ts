@@ -14,6 +14,8 @@ import type { TransactionQueueSpec } from './spec.js';
 export const enum Progress {
   Pending,
   Translated,
+  /** Kept until software has resolved its fault. */
+  Held,
 }
 
 class Lane {
@@ -44,6 +46,16 @@ class Lane {
     if (this.length === 0) return null;
     const tlp = this.ring[this.head]!;
     return tlp.state === Progress.Translated ? tlp : null;
+  }
+
+  /** Calls `visit` for each translated request that waits behind one that is held, oldest first. */
+  behindHeld(visit: (tlp: Event) => void): void {
+    let held = false;
+    for (let i = 0; i < this.length; i++) {
+      const tlp = this.ring[(this.head + i) & this.mask]!;
+      if (tlp.state === Progress.Held) held = true;
+      else if (held && tlp.state === Progress.Translated) visit(tlp);
+    }
   }
 
   removeHead(): void {
@@ -95,6 +107,12 @@ export class TransactionQueue {
     lane.count++;
     tlp.state = Progress.Pending;
     if (lane.ordered === true) lane.append(tlp);
+  }
+
+  /** Calls `visit` for each translated request that cannot leave before software has resolved the fault of another. */
+  behindHeld(visit: (tlp: Event) => void): void {
+    this.posted.behindHeld(visit);
+    if (this.nonPosted !== this.posted) this.nonPosted.behindHeld(visit);
   }
 
   /** Marks `tlp` translated and returns the request that may leave now, or null. Call `leave` for it. */

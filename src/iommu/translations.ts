@@ -8,7 +8,7 @@
 import { type Format, Permission } from '../pagetable/format.js';
 import type { Walk } from '../pagetable/walk.js';
 import { type AddressSpace, Stage } from './address-space.js';
-import { SetAssociativeCache } from './cache.js';
+import { SetAssociativeCache } from '../tlb/cache.js';
 import type { Miss } from './miss.js';
 import type { IommuSpec } from './spec.js';
 import { LeafTags, TableTags } from './tag.js';
@@ -156,6 +156,11 @@ export class Translations {
     walk.sizeLg2 = this.outSizeLg2;
     walk.permissions = this.permission[this.found]!;
     walk.global = this.global[this.found]!;
+  }
+
+  /** Permissions of the last hit of `lookup`. */
+  get foundPermissions(): number {
+    return this.permission[this.found]!;
   }
 
   private touch(space: AddressSpace, size: number, hi: number, lo: number): number {

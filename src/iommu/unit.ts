@@ -14,11 +14,13 @@ import { Op } from '../protocol/op.js';
 import { Cause, type Forwarder, TlpFlag, type Translator } from '../protocol/tlp.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
 import { Stage } from './address-space.js';
+import type { DeviceInvalidations } from './device-invalidations.js';
 import type { Architecture } from './architecture.js';
 import type { IommuSpec } from './spec.js';
 import type { Surroundings } from './surroundings.js';
-import { TransactionQueue } from './transaction-queue.js';
+import { Progress, TransactionQueue } from './transaction-queue.js';
 import { Translations } from './translations.js';
+import { TranslationAgent } from './translation-agent.js';
 import { Walkers } from './walkers.js';
 
 /** Counters of a unit since the window began. */
@@ -33,9 +35,10 @@ export class UnitCounters {
   missStalls = 0;
 }
 
-/** Knows every translation: sets the output address of a request, or refuses it. */
-export interface Oracle {
-  answer(tlp: Event, requester: number, needed: number): boolean;
+/** Sees the result of the lookup pipeline before the unit's caches are asked. */
+export interface FirstLook {
+  /** True: it has dealt with the request. */
+  takes(tlp: Event): boolean;
 }
 
 export class IommuUnit implements Translator {
@@ -54,10 +57,20 @@ export class IommuUnit implements Translator {
   private forwarders: readonly Forwarder[] = [];
   requesters: Int32Array = new Int32Array(0);
   private observer: Observer | null = null;
+  /** What device TLBs have to be told goes through here; null: there are none. */
+  get deviceTlbs(): DeviceInvalidations | null {
+    return this.agent === null ? null : this.agent.invalidations;
+  }
+
+  /** Told when a device has answered an invalidation or been given up; of the latter before, with its requester id. */
+  onAnswered: (() => void) | null = null;
+  onDeviceTimeout: ((requester: number) => void) | null = null;
   /** Told when the older epoch has drained. */
   onDrained: (() => void) | null = null;
-  /** Answers instead of caches and walkers. */
-  oracle: Oracle | null = null;
+  /** Who sees requests before the caches do; null: nobody. */
+  first: FirstLook | null = null;
+  /** Deals with what devices that have a TLB of their own send; null: there is no such device. */
+  agent: TranslationAgent | null = null;
 
   constructor(
     readonly index: number,
@@ -82,8 +95,21 @@ export class IommuUnit implements Translator {
   /** Who takes translated requests and which requester id they carry, both by device number. */
   connect(forwarders: readonly Forwarder[], requesters: Int32Array, observer: Observer | null): void {
     this.forwarders = forwarders;
+    this.agent?.connect(forwarders);
     this.requesters = requesters;
     this.observer = observer;
+  }
+
+  /** There are devices with a TLB of their own; their requests go to what this returns. */
+  addAgent(): TranslationAgent {
+    if (this.agent === null) {
+      this.agent = new TranslationAgent(this);
+      this.agent.connect(this.forwarders);
+      this.agent.invalidations.onProgress = () => this.onAnswered?.();
+      this.agent.invalidations.onTimeout = (requester) => this.onDeviceTimeout?.(requester);
+      this.first = this.agent;
+    }
+    return this.agent;
   }
 
   arrive(tlp: Event): void {
@@ -99,8 +125,41 @@ export class IommuUnit implements Translator {
     this.kernel.relay(start, this.lookupPs, tlp, Op.IommuLookup);
   }
 
+  /**
+   * A request is held for software. A drain does not wait for those that are translated behind it: software may answer behind the command that
+   * drains.
+   */
+  hold(tlp: Event): void {
+    tlp.state = Progress.Held;
+    const old = 1 - this.epoch;
+    if (this.inFlight[old] === 0) return;
+    this.recall();
+    if (this.inFlight[old] === 0) this.onDrained?.();
+  }
+
+  /** Requests that wait behind a held one give up translations from before the present drain epoch: they are looked up again. */
+  private recall(): void {
+    const { epoch, inFlight } = this;
+    this.queue.behindHeld((tlp) => {
+      const own = (tlp.flags & TlpFlag.EpochOdd) !== 0 ? 1 : 0;
+      if (own === epoch) return;
+      inFlight[own]!--;
+      if ((tlp.flags & TlpFlag.Aborted) !== 0) {
+        // It uses no translation: it counts as one of the present epoch.
+        inFlight[epoch]!++;
+        tlp.flags ^= TlpFlag.EpochOdd;
+        return;
+      }
+      tlp.flags &= ~TlpFlag.EpochOdd;
+      tlp.state = Progress.Pending;
+      this.ledger.charge(tlp.id, Cause.Order, this.kernel.clock[0]!);
+      this.startLookup(tlp);
+    });
+  }
+
   /** A request that was held is looked up again. */
   retry(tlp: Event): void {
+    tlp.state = Progress.Pending;
     this.ledger.charge(tlp.id, Cause.Stalled, this.kernel.clock[0]!);
     tlp.flags |= TlpFlag.Resumed;
     this.startLookup(tlp);
@@ -116,10 +175,7 @@ export class IommuUnit implements Translator {
 
   /** Op.IommuLookup. */
   lookup(tlp: Event): void {
-    if (this.oracle !== null) {
-      this.consult(this.oracle, tlp);
-      return;
-    }
+    if (this.first?.takes(tlp) === true) return;
     const space = this.architecture.contexts.find(this.requesters[tlp.source]!, tlp.context, true);
     if (space === null) {
       this.walkers.miss(tlp);
@@ -144,18 +200,10 @@ export class IommuUnit implements Translator {
     } else this.walkers.miss(tlp);
   }
 
-  private consult(oracle: Oracle, tlp: Event): void {
-    if (!oracle.answer(tlp, this.requesters[tlp.source]!, this.neededBy(tlp.flags))) {
-      this.counters.aborted++;
-      tlp.flags |= TlpFlag.Aborted;
-    }
-    this.ready(tlp);
-  }
-
   /** Permissions a request needs: a DMA without privilege is a user's. */
   neededBy(flags: number): number {
     if ((flags & TlpFlag.Special) === 0) return accessOf(flags) | Permission.User;
-    return this.architecture.required(flags);
+    return (flags & TlpFlag.TranslationRequest) !== 0 ? this.agent!.neededBy(flags) : this.architecture.required(flags);
   }
 
   /** Translated (or aborted): leaves now, or when the older ones have. */
@@ -168,7 +216,7 @@ export class IommuUnit implements Translator {
     while (out !== null) {
       const following = this.queue.leave(out);
       this.ledger.charge(out.id, Cause.Order, now);
-      if (this.observer !== null && (out.flags & TlpFlag.Aborted) === 0) this.report(out, now);
+      if (this.observer !== null && (out.flags & TlpFlag.NoMemory) === 0) this.report(out, now);
       this.forwarders[out.source]!.forward(out);
       const admitted = this.queue.admit(out);
       if (admitted !== null) this.startLookup(admitted);
@@ -176,8 +224,9 @@ export class IommuUnit implements Translator {
     }
   }
 
-  private report(tlp: Event, now: number): void {
-    this.observer!.translated(
+  /** A DMA leaves for memory. */
+  report(tlp: Event, now: number): void {
+    this.observer?.translated(
       this.index,
       this.requesters[tlp.source]!,
       tlp.context,
@@ -200,6 +249,7 @@ export class IommuUnit implements Translator {
   beginDrain(): number {
     const old = this.epoch;
     this.epoch = 1 - old;
+    if (this.inFlight[old]! > 0) this.recall();
     return this.inFlight[old]!;
   }
 
@@ -215,6 +265,7 @@ export class IommuUnit implements Translator {
     this.queue.stalls = 0;
     this.queue.occupancy.reset(now);
     this.walkers.resetCounters(now);
+    this.agent?.resetCounters();
     this.architecture.contexts.resetCounters();
   }
 }

@@ -101,7 +101,7 @@ export class Walkers {
     if (this.mergeable[pageLo & (PAGE_CLASSES - 1)] !== 0) {
       for (const m of this.misses) {
         if (m.phase !== Phase.Idle && m.pageLo === pageLo && m.pageHi === pageHi && m.requester === requester) {
-          if (m.pasid !== tlp.context || m.stale) continue;
+          if (m.pasid !== tlp.context || m.stale || ((m.flags ^ tlp.flags) & TlpFlag.Translated) !== 0) continue;
           this.counters.merged++;
           m.waiters.push(tlp);
           return;
@@ -225,7 +225,7 @@ export class Walkers {
       this.finish(m, delayPs);
       return;
     }
-    if (space.stage === Stage.PassThrough) {
+    if (space.stage === Stage.PassThrough || (m.flags & TlpFlag.Translated) !== 0) {
       walk.outHi = walk.inputHi;
       walk.outLo = walk.inputLo;
       this.finish(m, delayPs);
@@ -440,7 +440,9 @@ export class Walkers {
     const { walk, waiters, fault, stale } = m;
     const { permissions, inputLo, outHi, outLo } = walk;
     const pageLo = outLo - (inputLo & 4095);
-    const passThrough = m.located && m.space.stage === Stage.PassThrough;
+    const { sizeLg2 } = walk;
+    const passThrough = m.located && (m.space.stage === Stage.PassThrough || (m.flags & TlpFlag.Translated) !== 0);
+    const granted = passThrough ? m.space.grants : permissions;
     if (!stale && fault === 0 && !passThrough) {
       this.architecture.alsoCached?.(m, this.translations);
       this.translations.fill(m);
@@ -464,7 +466,9 @@ export class Walkers {
         if (tlp === first) this.abort(tlp, m);
         else again.push(tlp);
       } else if (!passThrough && (permissions & needed) !== needed) again.push(tlp);
-      else {
+      else if ((tlp.flags & TlpFlag.Ats) !== 0) {
+        unit.agent!.walked(tlp, outHi, pageLo | (tlp.addressLo & 4095), sizeLg2, passThrough, granted);
+      } else {
         tlp.outHi = outHi;
         tlp.outLo = pageLo | (tlp.addressLo & 4095);
         unit.ready(tlp);
@@ -483,6 +487,10 @@ export class Walkers {
   }
 
   private abort(tlp: Event, m: Miss): void {
+    if ((tlp.flags & TlpFlag.Ats) !== 0) {
+      this.unit.agent!.refuse(tlp, m);
+      return;
+    }
     if (this.architecture.stall?.(tlp, m.requester, m) === true) return;
     this.counters.aborted++;
     tlp.flags |= TlpFlag.Aborted;

@@ -91,7 +91,7 @@ function cached(llc: Llc, first: number, lines: number): number {
 
 describe('Llc', () => {
   it('agrees with a naive cache: hits, victims and their dirtiness', () => {
-    const region = fc.constantFrom(0, 2 ** 26 - 10, 2 ** 40, 2 ** 46 - 64);
+    const region = fc.constantFrom(0, 2 ** 26 - 10, 2 ** 30 - 10, 2 ** 40, 2 ** 46 - 64);
     const step = fc.record({
       kind: fc.constantFrom('read', 'deviceWrite', 'cpuWrite', 'walk', 'flush'),
       line: fc.tuple(region, fc.nat(40)).map(([base, n]) => base + n),

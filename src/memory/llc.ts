@@ -10,12 +10,15 @@ import type { LlcSpec } from './spec.js';
 
 const VALID = 1 << 31;
 const DIRTY = 1 << 30;
+/** Bits of a line number that a way's word holds: enough for the first 64 GiB. */
+const LINE_BITS = DIRTY - 1;
+/** Unused words before the first set. Large arrays begin 16 bytes into a page (glibc); with these, sets fill whole lines of a host CPU's cache. */
+const PADDING = 28;
 
 /**
- * One Int32Array; a set is [line address 31:0 of each way][VALID | DIRTY | line address 63:32, last use of each way]: what every search
- * compares lies together, and what a hit needs besides lies together, so that a look-up touches few lines of a host CPU's cache.
- * Uses are numbered modulo 2^32 over the whole cache.
- * Untouched parts cost no host memory until they are written.
+ * One Int32Array; a set is [VALID | DIRTY | line number 29:0 of each way][last use of each way]: a look-up touches two lines of the host
+ * CPU's cache, and most of its time is that of fetching them. Bits of line numbers from 30 on are kept apart, from the first line that has
+ * any. Uses are numbered modulo 2^32 over the whole cache. Untouched parts cost no host memory until they are written.
  */
 export class Llc {
   readonly sets: number;
@@ -30,12 +33,17 @@ export class Llc {
   private readonly setMask: number;
   private readonly state: Int32Array;
   private uses = 0;
+  /** Line number from bit 30 on, by set and way; none: all zero. */
+  private uppers: Int32Array | null = null;
   private readonly reciprocal: number;
   /** Lines whose hash, as 31 bits, is below this are scattered. */
   private readonly scattered: number;
 
   /** Throws RangeError for a size that is not a whole number of sets, or more DDIO ways than ways. */
-  constructor(spec: LlcSpec, arrays: ArrayLoan = new ArrayLoan()) {
+  constructor(
+    spec: LlcSpec,
+    private readonly arrays: ArrayLoan = new ArrayLoan(),
+  ) {
     this.sets = spec.size / (spec.ways * 64);
     if (!Number.isInteger(this.sets) || this.sets < 1) {
       throw new RangeError(`LLC of ${spec.size} bytes is not a whole number of sets of ${spec.ways} ways of 64 bytes`);
@@ -45,8 +53,8 @@ export class Llc {
     }
     this.ways = spec.ways;
     this.ddioWays = spec.ddioWays;
-    this.stride = 3 * spec.ways;
-    this.state = arrays.take(this.sets * this.stride);
+    this.stride = 2 * spec.ways;
+    this.state = arrays.take(PADDING + this.sets * this.stride).subarray(PADDING);
     this.reciprocal = 1 / this.sets;
     this.scattered = Math.floor((spec.scatter / 1e6) * 2 ** 31);
     this.setMask = this.scattered === 0 && (this.sets & (this.sets - 1)) === 0 ? this.sets - 1 : -1;
@@ -56,7 +64,7 @@ export class Llc {
   deviceRead(hi: number, lo: number): boolean {
     const at = this.find(this.setOf(hi, lo), hi, lo);
     if (at < 0) return false;
-    this.state[at + 1] = this.uses = (this.uses + 1) | 0;
+    this.state[at + this.ways] = this.uses = (this.uses + 1) | 0;
     return true;
   }
 
@@ -99,27 +107,34 @@ export class Llc {
 
   private access(hi: number, lo: number, allowed: number, dirty: number): boolean {
     const base = this.setOf(hi, lo);
-    const state = this.state;
+    const { state, ways } = this;
     this.evictedDirty = false;
     let at = this.find(base, hi, lo);
     if (at >= 0) {
       if (dirty !== 0) state[at]! |= dirty;
-      state[at + 1] = this.uses = (this.uses + 1) | 0;
+      state[at + ways] = this.uses = (this.uses + 1) | 0;
       return true;
     }
-    const way = this.victim(base, allowed);
-    at = base + this.ways + 2 * way;
+    at = this.victim(base, allowed);
     const old = state[at]!;
     if ((old & DIRTY) !== 0) {
-      const line = state[base + way]!;
       this.evictedDirty = true;
-      this.evictedHi = ((old & ~(VALID | DIRTY)) << 6) | (line >>> 26);
-      this.evictedLo = line << 6;
+      this.evictedHi = ((old & LINE_BITS) >>> 26) | (this.upperAt(at) << 4);
+      this.evictedLo = old << 6;
     }
-    state[base + way] = (hi << 26) | (lo >>> 6);
-    state[at] = VALID | dirty | (hi >>> 6);
-    state[at + 1] = this.uses = (this.uses + 1) | 0;
+    state[at] = VALID | dirty | lowerOf(hi, lo);
+    state[at + ways] = this.uses = (this.uses + 1) | 0;
+    if (this.uppers !== null || hi >>> 4 !== 0) this.setUpper(at, hi >>> 4);
     return false;
+  }
+
+  private upperAt(at: number): number {
+    return this.uppers === null ? 0 : this.uppers[at]!;
+  }
+
+  private setUpper(at: number, upper: number): void {
+    this.uppers ??= this.arrays.take(this.state.length);
+    this.uppers[at] = upper;
   }
 
   /** Exact remainder without a division: for line numbers below 2^46 the estimated quotient is right or one too small. */
@@ -135,35 +150,36 @@ export class Llc {
     return (set * this.stride) | 0;
   }
 
-  /** Index of the upper word of the line in the set at `base`, or -1. Lines sit in the highest ways first: see `victim`. */
+  /** Index of the way that holds the line in the set at `base`, or -1. Lines sit in the highest ways first: see `victim`. */
   private find(base: number, hi: number, lo: number): number {
-    const { state, ways } = this;
-    const line = (hi << 26) | (lo >>> 6);
-    const top = VALID | (hi >>> 6);
-    for (let at = base + ways - 1; at >= base; at--) {
-      if (state[at] !== line) continue;
-      const upper = 2 * at + ways - base;
-      if ((state[upper]! & ~DIRTY) === top) return upper;
+    const { state, uppers } = this;
+    const word = VALID | lowerOf(hi, lo);
+    for (let at = base + this.ways - 1; at >= base; at--) {
+      if ((state[at]! & ~DIRTY) === word && (uppers === null ? hi >>> 4 === 0 : uppers[at] === hi >>> 4)) return at;
     }
     return -1;
   }
 
   /** A free way if there is one, the highest first (so that CPU lines fill the DDIO ways last), else the least recently used of the first `allowed`. */
   private victim(base: number, allowed: number): number {
-    const { state, uses } = this;
-    const tops = base + this.ways;
-    let oldest = allowed - 1;
+    const { state, uses, ways } = this;
+    let oldest = base + allowed - 1;
     let age = 0;
-    for (let way = allowed - 1; way >= 0; way--) {
-      if (state[tops + 2 * way] === 0) return way;
-      const unused = (uses - state[tops + 2 * way + 1]!) >>> 0;
+    for (let at = oldest; at >= base; at--) {
+      if (state[at] === 0) return at;
+      const unused = (uses - state[at + ways]!) >>> 0;
       if (unused > age) {
         age = unused;
-        oldest = way;
+        oldest = at;
       }
     }
     return oldest;
   }
+}
+
+/** Bits 29:0 of the number of the line that contains the address. */
+function lowerOf(hi: number, lo: number): number {
+  return ((hi << 26) | (lo >>> 6)) & LINE_BITS;
 }
 
 /** Integer hash of two words (the finaliser of MurmurHash3 over their combination). */

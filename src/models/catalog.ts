@@ -1,4 +1,5 @@
 /** Every model sheet that ships. Adding one is one data file and one line here. */
+import { dsa } from './devices/dsa.js';
 import { nfp6000 } from './devices/nfp6000.js';
 import { nic100g } from './devices/nic-100g.js';
 import { nvmeGen4 } from './devices/nvme-gen4.js';
@@ -91,6 +92,7 @@ export const SHEETS: readonly Sheet[] = [
   virtioKvm,
   ideal,
   none,
+  dsa,
   nfp6000,
   nic100g,
   nvmeGen4,

@@ -5,7 +5,7 @@
 import type { Domain } from './domain.js';
 import { AttachError } from './errors.js';
 import type { Group } from './group.js';
-import type { Endpoint } from './iommu-driver.js';
+import type { AtsCapability, Endpoint } from './iommu-driver.js';
 import type { Call, Thread } from './thread.js';
 
 /** PASIDs are 20 bits; 0 stands for requests without PASID (IOMMU_NO_PASID). */
@@ -21,6 +21,7 @@ export class Device implements Endpoint {
     readonly unit: number,
     readonly requester: number,
     readonly group: Group,
+    readonly ats: AtsCapability | null = null,
   ) {
     group.add(this);
   }

@@ -6,6 +6,7 @@
 import type { PageTable } from '../pagetable/table.js';
 import type { FlushQueue } from './flush-queue.js';
 import type { FaultHandler } from './page-fault.js';
+import type { Endpoint } from './endpoint.js';
 import type { IovaAllocator } from './iova/allocator.js';
 import type { SpinLock } from './lock.js';
 import type { TableProfile } from './table-costs.js';
@@ -30,6 +31,15 @@ export interface CacheTag {
   users: number;
 }
 
+/** A device TLB that may hold translations of the domain (CACHE_TAG_DEVTLB). `pasid` -1: of requests without PASID. */
+export interface DeviceTag {
+  readonly unit: number;
+  readonly requester: number;
+  readonly pasid: number;
+  /** Unanswered invalidations that the device takes. */
+  readonly queueDepth: number;
+}
+
 /** The parts of a DMA domain; other domains have none. */
 export interface DmaSpace {
   readonly table: PageTable;
@@ -46,6 +56,9 @@ export interface DmaSpace {
   readonly coherent: boolean;
 }
 
+/** Domains without device TLBs share it. Never changed: the first tag replaces it. */
+const NO_DEVICE_TAGS: DeviceTag[] = [];
+
 export class DomainState {
   /** Null in domains that are not for DMA mappings. */
   space: DmaSpace | null = null;
@@ -55,6 +68,8 @@ export class DomainState {
   faultHandler: FaultHandler | null = null;
   /** Ordered by unit, as the kernel keeps them, so that each unit gets one batch. */
   tags: CacheTag[] = [];
+  /** In order of attachment. */
+  deviceTags: DeviceTag[] = NO_DEVICE_TAGS;
   /** Invalidation commands its driver is building, under `cacheLock`. */
   batch: Int32Array | null = null;
 
@@ -94,5 +109,17 @@ export class DomainState {
     tag.users--;
     if (tag.users === 0) this.tags.splice(at, 1);
     return !this.tags.some((other) => other.unit === unit);
+  }
+
+  /** A device with a TLB of its own is attached. */
+  addDeviceTag({ unit, requester, ats }: Endpoint, pasid: number): void {
+    if (ats === null) return;
+    this.deviceTags = [...this.deviceTags, { unit, requester, pasid, queueDepth: ats.queueDepth }];
+  }
+
+  dropDeviceTag({ unit, requester }: Endpoint, pasid: number): void {
+    this.deviceTags = this.deviceTags.filter(
+      (tag) => tag.unit !== unit || tag.requester !== requester || tag.pasid !== pasid,
+    );
   }
 }

@@ -12,8 +12,6 @@ export interface FaultEndpoint extends Endpoint {
 
 /** The driver of the unit that reports the device's faults. */
 export interface PageResponder {
-  /** The hardware tells when a transaction goes on after its answer: the fault ends then (`FaultQueue.ended`), not with the answer. */
-  readonly tellsEnd?: boolean;
   /** page_response: sends the answer for a group; returns when the driver does. `pasid` -1: the requests had none. */
   respond(thread: Thread, device: Endpoint, pasid: number, group: number, code: PageResponse): Call<void>;
   /** Returns when no request of the PASID that arrived before is left in the unit's queue: all of them have been reported. */

@@ -25,3 +25,15 @@ export function blockStart(iova: number, mask: number): number {
   const size = PAGE * 2 ** mask;
   return Math.floor(iova / size) * size;
 }
+
+/** 2^mask pages from `start`, naturally aligned. */
+export interface Block {
+  readonly start: number;
+  readonly mask: number;
+}
+
+/** The smallest that contains [iova, iova + bytes). */
+export function coveringBlock(iova: number, bytes: number): Block {
+  const mask = addressMask(iova, bytes);
+  return { start: blockStart(iova, mask), mask };
+}

@@ -3,21 +3,16 @@
  * all units of its architecture; a further architecture is a further implementation.
  */
 import type { PageTable } from '../pagetable/table.js';
+import type { PageRequestLog } from '../protocol/page-request.js';
 import type { StallLog } from '../protocol/stall.js';
 import type { DomainState } from './domain-state.js';
+import type { Endpoint } from './endpoint.js';
 import type { FaultDevice, PageResponder } from './fault-device.js';
 import type { InterruptCosts } from './interrupt.js';
 import type { FaultQueue } from './iopf.js';
 import type { Call, Cpu, Thread } from './thread.js';
 
-/** A device as its driver and its group know it. */
-export interface Endpoint {
-  readonly id: number;
-  readonly name: string;
-  /** Index of the IOMMU unit, -1 when DMA reaches memory directly. */
-  readonly unit: number;
-  readonly requester: number;
-}
+export type { AtsCapability, Endpoint } from './endpoint.js';
 
 /** What recoverable page faults of one unit go through. */
 export interface FaultPath {
@@ -27,6 +22,7 @@ export interface FaultPath {
   readonly interrupt: InterruptCosts;
   /** For measurement; null: nobody tells. */
   readonly stalls: StallLog | null;
+  readonly pages: PageRequestLog | null;
   /** By requester id; null: a stream that no driver owns. */
   deviceOf(requester: number): FaultDevice | null;
 }
@@ -65,8 +61,21 @@ export interface IommuDriver {
    * `tablesFreed`: the unmap unlinked table pages, so cached non-leaf entries have to go too.
    */
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void>;
+  /**
+   * The same for several ranges of equal length, with one wait for as many of them as a submission takes. Absent: the driver flushes range by
+   * range.
+   */
+  flushRanges?(
+    thread: Thread,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+    tablesFreed: boolean,
+  ): Call<void>;
   /** The same for everything in the domain. */
   flushAll(thread: Thread, domain: DomainState): Call<void>;
+  /** The same for everything in the domain's units, whatever domain it is of. Absent: the driver has no such command. */
+  flushGlobal?(thread: Thread, domain: DomainState): Call<void>;
 
   /**
    * Where the second stage belongs to a host: removes every cached translation of the guest, on all units, by the host's queues, and
@@ -79,8 +88,12 @@ export interface IommuDriver {
    * attached from then on have their faults resolved. Absent: faults are errors.
    */
   recoverFaults?(unit: number, path: FaultPath): PageResponder;
+  /** The same for devices that ask for pages (PRI). */
+  recoverPageRequests?(unit: number, path: FaultPath): PageResponder;
   /** `StoreWatch.interrupted`. */
   interrupted?(unit: number): void;
+  /** `StoreWatch.pagesRequested`. */
+  pagesRequested?(unit: number): void;
 
   /** `StoreWatch.stored`. */
   stored(hi: number, lo: number): void;

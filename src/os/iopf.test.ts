@@ -88,7 +88,7 @@ describe('groups', () => {
       workers: 1,
       response: 700,
       turns: { wakeLatency: 2000, contextSwitch: 500 },
-      faultCosts: { report: 100, lock: 0 },
+      faultCosts: { report: 100, lock: 0, handOver: 0 },
       spec: { costs: { fault: 1000 } },
     };
     const [one, many] = [true, false].map((together) =>
@@ -219,7 +219,7 @@ describe('the time of a fault', () => {
       response: 1500,
       turns: { wakeLatency: 700, contextSwitch: 300 },
       workCosts: { queueWork: 50, takeWork: 60 },
-      faultCosts: { report: 400, lock: 10 },
+      faultCosts: { report: 400, lock: 10, handOver: 0 },
       spec: { costs: { lock: 20, vmaLookup: 80, fault: 600, allocatePage: 300, clearPage: 1000 } },
     });
     const { manager, sva, devices, scheduler, queue } = bench;

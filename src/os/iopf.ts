@@ -25,8 +25,9 @@ import type { Workqueue } from './workqueue.js';
 export interface FaultCosts {
   /** iommu_report_device_fault for one request: finding the domain, keeping the request or making the group. */
   readonly report: number;
-  /** Uncontended acquire and release of the device's lock. */
+  /** Uncontended acquire and release of the device's lock, and handing it over to a thread that spins for it. */
   readonly lock: number;
+  readonly handOver: number;
 }
 
 /** Step of a worker's or interrupt thread's ledger, if it has one. */
@@ -73,7 +74,8 @@ export class FaultQueue implements GroupQueue, FaultOwner {
     private readonly costs: FaultCosts,
     readonly statistics: FaultStatistics = new FaultStatistics(),
   ) {
-    this.lockUse = { scheduler, costs, steps: { lock: STEP, wait: STEP }, statistics: this.statistics.locks };
+    const { handOver } = costs;
+    this.lockUse = { scheduler, costs, steps: { lock: STEP, wait: STEP }, statistics: this.statistics.locks, handOver };
   }
 
   /** iopf_queue_add_device. */
@@ -94,7 +96,10 @@ export class FaultQueue implements GroupQueue, FaultOwner {
 
   /** A request to fill in, for `report`. */
   fault(): PageFault {
-    return this.unused.pop() ?? new PageFault();
+    const fault = this.unused.pop() ?? new PageFault();
+    fault.owner = null;
+    fault.abandoned = false;
+    return fault;
   }
 
   /**
@@ -117,6 +122,7 @@ export class FaultQueue implements GroupQueue, FaultOwner {
     }
     const group = new FaultGroup(this, device, fault.pasid, fault.group, handler);
     this.complete(group, fault);
+    for (const each of group.faults) if (each.owner === null) group.untold.push(each);
     device.pending.push(group);
     if (!handler.accept(thread, group)) yield* this.respond(thread, group, PageResponse.Failure);
   }
@@ -129,12 +135,15 @@ export class FaultQueue implements GroupQueue, FaultOwner {
     if (group.pending) yield* this.answer(thread, group, code);
     if (thread.debt !== 0) yield Wait.Run;
     lock.releaseWrite(thread, this.lockUse);
-    if (group.device.responder.tellsEnd === true) return;
-    for (const fault of group.faults) this.unused.push(fault);
+    for (const fault of group.untold) this.unused.push(fault);
   }
 
   /** The transaction of an answered fault goes on. */
   ended(fault: PageFault, resumedAt: number, now: number): void {
+    if (fault.abandoned) {
+      this.unused.push(fault);
+      return;
+    }
     fault.charge(FaultStage.Response, resumedAt);
     fault.charge(FaultStage.Retry, now);
     this.account(fault, now);
@@ -179,6 +188,7 @@ export class FaultQueue implements GroupQueue, FaultOwner {
   /** Nobody handles requests with this PASID, or without one. */
   private *refuse(thread: Thread, device: FaultDevice, fault: PageFault): Call<void> {
     this.statistics.unhandled++;
+    const told = fault.owner !== null;
     if (fault.last) {
       this.discard(device, (other) => other.group === fault.group);
       yield* this.lock(thread, device);
@@ -186,24 +196,22 @@ export class FaultQueue implements GroupQueue, FaultOwner {
       yield* device.responder.respond(thread, device.endpoint, pasid, group, PageResponse.Invalid);
       if (thread.debt !== 0) yield Wait.Run;
       this.statistics.count(PageResponse.Invalid);
-      const told = device.responder.tellsEnd === true;
       if (!told) this.finish(fault);
       yield* this.unlock(thread, device);
       if (told) return;
     }
-    this.unused.push(fault);
+    this.drop(fault);
   }
 
   /** The caller holds the device's lock. */
   private *answer(thread: Thread, group: FaultGroup, code: PageResponse): Call<void> {
-    const { device, pasid, index, faults } = group;
+    const { device, pasid, index, untold } = group;
     group.pending = false;
     yield* device.responder.respond(thread, device.endpoint, pasid, index, code);
     if (thread.debt !== 0) yield Wait.Run;
     device.pending.splice(device.pending.indexOf(group), 1);
     this.statistics.count(code);
-    if (device.responder.tellsEnd === true) return;
-    for (const fault of faults) this.finish(fault);
+    for (const fault of untold) this.finish(fault);
   }
 
   private finish(fault: PageFault): void {
@@ -222,11 +230,17 @@ export class FaultQueue implements GroupQueue, FaultOwner {
     const { partial } = device;
     let kept = 0;
     for (const fault of partial) {
-      if (which(fault)) this.unused.push(fault);
+      if (which(fault)) this.drop(fault);
       else partial[kept++] = fault;
     }
     this.statistics.discarded += partial.length - kept;
     partial.length = kept;
+  }
+
+  /** A request goes without an answer of its own. */
+  private drop(fault: PageFault): void {
+    if (fault.owner === null) this.unused.push(fault);
+    else fault.abandoned = true;
   }
 
   private *lock(thread: Thread, device: FaultDevice): Call<void> {

@@ -29,14 +29,21 @@ export class SpinLock {
   private last: Cpu | null = null;
   /** Waiters in order; while `turnsSince` counts, pollers only, the first of which has its turn. */
   private readonly queue: Thread[] = [];
-  /** [0] = when the first turn began, ps, while all there are poll by turns; -1 otherwise. [1] = length of a turn. */
-  private readonly turns = Float64Array.of(-1, 0);
+  /**
+   * When the first turn began, ps, while all there are poll by turns, -1 otherwise; and the length of a turn. NaN first makes them double
+   * fields, which V8 updates in place: every domain has a lock, and an array of two would be 200 bytes of it.
+   */
+  private turnsSince = Number.NaN;
+  private turn = Number.NaN;
 
   constructor(
     private readonly scheduler: Scheduler,
     private readonly costs: CostSpec,
     private readonly statistics: LockStatistics,
-  ) {}
+  ) {
+    this.turnsSince = -1;
+    this.turn = 0;
+  }
 
   get held(): boolean {
     return this.owner !== null;
@@ -60,7 +67,7 @@ export class SpinLock {
     }
     this.statistics.contended++;
     this.scheduler.block(thread, Step.LockWait);
-    if (this.turns[0]! >= 0) this.interrupt(thread);
+    if (this.turnsSince >= 0) this.interrupt(thread);
     else this.queue.push(thread);
     return false;
   }
@@ -93,8 +100,8 @@ export class SpinLock {
     if (queue.length === 0 || queue.every((waiter) => waiter.waitStep === step)) {
       if (queue.length === 0) queue.push(thread);
       else queue.unshift(thread);
-      this.turns[0] = scheduler.now();
-      this.turns[1] = periodPs;
+      this.turnsSince = scheduler.now();
+      this.turn = periodPs;
       return;
     }
     const next = queue.shift()!;
@@ -105,9 +112,9 @@ export class SpinLock {
 
   /** The next look of a poller finds what it waits for: it runs when that look begins. Pollers that wait for the lock look anyway. */
   noticed(thread: Thread): void {
-    if (this.turns[0]! < 0 || !this.queue.includes(thread)) return;
+    if (this.turnsSince < 0 || !this.queue.includes(thread)) return;
     const late = this.rotate(thread);
-    this.turns[0] = -1;
+    this.turnsSince = -1;
     if (this.queue.length === 1) this.queue.pop();
     else this.queue.shift();
     this.owner = thread;
@@ -117,10 +124,10 @@ export class SpinLock {
 
   /** A thread that wants to hold the lock has come while pollers take turns: it follows those who were there, the one at its look excepted. */
   private interrupt(thread: Thread): void {
-    const { queue, turns } = this;
+    const { queue } = this;
     const alone = queue.length === 1;
     const left = this.rotate(null);
-    turns[0] = -1;
+    this.turnsSince = -1;
     const looking = queue.shift()!;
     queue.push(thread, looking);
     const next = queue.shift()!;
@@ -135,10 +142,10 @@ export class SpinLock {
    * wanted one is, and returns when its next look begins. A look that ends at this instant is over.
    */
   private rotate(wanted: Thread | null): number {
-    const { queue, turns } = this;
+    const { queue } = this;
     const alone = queue.length === 1;
-    const period = turns[1]! + (alone ? 0 : this.costs.lockHandOver);
-    const passed = this.scheduler.now() - turns[0]!;
+    const period = this.turn + (alone ? 0 : this.costs.lockHandOver);
+    const passed = this.scheduler.now() - this.turnsSince;
     // The remainder, by a division, which is much faster; both are safe integers.
     const over = period === 0 ? 0 : passed - Math.floor(passed / period) * period;
     // The look under way, or, on the boundary, the one that ends now.

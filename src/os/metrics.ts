@@ -6,6 +6,7 @@ import type { Driver } from './drivers/driver.js';
 import { GUEST_METRICS } from './guest/metrics.js';
 import { Invalidate } from './drivers/invalidate.js';
 import { MapBenchmark } from './drivers/map-benchmark.js';
+import { OFFLOAD_PARTS, OffloadJob } from './drivers/offload.js';
 import { SvaJob } from './drivers/sva.js';
 import { Stream } from './drivers/stream.js';
 import { PROCESS_METRICS } from './process-metrics.js';
@@ -46,6 +47,36 @@ const JOB_METRICS: Metrics = [
   ['table.pages.freed', 'pages', 'Page-table pages unlinked by unmaps.', 'count'],
   ['dma.faults', 'DMAs', 'DMAs of the job that the IOMMU did not translate.', 'count'],
   ['dma.late', 'DMAs', 'Buffers the device touched again after it had reported them complete.', 'count'],
+  [
+    'submission.latency',
+    'ns',
+    'CPU time from the first try to submit a descriptor until the queue has taken it, as far as the CPU knows.',
+    'histogram',
+  ],
+  ['submission.attempts', 'writes', 'ENQCMD and MOVDIR64B instructions.', 'count'],
+  ['submission.retries', 'writes', 'ENQCMD instructions that a full queue refused.', 'count'],
+  [
+    'submission.fallbacks',
+    'operations',
+    'Moves that the thread did itself because the queue refused too often.',
+    'count',
+  ],
+  [
+    'submission.fixups',
+    'faults',
+    "Threads' first ENQCMD, which fault because the PASID register is not loaded.",
+    'count',
+  ],
+  ['submission.exits', 'exits', 'Exits of virtual machines because a guest PASID had no translation.', 'count'],
+  ...OFFLOAD_PARTS.map(
+    (part) =>
+      [
+        `operation.time.${part}`,
+        'ns',
+        `Mean time of a move spent in part ${part}; the parts add up to the mean operation latency.`,
+        'time in the part / operations',
+      ] as const,
+  ),
   [
     'invalidate.latency',
     'ns',
@@ -221,6 +252,21 @@ function registerStrategy(registry: Registry, job: string, statistics: StrategyS
   registry.gauge(job, 'strategy.pool', () => statistics.poolBytes);
 }
 
+function registerOffload(registry: Registry, driver: OffloadJob): void {
+  const { name: job, statistics, parts } = driver;
+  const gauge = (metric: string, read: () => number): void => registry.gauge(job, metric, read);
+  gauge('dma.faults', () => driver.faults);
+  registry.histogram(job, 'submission.latency', statistics.submission);
+  gauge('submission.attempts', () => statistics.attempts);
+  gauge('submission.retries', () => statistics.retries);
+  gauge('submission.fallbacks', () => statistics.fallbacks);
+  gauge('submission.fixups', () => statistics.fixups);
+  gauge('submission.exits', () => statistics.exits);
+  for (const [i, part] of OFFLOAD_PARTS.entries()) {
+    gauge(`operation.time.${part}`, () => ratio(parts.totalPs(i) / PS_PER_NS, parts.count()));
+  }
+}
+
 /** `hertz`: core clock of the job's socket. */
 export function registerJob(registry: Registry, driver: Driver, hertz: number): void {
   const { name: job, dma } = driver;
@@ -239,6 +285,7 @@ export function registerJob(registry: Registry, driver: Driver, hertz: number): 
   registry.gauge(job, 'table.pages.allocated', () => dma.mapper.tablesAllocated);
   registry.gauge(job, 'table.pages.freed', () => dma.mapper.tablesFreed);
   if (driver instanceof SvaJob) registry.gauge(job, 'dma.faults', () => driver.faults);
+  if (driver instanceof OffloadJob) registerOffload(registry, driver);
   if (driver instanceof Stream) {
     registry.gauge(job, 'dma.faults', () => driver.faults);
     registry.gauge(job, 'dma.late', () => driver.lateAccesses);

@@ -309,7 +309,14 @@ describe('jobs', () => {
 
   it('have metrics that are all defined, and define none that nobody reports', () => {
     const reported = new Set<string>();
-    const invalidate = { granularity: 'domain', align: 'page', tables: false, interval: 0, size: 4096 } as const;
+    const invalidate = {
+      granularity: 'domain',
+      align: 'page',
+      batch: 1,
+      tables: false,
+      interval: 0,
+      size: 4096,
+    } as const;
     // Some are only reported by a guest, by a job that invalidates, or by strategies that hold buffers back.
     for (const options of [{}, { guest: { mode: 'caching' } }, { strategy: { kind: 'batched' } }] as const) {
       const registry = new Registry();

@@ -12,8 +12,11 @@ import type { MemorySystem } from '../memory/system.js';
 import { Access } from '../protocol/access.js';
 import { AskedRanges } from '../protocol/asked.js';
 import type { Observer } from '../protocol/observer.js';
+import type { Portals } from '../protocol/portal.js';
 import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
 import type { RegisterBus } from '../protocol/registers.js';
+import type { PageRequestLog } from '../protocol/page-request.js';
+import type { DeviceWait } from '../protocol/ats.js';
 import type { StallLog } from '../protocol/stall.js';
 import type { StoreWatch } from '../protocol/watch.js';
 import type { Registry } from '../stats/registry.js';
@@ -29,16 +32,18 @@ import type { Driver, DriverEnvironment, OperationSink } from './drivers/driver.
 import { Invalidate, type InvalidateSpec } from './drivers/invalidate.js';
 import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
 import { UserMap, type UserMapSpec } from './drivers/user-map.js';
-import { SvaJob, type SvaSpec } from './drivers/sva.js';
+import { OffloadJob, type OffloadSpec } from './drivers/offload.js';
+import { SvaJob, type SvaSpec, type SvaSystem } from './drivers/sva.js';
 import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
 import { OutOfCpus } from './errors.js';
 import { registerGuest } from './guest/metrics.js';
 import { Monitor } from './guest/monitor.js';
 import { StageTwoChanges } from './guest/stage2.js';
 import { Group } from './group.js';
+import type { AtsCapability } from './endpoint.js';
 import type { IommuDriver } from './iommu-driver.js';
 import { benchmarkReport, OS_METRICS, registerJob, registerShared } from './metrics.js';
-import { registerProcesses } from './process-metrics.js';
+import { faultReport, registerProcesses } from './process-metrics.js';
 import { Processes, type ProcessUnit } from './processes.js';
 import { SpinLock } from './lock.js';
 import { Scheduler } from './scheduler.js';
@@ -47,6 +52,7 @@ import { SlotPool } from './swiotlb/pool.js';
 import { Swiotlb } from './swiotlb/swiotlb.js';
 import { OsStatistics } from './statistics.js';
 import { Timers } from './timers.js';
+import { PasidTranslation } from './uapi/pasid-translation.js';
 import type { UnitDriverEnvironment } from './unit-environment.js';
 import { type DriverName, makeDriver } from './unit-drivers.js';
 
@@ -70,6 +76,10 @@ export interface OsUnit {
   readonly socket: number;
   /** Measures stalled transactions; null or absent where nobody does. */
   readonly stalls?: StallLog | null;
+  /** The same of page requests. */
+  readonly pages?: PageRequestLog | null;
+  /** Measures waits for device TLBs. */
+  readonly deviceWait?: DeviceWait | null;
 }
 
 export interface OsDevice {
@@ -77,6 +87,8 @@ export interface OsDevice {
   /** Index into the units; -1 = no IOMMU in front of it. */
   readonly unit: number;
   readonly requester: number;
+  /** ATS is enabled in the device. */
+  readonly ats?: AtsCapability | null;
 }
 
 /** The machine as the operating system finds it. */
@@ -90,6 +102,7 @@ export interface OsMachine {
   readonly devices: readonly OsDevice[];
   readonly registers: RegisterBus;
   readonly queue: DeviceQueue;
+  readonly portals: Portals;
   readonly observer: Observer | null;
   readonly sink: OperationSink | null;
   readonly seed: number;
@@ -140,9 +153,9 @@ export class Os implements StoreWatch, DeviceClient {
     this.bouncing = this.makeBouncing();
     this.monitor = spec.guest.mode === 'none' ? null : new Monitor(spec.guest, this.scheduler);
     this.drivers = this.bootUnits(make);
-    this.devices = machine.devices.map(({ name, unit, requester }, id) => {
+    this.devices = machine.devices.map(({ name, unit, requester, ats }, id) => {
       const translated = unit >= 0 && machine.units[unit]!.spec.architecture !== 'none';
-      const device = new Device(id, name, translated ? unit : -1, requester, new Group(id));
+      const device = new Device(id, name, translated ? unit : -1, requester, new Group(id), ats ?? null);
       device.group.attach(this.createDomain(device));
       return device;
     });
@@ -247,16 +260,47 @@ export class Os implements StoreWatch, DeviceClient {
    * OutOfCpus, OutOfMemory, BindError.
    */
   addSva(name: string, spec: SvaSpec, device: number, socket: number): number {
+    const { machine, tagOwners } = this;
+    const system = this.bindable(device, socket);
+    const random = new RandomStream(machine.seed, `os/${name}`);
+    const cpus = this.claim(name, spec.pageOut > 0 ? 2 : 1, socket);
+    const job = new SvaJob(name, spec, tagOwners.length, random, cpus, system, this.environment(device, socket));
+    for (let i = 0; i < job.tags; i++) tagOwners.push(job);
+    this.jobs.push(job);
+    return this.jobs.length - 1;
+  }
+
+  /**
+   * Adds processes that have a device's accelerator move their memory: threads, pages and tables on `socket`. Returns the job's number. Throws
+   * OutOfCpus, OutOfMemory, BindError, RangeError when the device has too few work queues.
+   */
+  addOffload(name: string, spec: OffloadSpec, device: number, socket: number): number {
+    const { memory, sockets, portals, seed } = this.machine;
+    const system = {
+      ...this.bindable(device, socket),
+      portals,
+      enqcmd: this.spec.processes.enqcmd,
+      makeTranslation: () => new PasidTranslation(memory, sockets[socket]!.frames),
+    };
+    const random = new RandomStream(seed, `os/${name}`);
+    const cpus = this.claim(name, spec.threads, socket);
+    this.jobs.push(new OffloadJob(name, spec, random, cpus, system, this.environment(device, socket)));
+    return this.jobs.length - 1;
+  }
+
+  /** What it takes to bind processes with memory on `socket` to a device. Throws OutOfCpus, OutOfMemory. */
+  private bindable(device: number, socket: number): SvaSystem {
     const target = this.devices[device]!;
-    const { spec: unitSpec, socket: near, stalls = null } = this.machine.units[target.unit]!;
+    const { spec: unitSpec, socket: near, stalls = null, pages = null } = this.machine.units[target.unit]!;
     const unit: ProcessUnit = {
       id: target.unit,
       spec: unitSpec,
       driver: this.drivers[target.unit]!,
       stalls,
+      pages,
       claim: (count) => this.claim(`iopf${target.unit}`, count, near),
     };
-    const { scheduler, machine, factory, tagOwners } = this;
+    const { scheduler, machine, factory } = this;
     this.processes ??= new Processes(
       {
         scheduler,
@@ -270,21 +314,7 @@ export class Os implements StoreWatch, DeviceClient {
       unit,
     );
     const { manager, sva } = this.processes;
-    const random = new RandomStream(machine.seed, `os/${name}`);
-    const bound = this.processes.target(target, unit, MAX_PASIDS);
-    const cpus = this.claim(name, spec.pageOut > 0 ? 2 : 1, socket);
-    const job = new SvaJob(
-      name,
-      spec,
-      tagOwners.length,
-      random,
-      cpus,
-      { manager, sva, target: bound },
-      this.environment(device, socket),
-    );
-    for (let i = 0; i < job.tags; i++) tagOwners.push(job);
-    this.jobs.push(job);
-    return this.jobs.length - 1;
+    return { manager, sva, target: this.processes.target(target, unit, MAX_PASIDS) };
   }
 
   /** Units that translate strictly although the mode is lazy, because their driver cannot defer invalidations. */
@@ -329,6 +359,10 @@ export class Os implements StoreWatch, DeviceClient {
     this.drivers[unit]?.interrupted?.(unit);
   }
 
+  pagesRequested(unit: number): void {
+    this.drivers[unit]?.pagesRequested?.(unit);
+  }
+
   completed(_device: number, tag: number, status: DmaStatus): void {
     if (tag !== LATE_TAG) this.tagOwners[tag]!.completed(tag, status);
   }
@@ -346,6 +380,11 @@ export class Os implements StoreWatch, DeviceClient {
   benchmarkReport(job: number, windowPs: number): string[] | null {
     const driver = this.jobs[job]!;
     return benchmarkReport(driver, windowPs, driver.threads[0]!.cpu.socket);
+  }
+
+  /** Page faults of the window by stage, as lines; none without. */
+  faultReport(): string[] {
+    return this.processes === null ? [] : faultReport(this.processes);
   }
 
   /** One driver for all units of an architecture. */
@@ -377,11 +416,11 @@ export class Os implements StoreWatch, DeviceClient {
         completion: spec.completion,
         monitor: this.monitor,
         ranges: machine.sockets.map(({ frames: { base, size } }) => ({ base, size })),
-        units: machine.units.map(({ spec: unit, socket }) => {
+        units: machine.units.map(({ spec: unit, socket, deviceWait = null }) => {
           if (unit.architecture !== architecture) return null;
           const queueSocket = spec.queueMemory === 'near' ? socket : 0;
           const { frames } = machine.sockets[socket]!;
-          return { spec: unit, frames, queueFrames: machine.sockets[queueSocket]!.frames, queueSocket };
+          return { spec: unit, frames, queueFrames: machine.sockets[queueSocket]!.frames, queueSocket, deviceWait };
         }),
       });
       drivers.set(architecture, driver);

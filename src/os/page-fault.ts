@@ -73,8 +73,10 @@ export class PageFault implements StallClient {
   group = 0;
   /** Last of its group. */
   last = true;
-  /** Who is told of its end, where the hardware tells. */
+  /** Who is told of its end, where the hardware tells; null: it ends with its answer. */
   owner: FaultOwner | null = null;
+  /** Software has thrown it away; the hardware still tells of its end. */
+  abandoned = false;
   /** Time spent by stage; charged up to; arrival. ps. */
   private readonly times = new Float64Array(FaultStage.Count + 2);
 
@@ -124,6 +126,8 @@ export interface GroupQueue {
 export class FaultGroup implements Work {
   /** In order of arrival, the last one last. */
   readonly faults: PageFault[] = [];
+  /** Those that end with the answer. */
+  readonly untold: PageFault[] = [];
   /** No answer has been given yet. */
   pending = true;
 

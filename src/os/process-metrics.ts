@@ -1,10 +1,14 @@
 /** What processes that share their address spaces with devices report: page faults by stage and by kind, reclaim, invalidations. */
+import type { Histogram } from '../stats/histogram.js';
 import type { MetricDef, Registry } from '../stats/registry.js';
 import { FAULT_KINDS } from './mm/statistics.js';
 import { FAULT_STAGES } from './page-fault.js';
 import type { Processes } from './processes.js';
 
 const PS_PER_NS = 1000;
+/** Widths of the report's columns. */
+const NAME = 24;
+const CELL = 12;
 
 const STAGE_SENTENCES: readonly string[] = [
   'from the fault in hardware until its record is in memory: waits for a place to be held in and for room in the queue',
@@ -61,6 +65,23 @@ export const PROCESS_METRICS: readonly MetricDef[] = [
   define('mm.invalidations', 'calls', 'Calls that told IOMMUs of changes of a process page table.'),
   define('mm.resident', 'bytes', 'Memory of processes that is present.', 'present value'),
 ];
+
+/** What the terminal shows of page faults: mean and tails of the whole and of each stage, in ns; nothing without faults. */
+export function faultReport({ statistics: { total, stages } }: Processes): string[] {
+  if (total.count === 0) return [];
+  const line = (name: string, cells: readonly string[]): string =>
+    `${name.padEnd(NAME)}${cells.map((cell) => cell.padStart(CELL)).join('')}`;
+  const row = (name: string, histogram: Histogram): string =>
+    line(name, [
+      (histogram.mean() / PS_PER_NS).toFixed(1),
+      ...[0.5, 0.99, 0.999].map((q) => (histogram.quantile(q) / PS_PER_NS).toFixed(1)),
+    ]);
+  return [
+    line(`${total.count} page faults`, ['mean ns', 'p50', 'p99', 'p99.9']),
+    ...FAULT_STAGES.map((stage, i) => row(`  ${stage}`, stages[i]!)),
+    row('  total', total),
+  ];
+}
 
 export function registerProcesses(registry: Registry, { statistics, manager }: Processes): void {
   const gauge = (metric: string, read: (now: number) => number): void => registry.gauge('os', metric, read);

@@ -6,13 +6,14 @@
 import type { FrameAllocator } from '../memory/frames.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { Observer } from '../protocol/observer.js';
+import type { PageRequestLog } from '../protocol/page-request.js';
 import type { StallLog } from '../protocol/stall.js';
 import type { Device } from './device.js';
 import type { Domain } from './domain.js';
 import type { DomainFactory } from './domain-factory.js';
 import type { TableRoot } from './domain-state.js';
 import type { FaultDevice, PageResponder } from './fault-device.js';
-import type { IommuDriver } from './iommu-driver.js';
+import type { FaultPath, IommuDriver } from './iommu-driver.js';
 import { FaultQueue, FaultStatistics } from './iopf.js';
 import { MemoryManager } from './mm/memory.js';
 import type { FaultHandler } from './page-fault.js';
@@ -42,13 +43,16 @@ export interface ProcessUnit {
   readonly spec: UnitSpec;
   readonly driver: IommuDriver;
   readonly stalls: StallLog | null;
+  readonly pages: PageRequestLog | null;
   /** Takes CPUs for the unit's interrupt thread and for workers. */
-  claim(count: number): Cpu[];
+  readonly claim: (count: number) => Cpu[];
 }
 
+/** What handles the faults of a unit's devices: those that ask for pages have a queue of their own in hardware. */
 interface FaultSide {
   readonly queue: FaultQueue;
-  readonly responder: PageResponder;
+  readonly stalls: PageResponder | null;
+  readonly pages: PageResponder | null;
   readonly devices: Map<number, FaultDevice>;
 }
 
@@ -88,11 +92,13 @@ export class Processes {
   /** The device as processes are bound to it. `maxPasids`: of its unit. */
   target(device: Device, unit: ProcessUnit, maxPasids: number): SvaDevice {
     const side = this.side(unit);
+    const asks = device.ats?.pageRequests === true;
+    const responder = side === null ? null : asks ? side.pages : side.stalls;
     let faults: SvaDevice['faults'] = null;
-    if (side !== null) {
+    if (side !== null && responder !== null) {
       let known = side.devices.get(device.requester);
       if (known === undefined) {
-        known = side.queue.add(device, side.responder);
+        known = side.queue.add(device, responder);
         side.devices.set(device.requester, known);
       }
       faults = { queue: side.queue, device: known };
@@ -109,21 +115,34 @@ export class Processes {
     return side;
   }
 
-  private makeSide({ id, spec: { faults }, driver, stalls, claim }: ProcessUnit): FaultSide | null {
-    if (faults.stalls === 0 || driver.recoverFaults === undefined) return null;
+  private makeSide({ id, spec: { faults }, driver, stalls, pages, claim }: ProcessUnit): FaultSide | null {
+    const stalling = faults.stalls > 0 && 'recoverFaults' in driver;
+    const asking = pages !== null && 'recoverPageRequests' in driver;
+    if (!stalling && !asking) return null;
     const { scheduler, spec, costs } = this.environment;
     const { workers, queueWork, takeWork, report, hardInterrupt, unmask } = spec.faults;
     const [cpu, ...others] = claim(1 + workers);
     const workqueue = new Workqueue(`iopf${id}`, scheduler, others, workers, { queueWork, takeWork });
-    const queue = new FaultQueue(scheduler, workqueue, { report, lock: costs.lock }, this.statistics);
+    const queue = new FaultQueue(
+      scheduler,
+      workqueue,
+      { report, lock: costs.lock, handOver: costs.lockHandOver },
+      this.statistics,
+    );
     const devices = new Map<number, FaultDevice>();
-    const responder = driver.recoverFaults(id, {
+    const path: FaultPath = {
       queue,
       cpu: cpu!,
       interrupt: { hardInterrupt, unmask },
       stalls,
+      pages,
       deviceOf: (requester) => devices.get(requester) ?? null,
-    });
-    return { queue, responder, devices };
+    };
+    return {
+      queue,
+      stalls: stalling ? driver.recoverFaults!(id, path) : null,
+      pages: asking ? driver.recoverPageRequests!(id, path) : null,
+      devices,
+    };
   }
 }

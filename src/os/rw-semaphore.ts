@@ -1,7 +1,7 @@
 /**
  * A sleeping lock with many readers or one writer (kernel/locking/rwsem.c): a thread that cannot have it gives its CPU away until it can.
  * First come, first served; readers at the head of the queue enter together. With writers only it is a mutex (kernel/locking/mutex.c).
- * Not modelled: optimistic spinning, readers overtaking a waiting writer, the lock word on the interconnect.
+ * Waiters of a lock whose holders do not sleep may spin instead. Not modelled: readers overtaking a waiting writer, the lock word on the interconnect.
  */
 import type { LockStatistics } from './lock.js';
 import type { Scheduler } from './scheduler.js';
@@ -35,27 +35,27 @@ export class RwSemaphore {
   }
 
   /** Enters as a reader, or queues the thread: `if (!lock.read(...)) yield Wait.Block;` holds it either way. The caller has settled. */
-  read(thread: Thread, { scheduler, costs, steps, statistics }: SemaphoreUse): boolean {
+  read(thread: Thread, use: SemaphoreUse): boolean {
     settled(thread);
-    statistics.acquisitions++;
+    use.statistics.acquisitions++;
     if (this.writer === null && (this.waiting === null || this.waiting.length === 0)) {
       this.readers++;
-      thread.charge(steps.lock, costs.lock);
+      thread.charge(use.steps.lock, use.costs.lock);
       return true;
     }
-    return this.enqueue(thread, false, scheduler, steps, statistics);
+    return this.enqueue(thread, false, use);
   }
 
   /** The same as the one writer. */
-  write(thread: Thread, { scheduler, costs, steps, statistics }: SemaphoreUse): boolean {
+  write(thread: Thread, use: SemaphoreUse): boolean {
     settled(thread);
-    statistics.acquisitions++;
+    use.statistics.acquisitions++;
     if (this.free) {
       this.writer = thread;
-      thread.charge(steps.lock, costs.lock);
+      thread.charge(use.steps.lock, use.costs.lock);
       return true;
     }
-    return this.enqueue(thread, true, scheduler, steps, statistics);
+    return this.enqueue(thread, true, use);
   }
 
   /** Leaves at this instant; the caller has settled. */
@@ -82,22 +82,17 @@ export class RwSemaphore {
     this.admit(use);
   }
 
-  private enqueue(
-    thread: Thread,
-    writes: boolean,
-    scheduler: Scheduler,
-    steps: SemaphoreSteps,
-    statistics: LockStatistics,
-  ): boolean {
+  private enqueue(thread: Thread, writes: boolean, { scheduler, steps, statistics, handOver }: SemaphoreUse): boolean {
     statistics.contended++;
     this.waiting ??= [];
     this.waiting.push({ thread, writes });
-    scheduler.sleep(thread, steps.wait);
+    if (handOver === undefined) scheduler.sleep(thread, steps.wait);
+    else scheduler.block(thread, steps.wait);
     return false;
   }
 
   /** Whoever stands first and may enter owns the lock from now on. */
-  private admit({ scheduler, statistics }: SemaphoreUse): void {
+  private admit({ scheduler, statistics, handOver }: SemaphoreUse): void {
     const { waiting } = this;
     if (waiting === null) return;
     for (let first = waiting[0]; first !== undefined && this.writer === null; first = waiting[0]) {
@@ -106,7 +101,8 @@ export class RwSemaphore {
       if (first.writes) this.writer = first.thread;
       else this.readers++;
       statistics.wait[0] = statistics.wait[0]! + scheduler.blockedFor(first.thread);
-      scheduler.wakeUp(first.thread);
+      if (handOver === undefined) scheduler.wakeUp(first.thread);
+      else scheduler.wake(first.thread, handOver);
     }
   }
 }
@@ -117,6 +113,10 @@ export interface SemaphoreUse {
   readonly costs: SemaphoreCosts;
   readonly steps: SemaphoreSteps;
   readonly statistics: LockStatistics;
+  /**
+   * Waiters spin (mutex_optimistic_spin: holders do not sleep), and have the lock so long after it was given up, ps. Absent: they sleep.
+   */
+  readonly handOver?: number;
 }
 
 function settled(thread: Thread): void {

@@ -49,6 +49,8 @@ export const enum Step {
   Pin,
   /** Probes of traced functions. */
   Trace,
+  /** Device-TLB round trip: of the wait for the hardware, what its command queue spent waiting for devices to answer. */
+  DeviceTlb,
   /** How many there are: the steps of memory management follow. */
   Count,
 }
@@ -76,6 +78,7 @@ export const STEP_NAMES: readonly string[] = [
   'syscall',
   'pin',
   'trace',
+  'device_tlb',
 ];
 
 /** Parts of one turn of a driver's loop. The first values are shared by every driver so that all turns use one ledger layout. */

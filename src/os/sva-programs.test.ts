@@ -153,7 +153,7 @@ class Program3 {
     this.bench = new SvaBench({
       spec: { limit, cluster: 4, storage: { latency: 9000, interval: 300 }, costs },
       turns: { wakeLatency: 800, contextSwitch: 200 },
-      faultCosts: { report: 150, lock: 10 },
+      faultCosts: { report: 150, lock: 10, handOver: 20 },
       workCosts: { queueWork: 30, takeWork: 40 },
       svaCosts: { bind: 200, unbind: 200, lock: 10 },
       response: 250,

@@ -125,7 +125,12 @@ export class Thread {
     this.chargeExactly(step, time);
   }
 
-  /** The same for a time that the hardware keeps, such as a delay loop on the time-stamp counter. */
+  /** Of the time charged to step `from`, `ps` were spent in step `to`. */
+  reassign(from: number, to: number, ps: number): void {
+    if (ps > 0 && this.ledger !== null) this.ledger.move(this.id, from, to, ps);
+  }
+
+  /** As `charge`, for a time that the hardware keeps, such as a delay loop on the time-stamp counter. */
   chargeExactly(step: number, ps: number): void {
     this.debt += ps;
     if (this.ledger !== null) this.ledger.chargeFor(this.id, step, ps);

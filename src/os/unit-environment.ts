@@ -2,6 +2,7 @@
 import type { FrameAllocator } from '../memory/frames.js';
 import type { PhysicalMemory } from '../memory/physical.js';
 import type { MemorySystem } from '../memory/system.js';
+import type { DeviceWait } from '../protocol/ats.js';
 import type { Observer } from '../protocol/observer.js';
 import type { RegisterBus } from '../protocol/registers.js';
 import type { Distance } from './distance.js';
@@ -47,4 +48,6 @@ export interface UnitMemory {
   readonly queueFrames: FrameAllocator;
   /** Socket of `queueFrames`. */
   readonly queueSocket: number;
+  /** Measures how long its command queue waits for devices; null: it never does. */
+  readonly deviceWait: DeviceWait | null;
 }

@@ -33,7 +33,11 @@ function setUp(link: Partial<LinkSpec> = {}, port: Partial<PortSpec> = {}) {
   const ledger = new LatencyLedger(64, CAUSES);
   const wake = new Event();
   const spec = { ...LINK, ...link };
-  const link0 = new Link(kernel, 0, spec, { ...PORT, ...port }, ledger, wake);
+  const link0 = new Link(kernel, 0, spec, { ...PORT, ...port }, ledger, {
+    wake,
+    credit: Op.DeviceCredit,
+    done: Op.DeviceDone,
+  });
   let ids = 0;
   const tlp = (write: boolean, bytes: number): Event => {
     const event = new Event();

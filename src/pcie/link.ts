@@ -6,9 +6,11 @@
  * Hot path: bench/end-to-end.
  */
 import type { Event } from '../kernel/event.js';
+import { EventFifo } from '../kernel/fifo.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { FifoServer } from '../kernel/server.js';
 import { Op } from '../protocol/op.js';
+import type { MessageSink } from '../protocol/page-request.js';
 import { Cause, type CreditReturn, TlpFlag, type TlpSink } from '../protocol/tlp.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
 import type { MetricDef, Registry } from '../stats/registry.js';
@@ -68,9 +70,20 @@ export const LINK_METRICS: readonly MetricDef[] = [
   },
 ];
 
-export class Link implements TlpSink, CreditReturn {
+/** Who hears of what the link brings: the engine of the device, or its device TLB. */
+export interface LinkClient {
+  /** Event of the wake-up after a refusal, and its op. */
+  readonly wake: Event;
+  readonly credit: Op;
+  /** Op of a read whose data are complete. */
+  readonly done: Op;
+}
+
+export class Link implements TlpSink, CreditReturn, MessageSink {
   private readonly up = new FifoServer();
   private readonly down = new FifoServer();
+  /** Messages without credit. */
+  private readonly messages = new EventFifo();
   private readonly posted: CreditPool;
   private readonly nonPosted: CreditPool;
   /** Transmission time by bytes on the wire, ps, and bytes on the wire by payload of a completion. */
@@ -89,7 +102,7 @@ export class Link implements TlpSink, CreditReturn {
     private readonly spec: LinkSpec,
     port: PortSpec,
     private readonly ledger: LatencyLedger,
-    private readonly wake: Event,
+    private readonly client: LinkClient,
   ) {
     this.upBytes = 0;
     this.downBytes = 0;
@@ -130,7 +143,7 @@ export class Link implements TlpSink, CreditReturn {
   /** The receive buffer of `tlp` at the root port is free. */
   returnCredits(tlp: Event): void {
     const now = this.kernel.clock[0]!;
-    const write = tlp.flags & TlpFlag.Write;
+    const write = tlp.flags & (TlpFlag.Write | TlpFlag.PageRequest);
     const pool = write !== 0 ? this.posted : this.nonPosted;
     pool.give(now, write !== 0 ? (tlp.bytes + 15) >> 4 : 0);
     if (this.blocked === 1) this.awaitCredit(pool);
@@ -148,12 +161,66 @@ export class Link implements TlpSink, CreditReturn {
     this.downBytes += bytes;
     this.ledger.chargeFor(tlp.id, Cause.LinkDown, end + this.spec.latency);
     this.ledger.chargeFor(tlp.id, Cause.Device, overheadPs);
-    this.kernel.relay(end, this.spec.latency + overheadPs, tlp, Op.DeviceDone);
+    this.kernel.relay(end, this.spec.latency + overheadPs, tlp, this.client.done);
+  }
+
+  /** The answer of a translation request travels to the device: a completion with the translation, or one without data (`bytes` 0). */
+  answer(request: Event): void {
+    const now = this.kernel.clock[0]!;
+    const bytes = this.completion[request.bytes]!;
+    const service = this.transmission[bytes]!;
+    const end = this.down.book(now, service) + service;
+    this.downBytes += bytes;
+    this.ledger.chargeFor(request.id, Cause.LinkDown, end + this.spec.latency);
+    this.kernel.relay(end, this.spec.latency, request, Op.AtcAnswer);
+  }
+
+  /** A message without data that takes the buffer of a posted request; `op` when its last byte has arrived. Without credit it waits. */
+  message(message: Event, op: Op): void {
+    message.opAfter = op;
+    if (this.messages.length > 0 || !this.sendMessage(message)) this.messages.push(message);
+  }
+
+  private sendMessage(message: Event): boolean {
+    const now = this.kernel.clock[0]!;
+    if (!this.posted.take(now, 0)) {
+      this.stalls++;
+      this.awaitCredit(this.posted);
+      return false;
+    }
+    const bytes = this.spec.requestOverhead;
+    const service = this.transmission[bytes]!;
+    const end = this.up.book(now, service) + service;
+    this.upBytes += bytes;
+    this.kernel.after(end + this.spec.latency, message, message.opAfter);
+    return true;
+  }
+
+  /** A request of a processor with `bytes` of data travels to the device; flow control towards the device is not modelled. */
+  deliver(event: Event, bytes: number, op: number): void {
+    this.travel(this.down, event, this.spec.requestOverhead + bytes, op);
+    this.downBytes += this.spec.requestOverhead + bytes;
+  }
+
+  /** The device's completion without data, of a processor's request, travels to the root port. */
+  acknowledge(event: Event, op: number): void {
+    this.travel(this.up, event, this.spec.completionOverhead, op);
+    this.upBytes += this.spec.completionOverhead;
+  }
+
+  private travel(direction: FifoServer, event: Event, bytes: number, op: number): void {
+    const service = this.transmission[bytes]!;
+    const end = direction.book(this.kernel.clock[0]!, service) + service;
+    this.kernel.relay(end, this.spec.latency, event, op);
   }
 
   /** The device's wake-up event has fired. */
   woken(): void {
     this.blocked = 0;
+    for (let message = this.messages.peek(); message !== null; message = this.messages.peek()) {
+      if (!this.sendMessage(message)) return;
+      this.messages.pop();
+    }
   }
 
   private awaitCredit(pool: CreditPool): void {
@@ -165,7 +232,7 @@ export class Link implements TlpSink, CreditReturn {
       return;
     }
     this.blocked = 2;
-    this.kernel.after(due > now ? due - now : 0, this.wake, Op.DeviceCredit);
+    this.kernel.after(due > now ? due - now : 0, this.client.wake, this.client.credit);
   }
 
   registerMetrics(registry: Registry, component: string): void {

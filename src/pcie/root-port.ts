@@ -4,15 +4,22 @@
  * Not modelled: peer-to-peer between ports, relaxed ordering, completion timeouts.
  * Hot path: bench/end-to-end.
  */
-import type { Event } from '../kernel/event.js';
+import { Event } from '../kernel/event.js';
+import { EventFifo } from '../kernel/fifo.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemorySystem } from '../memory/system.js';
+import type { AtsPort } from '../protocol/ats.js';
 import { Op } from '../protocol/op.js';
-import { Cause, type Forwarder, TlpFlag, type Translator } from '../protocol/tlp.js';
+import type { PageRequestReceiver, PageResponsePort, PageStatus } from '../protocol/page-request.js';
+import { Cause, TlpFlag, type Translator } from '../protocol/tlp.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
 import type { Link } from './link.js';
 
-export class RootPort implements Forwarder {
+export class RootPort implements AtsPort, PageResponsePort {
+  /** Where page requests go; null: nobody takes any. */
+  pages: PageRequestReceiver | null = null;
+  private readonly unused = new EventFifo();
+
   constructor(
     private readonly kernel: Kernel,
     private readonly socket: number,
@@ -39,8 +46,8 @@ export class RootPort implements Forwarder {
   forward(tlp: Event): void {
     this.link.returnCredits(tlp);
     if (!this.memory.owns(tlp.outHi, tlp.outLo)) tlp.flags |= TlpFlag.Aborted;
-    if ((tlp.flags & TlpFlag.Aborted) !== 0) {
-      this.kernel.after(0, tlp, Op.MemoryServed);
+    if ((tlp.flags & TlpFlag.NoMemory) !== 0) {
+      this.kernel.after(0, tlp, (tlp.flags & TlpFlag.TranslationRequest) !== 0 ? Op.AtsAnswer : Op.MemoryServed);
       return;
     }
     const delay =
@@ -49,6 +56,40 @@ export class RootPort implements Forwarder {
         : this.memory.deviceRead(this.socket, tlp.outHi, tlp.outLo, tlp.bytes);
     this.ledger.chargeFor(tlp.id, Cause.Memory, delay);
     this.kernel.after(delay, tlp, Op.MemoryServed);
+  }
+
+  /** Op.AtsAnswer: the answer of a translation request starts its way back. */
+  answer(request: Event): void {
+    this.translator!.served(request);
+    this.link.answer(request);
+  }
+
+  /** Op.PageRequestArrive: the message goes to the IOMMU and frees its buffer. */
+  pageRequest(message: Event): void {
+    this.link.returnCredits(message);
+    this.pages?.receive(message);
+  }
+
+  /** A Page Request Group Response starts its way to the device. */
+  respond(device: number, group: number, status: PageStatus): void {
+    const message = this.unused.pop() ?? new Event();
+    message.source = device;
+    message.parent = group;
+    message.value = status;
+    this.link.deliver(message, 0, Op.PageResponse);
+  }
+
+  /** The device has taken a response. */
+  recycle(message: Event): void {
+    this.unused.push(message);
+  }
+
+  message(event: Event, payload: number): void {
+    this.link.deliver(event, payload, Op.AtcInvalidate);
+  }
+
+  returnCredits(tlp: Event): void {
+    this.link.returnCredits(tlp);
   }
 
   /** Op.MemoryServed: a write is globally visible; the data of a read start their way back. True when the device is done with it now. */

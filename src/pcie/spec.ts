@@ -1,4 +1,5 @@
-/** Read-only description of a PCI Express link and root port. Times in integer picoseconds, sizes in bytes. */
+/** Read-only description of a PCI Express link and root port, and of a device's use of ATS. Times in integer picoseconds, sizes in bytes. */
+import type { StructureSpec } from '../tlb/spec.js';
 
 export interface LinkSpec {
   /** 1 to 5. Sets the transfer rate and the line code. */
@@ -33,4 +34,38 @@ export interface PortSpec {
   readonly nonPostedHeaders: number;
   /** From a buffer being freed until the device may use the credit, ps. */
   readonly creditReturn: number;
+}
+
+/** Page Request Interface of a device with ATS. `enabled: false`: a page without translation is an error. */
+export interface PriSpec {
+  readonly enabled: boolean;
+  /** Page requests without an answer that software allows (Outstanding Page Request Allocation). */
+  readonly outstanding: number;
+  /** Pages of a group at most. */
+  readonly group: number;
+  /** Time that a group waits for further pages, ps; 0: it goes at once, with what has had to wait for credit. */
+  readonly gather: number;
+}
+
+/** Address Translation Services of a device; the structure is its device TLB. `enabled: false`: all requests are untranslated. */
+export interface AtsSpec extends StructureSpec {
+  /** One lookup may start every `interval`, ps. */
+  readonly interval: number;
+  /** Smallest translation unit, bytes: translations are asked for in units of it. */
+  readonly stu: number;
+  /** Most bytes that an entry covers. */
+  readonly largestPage: number;
+  /** Translation requests under way. */
+  readonly outstanding: number;
+  /** DMA requests that the device TLB holds: being looked up, or waiting for a translation. */
+  readonly queue: number;
+  /** Following units that a miss asks for too. */
+  readonly ahead: number;
+  /** Invalidations that the device accepts at a time (Invalidate Queue Depth of the ATS capability). */
+  readonly queueDepth: number;
+  readonly pri: PriSpec;
+  /** From an Invalidate Request to its effect: one is worked on at a time. Reads under way then still have to end. ps */
+  readonly invalidation: number;
+  /** false: the device never answers an Invalidate Request: it is dead, or has been pulled out. */
+  readonly answers: boolean;
 }

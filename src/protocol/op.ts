@@ -31,6 +31,39 @@ export const enum Op {
   WindowEnd,
   /** IOMMU: memory has taken a record of the event queue. */
   EventRecorded,
+  /** Device TLB: result of the lookup. */
+  AtcLookup,
+  /** Device TLB: the answer of a translation request has arrived. */
+  AtcAnswer,
+  /** Device TLB: the data of a read are complete. */
+  AtcDone,
+  /** Device TLB: an Invalidate Request has arrived. */
+  AtcInvalidate,
+  /** Device TLB: the invalidation takes effect. */
+  AtcForget,
+  /** Device TLB: a flow-control credit has become available. */
+  AtcCredit,
+  /** IOMMU: the check of a translated request. */
+  AtsCheck,
+  /** IOMMU: a device should have answered an invalidation by now. */
+  AtsTimeout,
+  /** Root port: a translation request has its answer. */
+  AtsAnswer,
+  /** Device: pages have been gathered long enough. */
+  PageGroupDue,
+  /** Root port: a Page Request Message has arrived. */
+  PageRequestArrive,
+  /** IOMMU: memory has taken a record of the page request queue. */
+  PageRecorded,
+  /** Device: a Page Request Group Response has arrived. */
+  PageResponse,
+  /** Accelerator: a write to a portal leaves the root complex, reaches the device, and its answer the core. */
+  PortalEnter,
+  PortalArrive,
+  PortalReturn,
+  PortalAnswer,
+  /** Accelerator: a descriptor goes from its queue to an engine. */
+  AcceleratorDispatch,
   /** Kernel: second half of a stage that was not elided (`--every-event`). */
   Relay,
 }

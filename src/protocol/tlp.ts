@@ -3,6 +3,7 @@
  * `id` its slot in the transaction pool (latency ledger, audit); `source` the device; `parent` the DMA slot of that device;
  * `flags` TlpFlag bits; `bytes` payload (write) or requested length (read), never across a 4 KiB boundary;
  * `addressHi:addressLo` the untranslated address; `outHi:outLo` the translated one; `context` the PASID or -1.
+ * Translation requests and messages of ATS travel the same way: ats.ts.
  */
 import type { Event } from '../kernel/event.js';
 
@@ -23,8 +24,22 @@ export const enum TlpFlag {
   Atomic = 64,
   /** It has been held for software to resolve its fault, and is looked up again. */
   Resumed = 128,
-  /** A request whose permissions the architecture works out: bits 4 to 6. */
-  Special = Privileged | Execute | Atomic,
+  /** AT = 01b: asks for a translation, not for data. */
+  TranslationRequest = 256,
+  /** Of a translation request, NW: the device will not write. */
+  NoWrite = 512,
+  /** AT = 10b: the device has translated the address itself. */
+  Translated = 1024,
+  /** A message that answers an Invalidate Request. */
+  InvalidateCompletion = 2048,
+  /** A Page Request Message. */
+  PageRequest = 4096,
+  /** What does not ask the IOMMU to translate and let pass. */
+  Ats = TranslationRequest | Translated | InvalidateCompletion,
+  /** A request whose permissions are worked out: bits 4 to 6, and translation requests. */
+  Special = Privileged | Execute | Atomic | TranslationRequest,
+  /** Does not go on to memory. */
+  NoMemory = Aborted | TranslationRequest,
 }
 
 /** Where a TLP waits or travels: the parts its latency is split into. One current cause at a time. */
@@ -57,6 +72,13 @@ export const enum Cause {
   Retire,
   /** Held by the IOMMU until software has resolved its fault, or for a place to be held in. */
   Stalled,
+  // Those from here on occur only where a device has a TLB of its own.
+  /** Lookup in the device TLB. */
+  DeviceTlb,
+  /** Missed in the device TLB: until the answer of the request for translation is there. */
+  TranslationRequest,
+  /** The page has no translation: until software has answered the request for it. */
+  PageRequest,
 }
 
 export const CAUSES: readonly string[] = [
@@ -74,7 +96,13 @@ export const CAUSES: readonly string[] = [
   'link_down',
   'retire',
   'stalled',
+  'device_tlb',
+  'translation_request',
+  'page_request',
 ];
+
+/** Those of requests that no device TLB looks up. */
+export const CAUSES_WITHOUT_ATS: readonly string[] = CAUSES.slice(0, Cause.DeviceTlb);
 
 /** The device's side of a link. */
 export interface TlpSink {

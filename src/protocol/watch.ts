@@ -6,4 +6,6 @@ export interface StoreWatch {
   changed?(unit: number, offset: number, hi: number, lo: number): void;
   /** A message of the unit has reached a CPU: its event queue is not empty any more. Units with interrupts enabled call it. */
   interrupted?(unit: number): void;
+  /** The same of its page request queue. */
+  pagesRequested?(unit: number): void;
 }

@@ -15,6 +15,8 @@ export const HEADLINES: readonly Headline[] = [
   { metric: 'audit.violations', label: 'violations' },
   { metric: 'run.operations_per_second', label: 'ops/s' },
   { metric: 'invalidate.latency.mean', label: 'invalidation' },
+  { metric: 'submission.latency.mean', label: 'submission' },
+  { metric: 'submission.retries', label: 'retries' },
   { metric: 'dma.read.bandwidth', label: 'read Gb/s' },
   { metric: 'dma.write.bandwidth', label: 'write Gb/s' },
   { metric: 'dma.read.latency.mean', label: 'read' },

@@ -3,22 +3,32 @@ import { describe, expect, it } from 'vitest';
 import { resolveWorkload } from '../workload/resolve.js';
 import { runPoint } from './point.js';
 
-const text = (job: string, iommu = 'vtd-skx', settings = ''): string => `
+const ONE = 'victim: {kind: dma, device: nic, reads: 100%, size: 512B, window: 256KiB, outstanding: 32, memory: s0}';
+/** One job with a PASID and one without. */
+const PASIDS = `victim: {kind: dma, device: nic, pasid: 5, reads: 100%, size: 512B, window: 256KiB, outstanding: 16, memory: s0}
+  other: {kind: dma, device: nic, reads: 100%, size: 512B, window: 256KiB, outstanding: 16, memory: s0}`;
+
+const text = (job: string, iommu = 'vtd-skx', settings = '', victims = ONE): string => `
 name: test
 question: What does an invalidation cost?
 machine: {preset: skx-8160, sockets: {s0: {dram: {size: 32GiB}}}, iommus: {iommu0: {preset: ${iommu}}}}
 os: {preset: linux-7.2, superpages: false${settings}}
 devices: {nic: {preset: nic-100g, port: port0, requester: "3:00.0"}}
 workload:
-  victim: {kind: dma, device: nic, reads: 100%, size: 512B, window: 256KiB, outstanding: 32, memory: s0}
+  ${victims}
   cpu: {kind: invalidate, device: nic, threads: 1, socket: s0, ${job}}
 seeds: 1
 warmup: {time: 20us}
 stop: {time: 150us}
 `;
 
-function run(job: string, iommu?: string, settings?: string): (metric: string, component?: string) => number {
-  const plan = resolveWorkload(text(job, iommu, settings), 'w.yaml', [], null);
+function run(
+  job: string,
+  iommu?: string,
+  settings?: string,
+  victims?: string,
+): (metric: string, component?: string) => number {
+  const plan = resolveWorkload(text(job, iommu, settings, victims), 'w.yaml', [], null);
   const { metrics, histograms } = runPoint(plan.points[0]!.spec, { everyEvent: false, audit: true });
   return (metric, component) => {
     const same = (m: { component: string; metric: string }): boolean =>
@@ -48,6 +58,14 @@ describe('an invalidate job', () => {
     ['mmu-700', 'interval: 2us, granularity: domain', 'pasid'],
     ['riscv-server', 'interval: 2us, granularity: domain', 'pasid'],
     ['apple-m1-dart', 'interval: 2us, granularity: domain', 'domain'],
+    ['vtd-skx', 'interval: 2us, granularity: global', 'global'],
+    ['amdvi-genoa', 'interval: 2us, granularity: global', 'global'],
+    ['mmu-700', 'interval: 2us, granularity: global', 'global'],
+    ['riscv-server', 'interval: 2us, granularity: global', 'global'],
+    ['vtd-skx', 'interval: 8us, batch: 8', 'page'],
+    ['amdvi-genoa', 'interval: 8us, batch: 8', 'page'],
+    ['mmu-700', 'interval: 8us, batch: 8', 'page'],
+    ['riscv-server', 'interval: 8us, batch: 8', 'page'],
   ])('%s, %s: commands of kind %s, and every entry removed is accounted for', (iommu, job, kind) => {
     const value = run(job, iommu);
     for (const other of KINDS) {
@@ -83,6 +101,45 @@ describe('an invalidate job', () => {
     expect(value('iommu.invalidation.domain.outside')).toBeGreaterThan(1);
   });
 
+  it.each([
+    ['vtd-skx', 8, 1],
+    ['vtd-skx', 24, 2],
+    ['amdvi-genoa', 8, 1],
+    ['mmu-700', 64, 1],
+    ['riscv-server', 8, 1],
+  ])(
+    'on %s puts %i pages into one call with %i waits, which takes less time than as many calls',
+    (iommu, batch, waits) => {
+      const job = 'interval: 40us';
+      const together = run(`${job}, batch: ${batch}`, iommu);
+      const latency = together('invalidate.latency');
+      expect(latency).toBeLessThan(batch * run(job, iommu)('invalidate.latency'));
+      const pages = together('iommu.invalidation.page.commands');
+      const flushes = together('invalidation.flushes');
+      // The window may cut the first and the last call.
+      expect(Math.abs(pages - batch * flushes)).toBeLessThanOrEqual(batch);
+      expect(Math.abs(together('iommu.invalidation.wait') - waits * flushes)).toBeLessThanOrEqual(waits);
+      expect(together('iommu.invalidation.page.outside')).toBe(0);
+    },
+  );
+
+  it.each([
+    ['vtd-spr', ''],
+    ['amdvi-genoa', ', stage: first, levels: 4, processLevels: 1'],
+    ['mmu-700', ', processLevels: 1'],
+    ['riscv-server', ', processLevels: 1'],
+  ])('on %s of a PASID leaves what the device has without, of everything does not', (iommu, settings) => {
+    const job = 'pasid: 5, interval: 20us, granularity: ';
+    const unit = `${iommu}${settings}`;
+    const [pasid, all] = [run(`${job}domain`, unit, '', PASIDS), run(`${job}global`, unit, '', PASIDS)];
+    const pages = 64;
+    expect(pasid('iommu.invalidation.pasid.commands')).toBeGreaterThan(3);
+    expect(pasid('iommu.invalidation.pasid.iotlb')).toBeGreaterThan(pages / 2);
+    expect(pasid('iommu.invalidation.pasid.iotlb')).toBeLessThanOrEqual(pages);
+    expect(all('iommu.invalidation.global.commands')).toBeGreaterThan(3);
+    expect(all('iommu.invalidation.global.iotlb')).toBeGreaterThan(pages);
+  });
+
   it('of pages with their tables makes the next misses read more', () => {
     const leaves = run('interval: 2us');
     const tables = run('interval: 2us, tables: true');
@@ -104,6 +161,26 @@ describe('an invalidate job', () => {
     ['granularity: range', 'virtio-kvm', '', /E305: workload.cpu.granularity: a virtio-iommu has no command/],
     ['granularity: domain', 'ideal', '', /E305: workload.cpu.device: no translations of "nic" are cached/],
     ['granularity: domain', 'vtd-skx', ', dma: {mode: passthrough}', /E305: workload.cpu.device: in passthrough mode/],
+    [
+      'granularity: global',
+      'apple-m1-dart',
+      '',
+      /E305: workload.cpu.granularity: only VT-d, AMD-Vi, SMMUv3 and RISC-V have/,
+    ],
+    ['batch: 2', 'power9-phb4', '', /E305: workload.cpu.batch: only VT-d, AMD-Vi, SMMUv3 and RISC-V take/],
+    [
+      'batch: 2, granularity: domain',
+      'vtd-skx',
+      '',
+      /E305: workload.cpu.batch: several ranges need the granularity range/,
+    ],
+    ['batch: 65', 'vtd-skx', '', /E204: workload.cpu.batch: expected/],
+    [
+      'granularity: global',
+      'vtd-skx',
+      ', guest: {mode: caching}',
+      /E305: workload.cpu.granularity: in a virtual machine only the host/,
+    ],
     ['pasid: 3', 'vtd-skx', '', /E305: workload.cpu.device: no job of kind dma uses "nic" with PASID 3/],
     ['size: 512KiB', 'vtd-skx', '', /E308: workload.cpu.size: ranges of 512KiB do not fit the window of 256KiB/],
   ])('%s with %s%s is refused', (job, iommu, settings, message) => {

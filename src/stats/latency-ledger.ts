@@ -66,6 +66,15 @@ export class LatencyLedger {
     rows[row + PARTS + cause]! += ps;
   }
 
+  /** Moves `ps` picoseconds already charged from one cause to another, or as much as there is. */
+  move(slot: number, from: number, to: number, ps: number): void {
+    const rows = this.rows;
+    const parts = (slot << this.strideLg2) + PARTS;
+    const amount = Math.min(ps, rows[parts + from]!);
+    rows[parts + from]! -= amount;
+    rows[parts + to]! += amount;
+  }
+
   /** `charge` to `cause`, then `chargeFor` the next `ps` picoseconds to `then`. */
   chargeBoth(slot: number, cause: number, now: number, then: number, ps: number): void {
     const rows = this.rows;

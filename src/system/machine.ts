@@ -3,10 +3,14 @@
  * devices, the operating system and its jobs. Parts are numbered in the order of their names, so that the order of keys in a
  * workload file does not matter.
  */
+import { Accelerator } from '../devices/accelerator.js';
 import { Engine } from '../devices/engine.js';
-import { registerEngine } from '../devices/metrics.js';
+import { registerAccelerator, registerEngine } from '../devices/metrics.js';
 import { Source } from '../devices/source.js';
+import type { AcceleratorSpec } from '../devices/spec.js';
 import { registerUnit } from '../iommu/metrics.js';
+import { registerPageRequests } from '../iommu/page-request-metrics.js';
+import { Event } from '../kernel/event.js';
 import { Kernel } from '../kernel/kernel.js';
 import { Meter } from '../kernel/meter.js';
 import { RandomStream } from '../kernel/random.js';
@@ -15,13 +19,20 @@ import { FrameAllocator } from '../memory/frames.js';
 import { PhysicalMemory } from '../memory/physical.js';
 import { MemorySystem } from '../memory/system.js';
 import { type MakeDriver, Os } from '../os/os.js';
-import { Link } from '../pcie/link.js';
+import { Atc } from '../pcie/atc.js';
+import { registerAtc } from '../pcie/ats-metrics.js';
+import { Pri } from '../pcie/pri.js';
+import { registerPri } from '../pcie/pri-metrics.js';
+import { Link, type LinkClient } from '../pcie/link.js';
+import { Portal } from '../pcie/portal.js';
 import { RootPort } from '../pcie/root-port.js';
 import type { Access } from '../protocol/access.js';
+import { ITAGS } from '../protocol/ats.js';
 import { Op } from '../protocol/op.js';
 import { TransactionPool } from '../protocol/pool.js';
-import type { DeviceQueue } from '../protocol/queue.js';
-import { CAUSES } from '../protocol/tlp.js';
+import type { Portals, WorkClient, WorkDescriptor, WorkQueueConfig } from '../protocol/portal.js';
+import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js';
+import { CAUSES, CAUSES_WITHOUT_ATS } from '../protocol/tlp.js';
 import { LatencyLedger } from '../stats/latency-ledger.js';
 import { Registry } from '../stats/registry.js';
 import type {
@@ -36,6 +47,7 @@ import type {
 import { Audit } from './audit.js';
 import { Dispatcher } from './dispatch.js';
 import { allMetrics } from './metrics.js';
+import { PageLog } from './page-log.js';
 import { RegisterFabric } from './registers.js';
 import { type BuiltUnit, buildUnit, translates } from './unit.js';
 
@@ -57,7 +69,19 @@ const entriesOf = <T>(record: Readonly<Record<string, T>>): [string, T][] =>
 
 const poolSize = (device: DeviceSpec): number => device.link.tags + POSTED_IN_FLIGHT;
 
-export class Machine implements DeviceQueue {
+/** Ledger slots of translation requests and of invalidations. */
+const requestSlots = ({ ats }: DeviceSpec): number => (ats.enabled ? ats.outstanding + ITAGS : 0);
+
+function wakeOf(device: number): Event {
+  const event = new Event();
+  event.unit = device;
+  return event;
+}
+
+/** Software's tags lie below. */
+const ACCELERATOR_TAGS = 2 ** 30;
+
+export class Machine implements DeviceQueue, DeviceClient, Portals {
   readonly meter = new Meter();
   readonly kernel = new Kernel(Op.Relay, this.meter);
   readonly registry = new Registry();
@@ -67,6 +91,12 @@ export class Machine implements DeviceQueue {
   private readonly unitNames: readonly string[];
   readonly engines: readonly Engine[];
   readonly links: readonly Link[];
+  readonly atcs: readonly (Atc | null)[];
+  readonly pris: readonly (Pri | null)[];
+  /** By unit: a device asks it for pages. */
+  private readonly asksPages: readonly boolean[];
+  private readonly accelerators: readonly (Accelerator | null)[];
+  private readonly portals: readonly (Portal | null)[];
   readonly os: Os;
   readonly audit: Audit | null;
   readonly dispatcher: Dispatcher;
@@ -101,8 +131,11 @@ export class Machine implements DeviceQueue {
 
     const devices = entriesOf(spec.devices);
     this.deviceNames = devices.map(([name]) => name);
-    const slots = devices.reduce((sum, [, device]) => sum + poolSize(device), 0);
-    this.ledger = new LatencyLedger(slots, CAUSES, devices.length);
+    const slots = devices.reduce((sum, [, device]) => sum + poolSize(device) + requestSlots(device), 0);
+    const withAts = devices.filter(([, { ats }]) => ats.enabled).length;
+    // Translation requests are counted in groups of their own, after those of the devices.
+    const causes = withAts > 0 ? CAUSES : CAUSES_WITHOUT_ATS;
+    this.ledger = new LatencyLedger(slots, causes, devices.length + withAts);
     const fabric = new RegisterFabric(kernel);
     const surroundings = {
       kernel,
@@ -122,14 +155,40 @@ export class Machine implements DeviceQueue {
       return iommu === null ? -1 : this.unitNames.indexOf(iommu);
     };
     let firstId = 0;
+    const firstTlps = new Int32Array(devices.length);
     this.engines = devices.map(([, device], index) => {
+      firstTlps[index] = firstId;
       const pool = new TransactionPool(poolSize(device), firstId);
       firstId += pool.size;
       return new Engine(kernel, index, device.engine, device.link, pool, this.ledger, meter);
     });
     this.links = devices.map(([, device], index) => {
       const port = machine.ports[device.port]!;
-      return new Link(kernel, index, device.link, port, this.ledger, this.engines[index]!.credit);
+      const client: LinkClient = device.ats.enabled
+        ? { wake: wakeOf(index), credit: Op.AtcCredit, done: Op.AtcDone }
+        : { wake: this.engines[index]!.credit, credit: Op.DeviceCredit, done: Op.DeviceDone };
+      return new Link(kernel, index, device.link, port, this.ledger, client);
+    });
+    let group = devices.length;
+    const firstSlots = new Int32Array(devices.length);
+    this.atcs = devices.map(([name, device], index) => {
+      const { ats } = device;
+      if (!ats.enabled) return null;
+      const firstSlot = firstId;
+      firstSlots[index] = firstSlot;
+      firstId += requestSlots(device);
+      const slots = { firstSlot, firstTlp: firstTlps[index]!, tlps: poolSize(device) };
+      const { ledger } = this;
+      return new Atc(index, ats, {
+        kernel,
+        link: this.links[index]!,
+        device: this.engines[index]!,
+        ledger,
+        ...slots,
+        group: group++,
+        seed,
+        name,
+      });
     });
     this.ports = devices.map(([, device], index) => {
       const port = machine.ports[device.port]!;
@@ -141,11 +200,37 @@ export class Machine implements DeviceQueue {
         this.links[index]!,
         this.ledger,
         device.engine.readOverhead,
-        unit < 0 ? null : this.units[unit]!.unit,
+        unit < 0 ? null : device.ats.enabled ? this.units[unit]!.unit.addAgent() : this.units[unit]!.unit,
       );
     });
     const requesters = Int32Array.from(devices, ([, device]) => device.requester);
-    for (const { unit } of this.units) unit.connect(this.ports, requesters, this.audit);
+    for (const { unit, hardware } of this.units) {
+      unit.connect(this.ports, requesters, this.audit);
+      hardware.pages?.connect(this.ports);
+    }
+    this.pris = devices.map(([, { ats }], index) => {
+      const atc = this.atcs[index]!;
+      if (atc === null || !ats.pri.enabled) return null;
+      const pri = new Pri(kernel, index, ats.pri, this.links[index]!, atc);
+      atc.pages = pri;
+      this.ports[index]!.pages = this.units[unitOf(devices[index]![1])]!.hardware.pages!;
+      return pri;
+    });
+    const pageLogs: (PageLog | null)[] = this.units.map(({ hardware }, unit) => {
+      const pris = devices.flatMap(([, device], i): [number, Pri][] => {
+        const pri = this.pris[i]!;
+        return pri === null || unitOf(device) !== unit ? [] : [[device.requester, pri]];
+      });
+      return pris.length === 0 ? null : new PageLog(hardware.pages!, new Map(pris));
+    });
+    this.asksPages = pageLogs.map((log) => log !== null);
+    devices.forEach(([, { ats, port }], index) => {
+      if (!ats.enabled) return;
+      const unit = this.units[this.unitNames.indexOf(machine.ports[port]!.iommu!)]!;
+      // The slots after those of translation requests.
+      const firstSlot = firstSlots[index]! + ats.outstanding;
+      unit.unit.agent!.add({ device: index, port: this.ports[index]!, firstSlot });
+    });
 
     this.os = new Os(
       spec.os,
@@ -161,10 +246,18 @@ export class Machine implements DeviceQueue {
           spec: unit,
           socket: memory.indexOf(unit.socket),
           stalls: this.units[index]!.hardware.stallLog ?? null,
+          pages: pageLogs[index]!,
+          deviceWait: this.units[index]!.hardware.deviceWait ?? null,
         })),
-        devices: devices.map(([name, device]) => ({ name, unit: unitOf(device), requester: device.requester })),
+        devices: devices.map(([name, device]) => ({
+          name,
+          unit: unitOf(device),
+          requester: device.requester,
+          ats: device.ats.enabled ? { queueDepth: device.ats.queueDepth, pageRequests: device.ats.pri.enabled } : null,
+        })),
         registers: fabric,
         queue: this,
+        portals: this,
         observer: this.audit,
         sink: {
           operationDone: (_job, latencyPs) => {
@@ -182,8 +275,15 @@ export class Machine implements DeviceQueue {
       hardware.commands.asked = this.os.asked;
     }
     this.posted = this.engines.map(() => null);
+    this.accelerators = devices.map(([name, { accelerator }], index) =>
+      accelerator === null ? null : this.buildAccelerator(name, index, accelerator),
+    );
+    this.portals = this.accelerators.map((accelerator, index) =>
+      accelerator === null ? null : new Portal(kernel, index, this.links[index]!, accelerator),
+    );
     this.engines.forEach((engine, index) => {
-      engine.connect(this.links[index]!, this.os);
+      const client = this.accelerators[index] === null ? this.os : this;
+      engine.connect(this.atcs[index] ?? this.links[index]!, client);
     });
 
     this.addJobs(entriesOf(spec.workload));
@@ -193,10 +293,22 @@ export class Machine implements DeviceQueue {
       meter,
       engines: this.engines,
       links: this.links,
+      atcs: this.atcs,
+      pris: this.pris,
       ports: this.ports,
       units: this.units.map(({ unit }) => unit),
       hardware: this.units.map(({ hardware }) => hardware),
       os: this.os,
+      portals: this.portals,
+      accelerators: this.accelerators,
+    });
+  }
+
+  /** Its DMAs go through the engine of its device, whose other posted work is software's. */
+  private buildAccelerator(name: string, device: number, spec: AcceleratorSpec): Accelerator {
+    this.posted[device] = this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
+    return new Accelerator(this.kernel, device, spec, ACCELERATOR_TAGS, (tag, hi, lo, bytes, access, pasid) => {
+      this.post(device, tag, hi, lo, bytes, access, pasid);
     });
   }
 
@@ -211,6 +323,8 @@ export class Machine implements DeviceQueue {
       } else if (job.kind === 'sva') {
         this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
         this.os.addSva(name, job, device, this.memory.indexOf(job.socket));
+      } else if (job.kind === 'offload') {
+        this.os.addOffload(name, job, device, this.memory.indexOf(job.socket));
       } else if (job.kind === 'user-map') {
         this.os.addUserMap(name, job, device, this.memory.indexOf(job.socket));
       } else if (job.kind === 'map-benchmark')
@@ -279,6 +393,21 @@ export class Machine implements DeviceQueue {
     this.engines[device]!.pump();
   }
 
+  configure(device: number, config: WorkQueueConfig, client: WorkClient): number {
+    return this.accelerators[device]!.configure(config, client);
+  }
+
+  submit(device: number, queue: number, tag: number, descriptor: WorkDescriptor, flightPs: number): void {
+    this.portals[device]!.submit(queue, tag, descriptor, flightPs);
+  }
+
+  /** A DMA of a device with an accelerator is done: one of the accelerator's own, or one that software has posted. */
+  completed(device: number, tag: number, status: DmaStatus): void {
+    const accelerator = this.accelerators[device]!;
+    if (accelerator.owns(tag)) accelerator.completed(tag, status);
+    else this.os.completed(device, tag, status);
+  }
+
   private registerMetrics(): void {
     const { registry } = this;
     registry.define(allMetrics());
@@ -291,9 +420,16 @@ export class Machine implements DeviceQueue {
       const name = this.deviceNames[index]!;
       registerEngine(registry, name, engine, this.ledger);
       this.links[index]!.registerMetrics(registry, name);
+      const atc = this.atcs[index]!;
+      if (atc !== null) registerAtc(registry, name, atc, this.ledger);
+      const pri = this.pris[index]!;
+      if (pri !== null) registerPri(registry, name, pri);
+      const accelerator = this.accelerators[index]!;
+      if (accelerator !== null) registerAccelerator(registry, name, accelerator);
     });
     this.units.forEach(({ unit, hardware }, index) => {
       registerUnit(registry, this.unitNames[index]!, unit, hardware);
+      if (this.asksPages[index]!) registerPageRequests(registry, this.unitNames[index]!, hardware.pages!);
     });
     this.memory.registerMetrics(registry);
     this.os.registerMetrics(registry);
@@ -331,7 +467,7 @@ export class Machine implements DeviceQueue {
         (unit) => `${this.unitNames[unit]}: Linux does not defer invalidations on this architecture: strict, not lazy`,
       );
     const reports = this.benchmarks.flatMap((job) => this.os.benchmarkReport(job, window) ?? []);
-    return [...strict, ...reports];
+    return [...strict, ...reports, ...this.os.faultReport()];
   }
 
   /** The run is over: last checks of the audit. */

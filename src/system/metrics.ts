@@ -1,8 +1,11 @@
 /** Every metric a run can report, in the order of the catalogue (metrics.csv, `iommusim explain`). */
-import { DEVICE_METRICS } from '../devices/metrics.js';
+import { ACCELERATOR_METRICS, DEVICE_METRICS } from '../devices/metrics.js';
 import { IOMMU_METRICS } from '../iommu/metrics.js';
 import { MEMORY_METRICS } from '../memory/metrics.js';
 import { OS_METRICS } from '../os/metrics.js';
+import { ATS_METRICS } from '../pcie/ats-metrics.js';
+import { PAGE_REQUEST_METRICS } from '../iommu/page-request-metrics.js';
+import { PRI_METRICS } from '../pcie/pri-metrics.js';
 import { LINK_METRICS } from '../pcie/link.js';
 import type { MetricDef } from '../stats/registry.js';
 import { AUDIT_METRICS } from './audit.js';
@@ -32,7 +35,11 @@ export function allMetrics(): readonly MetricDef[] {
   return [
     ...RUN_METRICS,
     ...DEVICE_METRICS,
+    ...ACCELERATOR_METRICS,
     ...LINK_METRICS,
+    ...ATS_METRICS,
+    ...PRI_METRICS,
+    ...PAGE_REQUEST_METRICS,
     ...IOMMU_METRICS,
     ...MEMORY_METRICS,
     ...OS_METRICS,

@@ -3,6 +3,10 @@ import { type Fault, fault } from './problems.js';
 import type { InvalidateJobSpec, PointSpec } from './spec.js';
 import { formatQuantity } from './units.js';
 
+/** Architectures whose drivers have `flushRanges` and `flushGlobal`. */
+const BATCHES: ReadonlySet<string> = new Set(['vtd', 'amdvi', 'smmuv3', 'riscv']);
+const NAMES = 'only VT-d, AMD-Vi, SMMUv3 and RISC-V';
+
 export function checkInvalidate(job: InvalidateJobSpec, spec: PointSpec, path: readonly string[]): Fault[] {
   const { machine, devices, os, workload } = spec;
   const refuse = (key: string, message: string, ...related: string[][]): Fault[] => [
@@ -22,6 +26,16 @@ export function checkInvalidate(job: InvalidateJobSpec, spec: PointSpec, path: r
   }
   if (unit.architecture === 'dart' && job.granularity === 'range') {
     return refuse('granularity', 'a DART invalidates whole streams: give domain', place);
+  }
+  if (!BATCHES.has(unit.architecture)) {
+    if (job.granularity === 'global') return refuse('granularity', `${NAMES} have a command for everything`, place);
+    if (job.batch > 1) return refuse('batch', `${NAMES} take several ranges at once`, place);
+  }
+  if (job.granularity === 'global' && os.guest.mode !== 'none') {
+    return refuse('granularity', 'in a virtual machine only the host invalidates everything', ['os', 'guest', 'mode']);
+  }
+  if (job.batch > 1 && job.granularity !== 'range') {
+    return refuse('batch', `several ranges need the granularity range, not ${job.granularity}`);
   }
   const victim = Object.values(workload).find(
     (other) => other.kind === 'dma' && other.device === job.device && other.pasid === job.pasid,

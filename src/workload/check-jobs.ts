@@ -1,6 +1,8 @@
 /** What the schemas of jobs and windows cannot say: references, limits of the device, memory and cores that are there, an end. */
 import { checkBounce, checkBounceMode } from './check-bounce.js';
+import { checkOffload } from './check-offload.js';
 import { checkSva, faultThreads } from './check-sva.js';
+import { shareOf } from '../os/drivers/offload.js';
 import { checkInvalidate } from './check-invalidate.js';
 import { pasidBits } from '../iommu/limits.js';
 import { checkReference } from './check-machine.js';
@@ -56,6 +58,8 @@ function checkJob(job: JobSpec, spec: PointSpec, path: readonly string[]): Fault
       return checkUserMap(job, spec, path);
     case 'sva':
       return checkSva(job, spec, path);
+    case 'offload':
+      return [...checkOffload(job, spec, path), ...checkReadBytes(job.size, job.device, spec, path)];
     case 'invalidate':
       return checkInvalidate(job, spec, path);
   }
@@ -195,6 +199,8 @@ function footprint(job: JobSpec): number {
       return job.threads * job.size;
     case 'sva':
       return job.processes * pages(job.window);
+    case 'offload':
+      return Math.max(job.threads, job.processes) * shareOf(job.window, job.depth);
     case 'invalidate':
       return 0;
   }
@@ -206,6 +212,7 @@ const SIZE_KEYS: Readonly<Record<JobSpec['kind'], readonly string[]>> = {
   'map-benchmark': ['granule', 'threads'],
   'user-map': ['size', 'threads'],
   sva: ['window', 'processes'],
+  offload: ['window', 'threads', 'processes'],
   invalidate: ['threads'],
 };
 

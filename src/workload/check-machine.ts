@@ -125,6 +125,7 @@ export function checkDevices({ machine, devices }: PointSpec): Fault[] {
     }
     const port = machine.ports[device.port]!;
     faults.push(...checkCredits(device, port, path));
+    faults.push(...checkAts(device, port, machine, path));
     if (port.iommu !== null) {
       const unit = machine.iommus[port.iommu];
       const unitPath = ['machine', 'iommus', port.iommu];
@@ -161,6 +162,37 @@ function checkEngine({ engine }: DeviceSpec, path: readonly string[]): Fault[] {
         faults.push(fault('E301', place, 'sizes must ascend from row to row', { related: [[...path, 'engine', key]] }));
       }
     });
+  }
+  return faults;
+}
+
+/** Architectures whose units answer translation requests. */
+const ATS: ReadonlySet<string> = new Set(['vtd']);
+
+function checkAts({ ats }: DeviceSpec, port: PortSpec, machine: MachineSpec, path: readonly string[]): Fault[] {
+  if (!ats.enabled) {
+    if (!ats.pri.enabled) return [];
+    const message = 'page requests need ATS, which is off';
+    return [fault('E305', [...path, 'ats', 'pri', 'enabled'], message, { related: [[...path, 'ats', 'enabled']] })];
+  }
+  const place = [...path, 'ats', 'enabled'];
+  const faults = checkStructure(ats, [...path, 'ats']);
+  if (ats.stu > ats.largestPage) {
+    const message = `${formatQuantity(ats.stu, 'size')} is more than an entry of the device TLB covers, ${formatQuantity(ats.largestPage, 'size')}`;
+    faults.push(fault('E305', [...path, 'ats', 'stu'], message, { related: [[...path, 'ats', 'largestPage']] }));
+  }
+  if (port.iommu === null) {
+    return [...faults, fault('E305', place, 'there is no IOMMU in front of the device that could translate for it')];
+  }
+  const unit = machine.iommus[port.iommu];
+  if (unit === undefined) return faults;
+  const related = [['machine', 'iommus', port.iommu]];
+  if (!ATS.has(unit.architecture)) {
+    faults.push(fault('E305', place, `an IOMMU of architecture ${unit.architecture} has no ATS`, { related }));
+  }
+  if (ats.stu > unit.granule) {
+    const message = `${formatQuantity(ats.stu, 'size')} is more than the smallest page of the IOMMU, ${formatQuantity(unit.granule, 'size')}`;
+    faults.push(fault('E305', [...path, 'ats', 'stu'], message, { related: [[...related[0]!, 'granule']] }));
   }
   return faults;
 }

@@ -53,12 +53,12 @@ describe('errors of a workload file are one line: place, code, key, what to do',
     [
       '    kind: stream',
       '    kind: streem',
-      'w.yaml:18:11: error E104: workload.rx.kind: "streem" is not one of dma, stream, map-benchmark, user-map, invalidate; did you mean "stream"?',
+      'w.yaml:18:11: error E104: workload.rx.kind: "streem" is not one of dma, stream, map-benchmark, user-map, sva, offload, invalidate; did you mean "stream"?',
     ],
     [
       '    kind: dma\n',
       '',
-      'w.yaml:26:5: error E102: workload.reads.kind: the key "kind" is missing: one of dma, stream, map-benchmark, user-map, invalidate',
+      'w.yaml:26:5: error E102: workload.reads.kind: the key "kind" is missing: one of dma, stream, map-benchmark, user-map, sva, offload, invalidate',
     ],
     [
       '  preset: skx-8160',

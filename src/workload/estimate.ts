@@ -18,6 +18,7 @@ const EVENTS: Readonly<Record<JobSpec['kind'], number>> = {
   'map-benchmark': 25,
   'user-map': 25,
   sva: 40,
+  offload: 40,
   invalidate: 15,
 };
 const EVENTS_PER_SECOND = 8e6;
@@ -62,6 +63,10 @@ function operationRate(spec: PointSpec, job: JobSpec): number {
   if (job.kind === 'invalidate') {
     const each = costs.lock + 2 * costs.descriptor + costs.mmioWrite + costs.mmioFlight;
     return job.threads / Math.max(1, each, job.interval);
+  }
+  if (job.kind === 'offload') {
+    const { dispatch } = spec.devices[job.device]!.accelerator!;
+    return 1 / Math.max(1, dispatch, (costs.mmioWrite + costs.completion + costs.mmioFlight) / job.threads);
   }
   if (job.kind === 'sva')
     return job.outstanding / Math.max(1, costs.mmioWrite + costs.completion + engine.readOverhead);

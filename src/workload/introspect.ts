@@ -63,6 +63,8 @@ export function leafPaths(schema: z.ZodType, value: unknown, prefix = ''): strin
     const child = childSchema(schema, value, key)!;
     const inside = isContainer(value) ? (value as Record<string, unknown>)[key] : undefined;
     const below = leafPaths(child, inside, path);
+    // A part that is not there has no leaves.
+    if (inside === null && below.length > 0) return [];
     return below.length === 0 ? [path] : below;
   });
 }

@@ -89,7 +89,7 @@ function codedFault(code: ErrorCode, place: readonly string[], message: string, 
   return fault(code, place, hint?.[1] ?? message, { suggestion });
 }
 
-const JOB_KINDS = ['dma', 'stream', 'map-benchmark', 'user-map', 'invalidate'];
+const JOB_KINDS = ['dma', 'stream', 'map-benchmark', 'user-map', 'sva', 'offload', 'invalidate'];
 
 /** `at` is the `kind` of a job. */
 function unknownKind(place: readonly string[], at: Place): Fault {

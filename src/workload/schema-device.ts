@@ -1,6 +1,6 @@
-/** Schema of a device: its link and its DMA engine. Resolves to `DeviceSpec`. */
+/** Schema of a device: its link, its DMA engine and its use of ATS. Resolves to `DeviceSpec`. */
 import { z } from 'zod';
-import { choice, count, millionths, oneOf, reference, requester, size, sizePowerOfTwo, time } from './fields.js';
+import { choice, count, flag, millionths, oneOf, reference, requester, size, sizePowerOfTwo, time } from './fields.js';
 
 const interval = z.strictObject({
   size: size('Largest DMA the row is for.'),
@@ -37,9 +37,44 @@ const engine = z.strictObject({
   readSlots: z.array(slots).min(1, ONE_ROW),
 });
 
+const ats = z.strictObject({
+  enabled: flag('Address Translation Services: the device keeps translations itself.'),
+  entries: count(1, 1 << 20, 'Entries of the device TLB.'),
+  ways: count(1, 1 << 20, 'Ways; as many as entries: fully associative.'),
+  replacement: choice(['lru', 'plru', 'fifo', 'random'], 'Which entry of a set is replaced.'),
+  latency: time('Lookup in the device TLB.'),
+  interval: time('Smallest time between two lookups.'),
+  stu: sizePowerOfTwo(4096, 2 ** 21, 'Smallest translation unit.'),
+  largestPage: sizePowerOfTwo(4096, 2 ** 30, 'Most bytes that an entry covers.'),
+  outstanding: count(1, 1024, 'Translation requests under way.'),
+  queue: count(1, 65536, 'DMA requests that the device TLB holds while they are looked up or wait for translations.'),
+  ahead: count(0, 64, 'Following units that a miss asks for too.'),
+  queueDepth: count(1, 32, 'Invalidations that the device accepts at a time.'),
+  pri: z.strictObject({
+    enabled: flag('Page Request Interface: the device asks for pages that have no translation. Needs ATS.'),
+    outstanding: count(1, 65536, 'Page requests without an answer that software allows the device.'),
+    group: count(1, 512, 'Most pages that the device asks for in one group.'),
+    gather: time(
+      'Time that a group waits for further pages; 0ns: none, but pages that have to wait for an answer gather.',
+    ),
+  }),
+  invalidation: time('Time the device works on an invalidation.'),
+  answers: flag('The device answers invalidations; false: it is dead.'),
+});
+
+const accelerator = z.strictObject({
+  queues: count(1, 1024, 'Work queues.'),
+  entries: count(1, 65536, 'Descriptors that all work queues together hold.'),
+  engines: count(1, 256, 'Engines that process descriptors.'),
+  descriptors: count(1, 1024, 'Descriptors in process in each engine.'),
+  dispatch: time('From one descriptor leaving the queues to the next at the earliest.'),
+});
+
 export const deviceSchema = z.strictObject({
   port: reference('Root port the device is plugged into.'),
   requester: requester(),
   link,
   engine,
+  ats,
+  accelerator: accelerator.nullable().default(null),
 });

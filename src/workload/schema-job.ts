@@ -6,6 +6,8 @@ import { PLACEMENTS } from '../os/drivers/segments.js';
 import { choice, count, flag, millionths, pasid, percent, reference, size, time } from './fields.js';
 
 const LARGEST_DMA = 2 ** 30;
+/** PASIDs but 0. */
+const MOST_PROCESSES = 2 ** 20 - 1;
 
 const dma = z.strictObject({
   kind: z.literal('dma').meta({ description: 'DMA over a window that stays mapped.' }),
@@ -88,7 +90,7 @@ const userMap = z.strictObject({
 const sva = z.strictObject({
   kind: z.literal('sva').meta({ description: 'DMA in the address spaces of processes (shared virtual addressing).' }),
   device: reference('Device that is bound to the processes.'),
-  processes: count(1, 65535, 'Processes, each with an address space and a PASID of its own.').default(1),
+  processes: count(1, MOST_PROCESSES, 'Processes, each with an address space and a PASID of its own.').default(1),
   reads: percent('Share of reads.').default(0),
   size: size('Bytes of a DMA.', { max: LARGEST_DMA }),
   window: size('Bytes of memory of each process that the device uses.', { min: 4096, max: 2 ** 40 }),
@@ -104,6 +106,47 @@ const sva = z.strictObject({
   socket: reference('Socket of the thread that posts DMAs, and of the memory.'),
 });
 
+const offload = z.strictObject({
+  kind: z.literal('offload').meta({
+    description: "Processes that have an accelerator move their memory: work submitted to the device's queues.",
+  }),
+  device: reference('Device with an accelerator.'),
+  threads: THREADS,
+  processes: count(
+    1,
+    MOST_PROCESSES,
+    'Processes that the threads belong to in turn, each with a PASID of its own.',
+  ).default(1),
+  queue: choice(
+    ['shared', 'dedicated'],
+    'One queue for all threads, filled by ENQCMD; or one for each thread, filled by MOVDIR64B.',
+  ).default('shared'),
+  entries: count(1, 65536, 'Descriptors that a work queue holds.'),
+  depth: count(1, 65536, 'Descriptors that a thread has submitted at a time.').default(1),
+  size: size('Bytes of a move.', { max: LARGEST_DMA }),
+  window: size("Bytes of each thread's source, and of its target.", { min: 4096, max: 2 ** 40 }),
+  pattern: choice(['random', 'sequential'], 'Order of addresses.').default('sequential'),
+  retries: z
+    .strictObject({
+      limit: count(
+        0,
+        2 ** 31,
+        'Refusals of a shared queue before the thread copies by itself; 0: it never does.',
+      ).default(32),
+      pause: time('Pause after a refusal.').default(0),
+    })
+    .default({ limit: 32, pause: 0 }),
+  virtualMachines: count(0, 1024, 'Virtual machines that the processes belong to in turn; 0: none.').default(0),
+  translation: choice(
+    ['ahead', 'demand'],
+    'Guest PASIDs stand in the PASID translation table from the start, or from the exit of the first submission with them on.',
+  ).default('ahead'),
+  prefault: choice(['none', 'all'], 'Pages: none present when the run begins, or all present and staying.').default(
+    'all',
+  ),
+  socket: reference('Socket of the threads, and of the memory.'),
+});
+
 const invalidate = z.strictObject({
   kind: z
     .literal('invalidate')
@@ -111,12 +154,20 @@ const invalidate = z.strictObject({
   device: reference('Device of the DMA job.'),
   pasid: pasid().default(-1),
   threads: THREADS,
-  granularity: choice(['range', 'domain'], 'A range of addresses, or all of the domain.').default('range'),
+  granularity: choice(
+    ['range', 'domain', 'global'],
+    'Ranges of addresses; all of the domain, or with a PASID all of that; or everything in the IOMMU.',
+  ).default('range'),
   size: size('Bytes of a range; whole pages are invalidated.', { max: LARGEST_DMA }).default(4096),
   align: choice(
     ['natural', 'page'],
     'Where ranges begin: at multiples of the next power of two of their size, or at any page.',
   ).default('natural'),
+  batch: count(
+    1,
+    64,
+    'Ranges that one call names: their commands go together, with one wait for as many as a submission takes.',
+  ).default(1),
   tables: flag('Pointers to tables go too, as when an unmap has freed tables.').default(false),
   interval: time('From the start of an invalidation to that of the next one of a thread; 0ns: back to back.').default(
     0,
@@ -124,7 +175,7 @@ const invalidate = z.strictObject({
   socket: reference('Socket of the threads.'),
 });
 
-export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark, userMap, sva, invalidate]);
+export const jobSchema = z.discriminatedUnion('kind', [dma, stream, mapBenchmark, userMap, sva, offload, invalidate]);
 
 const bounds = {
   time: time('Simulated time.', { min: 1 }).nullable().default(null),

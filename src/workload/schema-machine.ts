@@ -99,6 +99,8 @@ export const iommuSchema = z.strictObject({
       ['range', 'domain'],
       'What a page-selective invalidation without hint removes from the paging-structure caches.',
     ),
+    deviceTlb: time('Execution time of an invalidation of a device TLB, until the request is on its way.'),
+    deviceTimeout: time('A device that has not answered an invalidation after so long is given up.', { min: 1 }),
     maxAddressMask: count(0, 52, 'Largest address mask of a page-selective invalidation.'),
   }),
   faults: z.strictObject({

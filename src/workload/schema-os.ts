@@ -138,6 +138,11 @@ const processes = z.strictObject({
   }),
   wakeLatency: time('From the wake-up of a thread to its start on an idle CPU.'),
   contextSwitch: time('Switching a CPU to another thread.'),
+  enqcmd: z.strictObject({
+    fixup: time("A thread's first ENQCMD: the fault, and loading the PASID register."),
+    translate: time("The processor's look-up of a guest PASID."),
+    exit: time('Leaving the virtual machine for a guest PASID that has no entry, and coming back.'),
+  }),
   bind: time("Binding a device to a process, without the driver's part."),
   unbind: time("The opposite, without the driver's part."),
 });

@@ -2,11 +2,11 @@
  * The resolved description of one simulation point: plain data, every quantity a number in base units (ps, bytes, bit/s, Hz).
  * A point's id is the content hash of this record; everything a run computes follows from it.
  */
-import type { EngineSpec } from '../devices/spec.js';
+import type { AcceleratorSpec, EngineSpec } from '../devices/spec.js';
 import type { IommuSpec } from '../iommu/spec.js';
 import type { HostCacheState, InterconnectSpec, SocketSpec } from '../memory/spec.js';
 import type { OsSpec } from '../os/spec.js';
-import type { LinkSpec, PortSpec } from '../pcie/spec.js';
+import type { AtsSpec, LinkSpec, PortSpec } from '../pcie/spec.js';
 
 export interface MachineSpec {
   readonly sockets: Readonly<Record<string, SocketSpec>>;
@@ -23,6 +23,9 @@ export interface DeviceSpec {
   readonly requester: number;
   readonly link: LinkSpec;
   readonly engine: EngineSpec;
+  readonly ats: AtsSpec;
+  /** Work queues in front of the engine; null: it has none. */
+  readonly accelerator: AcceleratorSpec | null;
 }
 
 /** Random DMA over a window that stays mapped (pcie-bench). */
@@ -127,6 +130,27 @@ export interface SvaJobSpec {
   readonly socket: string;
 }
 
+/** Processes whose threads have an accelerator move their memory. */
+export interface OffloadJobSpec {
+  readonly kind: 'offload';
+  readonly device: string;
+  readonly threads: number;
+  readonly processes: number;
+  readonly queue: 'shared' | 'dedicated';
+  readonly entries: number;
+  readonly depth: number;
+  readonly size: number;
+  /** Bytes of each thread's source, and of its target. */
+  readonly window: number;
+  readonly pattern: 'random' | 'sequential';
+  /** Refusals before a thread copies by itself, 0: never; ps. */
+  readonly retries: { readonly limit: number; readonly pause: number };
+  readonly virtualMachines: number;
+  readonly translation: 'ahead' | 'demand';
+  readonly prefault: 'none' | 'all';
+  readonly socket: string;
+}
+
 /** Threads that invalidate translations of a DMA job's window while it runs. */
 export interface InvalidateJobSpec {
   readonly kind: 'invalidate';
@@ -134,10 +158,12 @@ export interface InvalidateJobSpec {
   readonly device: string;
   readonly pasid: number;
   readonly threads: number;
-  readonly granularity: 'range' | 'domain';
+  readonly granularity: 'range' | 'domain' | 'global';
   /** Bytes of a range. */
   readonly size: number;
   readonly align: 'natural' | 'page';
+  /** Ranges that one call names. */
+  readonly batch: number;
   readonly tables: boolean;
   /** From the start of one invalidation of a thread to the next, ps. */
   readonly interval: number;
@@ -150,6 +176,7 @@ export type JobSpec =
   | MapBenchmarkJobSpec
   | UserMapJobSpec
   | SvaJobSpec
+  | OffloadJobSpec
   | InvalidateJobSpec;
 
 /** When a window ends: the first condition met; absent conditions are Infinity-like nulls. */

@@ -43,6 +43,11 @@ export const WORKLOAD_TARGETS: Readonly<Record<number, FitTarget>> = {
     constant: 'USER_MAP_FIT',
     title: ` * What mapping memory of a process for a device costs, decided by a published benchmark: sheet name, dotted path, value.`,
   },
+  10: {
+    file: 'src/models/fitted/page-fault.ts',
+    constant: 'PAGE_FAULT_FIT',
+    title: ` * What a recoverable page fault of a device costs, decided by a published time of the whole: sheet name, dotted path, value.`,
+  },
 };
 
 /** `command`: the command line that found the values. */

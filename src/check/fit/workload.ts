@@ -34,6 +34,7 @@ interface Machine {
 }
 
 const GRACE = 'grace-nested';
+const LINUX_KUNPENG = 'linux-5.14-kunpeng-920';
 const inGrace = (path: string, step: number, max: number): Searched => ({
   sheet: GRACE,
   path: `invalidation.${path}`,
@@ -69,6 +70,11 @@ const MACHINES: readonly Machine[] = [
     searched: [inUs(USER_MAP, 'call', 4, 100), inUs(USER_MAP, 'pinPage', 0.5, 20, 0.001)],
     leftOut: ['1GiB'],
   },
+  {
+    stage: 10,
+    row: 'IOPF-SVA-PERFAULT',
+    searched: [inUs(LINUX_KUNPENG, 'processes.wakeLatency', 0.2, 10)],
+  },
 ];
 
 /** Where the values of a sheet stand in a point. */
@@ -77,6 +83,7 @@ const ROOTS: Readonly<Record<string, readonly string[]>> = {
   [GUEST_ARM]: ['os', 'guest'],
   [GRACE]: ['machine', 'iommus', 'iommu0'],
   [USER_MAP]: ['os', 'userMap'],
+  [LINUX_KUNPENG]: ['os'],
 };
 
 /** Operations of a point during the search; those of large buffers are worth as much. */

@@ -1,10 +1,14 @@
 /** Stage 6 as text for the terminal: for each row published, simulated and error by point, slopes over threads; then the verdict. */
+import type { Use } from '../published.js';
 import {
   INVALIDATION_TOLERANCE,
   type InvalidationValidation,
   invalidationShare,
   type ScoredInvalidation,
 } from './validation.js';
+
+/** Why whole rows are not scored. */
+const WHY: Readonly<Record<Use, string>> = { CAL: '', PARAM: 'an input of the model', CTX: 'context' };
 
 const LABEL = 12;
 const CELL = 9;
@@ -33,7 +37,7 @@ function rowLines(row: string, points: readonly ScoredInvalidation[]): string[] 
     `  ${label.padEnd(LABEL)}${cells.map((cell) => cell.padStart(CELL)).join('')}`.trimEnd();
   const heading = `${row}: ${first!.machine}, ${first!.metric}, ${first!.unit}`;
   return [
-    first!.scored || points.some(({ scored }) => scored) ? heading : `${heading}, not scored: an input of the model`,
+    points.some(({ scored }) => scored) ? heading : `${heading}, not scored: ${WHY[first!.use]}`,
     line(
       first!.experiment,
       points.map(({ point }) => `${point.split(' ')[first!.experiment === 'idle' ? 1 : 0]} `),
@@ -52,7 +56,9 @@ function rowLines(row: string, points: readonly ScoredInvalidation[]): string[] 
         bound ? (ok ? 'ok ' : 'below*') : `${(100 * error).toFixed(1)}${scored && !ok ? '*' : ' '}`,
       ),
     ),
-    ...points.filter(({ reason }) => reason !== '').map(({ point, reason }) => `  ${point} is not scored: ${reason}`),
+    ...points
+      .filter(({ scored, reason }) => !scored && reason !== '')
+      .map(({ point, reason }) => `  ${point} is not scored: ${reason}`),
     '',
   ];
 }
@@ -63,8 +69,8 @@ export function formatInvalidationSummary(validation: InvalidationValidation): s
   const lines = [
     `invalidation, points within ${100 * INVALIDATION_TOLERANCE} % or the resolution of the source, and slopes: ${ok} of ${total}`,
   ];
-  for (const { row, point, error } of validation.points.filter((each) => each.scored && !each.ok)) {
-    lines.push(`  miss: ${row} ${point}: ${(100 * error).toFixed(1)} %`);
+  for (const { row, point, error, reason } of validation.points.filter((each) => each.scored && !each.ok)) {
+    lines.push(`  miss: ${row} ${point}: ${(100 * error).toFixed(1)} %${reason === '' ? '' : `; ${reason}`}`);
   }
   for (const { row, published, simulated } of validation.slopes.filter((each) => !each.ok)) {
     lines.push(`  miss: slope of ${row}: ${simulated.toFixed(2)} instead of ${published.toFixed(2)}`);

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { shippedRows, type Use } from '../published.js';
 
-export const EXPERIMENTS = ['threads', 'sizes', 'vtd', 'idle'] as const;
+export const EXPERIMENTS = ['threads', 'sizes', 'vtd', 'idle', 'rates'] as const;
 export type Experiment = (typeof EXPERIMENTS)[number];
 
 export type InvalidationMetric =
@@ -16,6 +16,8 @@ export type InvalidationMetric =
   | 'invalidation'
   | 'submission'
   | 'completion'
+  /** Pairs of map and unmap of each thread. */
+  | 'rate'
   /** A second submission besides its own descriptor: what batching saves. */
   | 'second submission';
 
@@ -26,7 +28,7 @@ export interface InvalidationPoint {
   readonly experiment: Experiment;
   readonly point: string;
   readonly metric: InvalidationMetric;
-  readonly unit: 'ns' | 'cycles';
+  readonly unit: 'ns' | 'cycles' | '1/s';
   readonly value: number;
   /** The value is a lower bound. */
   readonly bound: boolean;

@@ -23,7 +23,8 @@ function run(change: Partial<PointSpec['os']>, queues: number, threads = '16') {
   };
   const result = runPoint(spec, { everyEvent: false, audit: true });
   const metric = (name: string): number => result.metrics.find((m) => m.metric === name)!.value;
-  const ns = (what: 'unmap' | 'completion'): number => measuredValue(spec, result, { metric: what, unit: 'ns' });
+  const ns = (what: 'unmap' | 'completion'): number =>
+    measuredValue(spec, result, { experiment: 'threads', metric: what, unit: 'ns' });
   return { metric, ns, result };
 }
 

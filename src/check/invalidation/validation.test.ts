@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { InvalidationBench } from './experiment.js';
+import type { PointSpec } from '../../workload/spec.js';
+import { InvalidationBench, measuredValue, simulate } from './experiment.js';
 import { formatInvalidation, formatInvalidationSummary } from './listing.js';
 import { type InvalidationPoint, publishedInvalidation } from './published.js';
+import { reasonOf } from './reasons.js';
 import { invalidationShare, scoreInvalidation, slopesOf } from './validation.js';
 
 const published = publishedInvalidation();
@@ -13,7 +15,7 @@ function point(row: string, name: string): InvalidationPoint {
 describe('published invalidation costs', () => {
   it('each have a run of the shipped workloads', () => {
     const bench = new InvalidationBench();
-    expect(published.length).toBe(63);
+    expect(published.length).toBe(66);
     for (const each of published) expect(() => bench.spec(each)).not.toThrow();
   });
 
@@ -37,7 +39,47 @@ describe('published invalidation costs', () => {
     const misprint = scoreInvalidation(point('SMMU-DMB-t1-unmap-before', '512KiB before'), 28_000);
     expect(misprint.scored).toBe(false);
     expect(misprint.reason).toContain('misprint');
-    expect(published.filter(({ use }) => use === 'CTX')).toHaveLength(1);
+    expect(published.filter(({ use }) => use === 'CTX').map(({ row }) => row)).toEqual([
+      'SMMU-DMB-t1-unmap-before',
+      'SMMU-RATE',
+      'SMMU-RATE',
+      'SMMU-RATE',
+    ]);
+  });
+});
+
+describe('reasons', () => {
+  it('are printed for what is missed, and only then', () => {
+    const first = point('SMMU-DMB-t1-unmap-before', '4KiB before');
+    expect(scoreInvalidation(first, 1300).reason).toBe('');
+    const missed = scoreInvalidation(first, 1000);
+    expect(missed.reason).toContain('the kernel code of one page is the same');
+    const summary = formatInvalidationSummary({ points: [missed], slopes: [] });
+    expect(summary).toContain(`-23.1 %; ${missed.reason}`);
+    expect(formatInvalidation({ points: [missed], slopes: [] })).not.toContain(missed.reason);
+  });
+
+  it('belong to published points', () => {
+    expect(published.filter((p) => p.use === 'CAL' && reasonOf(p, false) !== '')).toHaveLength(13);
+    expect(published.filter((p) => p.use === 'CAL' && reasonOf(p, true) !== '')).toEqual([]);
+  });
+});
+
+describe('sizes', () => {
+  it('are what the tool prints: whole 100 ns of each call, and of their mean', () => {
+    const bench = new InvalidationBench();
+    const row = point('SMMU-DMB-t1-unmap-after', '4KiB after');
+    const spec: PointSpec = {
+      ...bench.spec(row),
+      warmup: { time: null, operations: 10 },
+      stop: { time: null, operations: 50, steady: null },
+    };
+    const result = simulate(spec);
+    const printed = measuredValue(spec, result, row);
+    const mean = measuredValue(spec, result, { ...row, experiment: 'threads' });
+    expect(printed % 100).toBe(0);
+    expect(printed).toBeLessThanOrEqual(mean);
+    expect(printed).toBeGreaterThan(mean - 200);
   });
 });
 

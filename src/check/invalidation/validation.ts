@@ -6,15 +6,10 @@
 import type { PointSpec } from '../../workload/spec.js';
 import { type InvalidationBench, measuredValue, simulate } from './experiment.js';
 import type { InvalidationPoint } from './published.js';
+import { reasonOf } from './reasons.js';
 
 export const INVALIDATION_TOLERANCE = 0.15;
 export const SLOPE_TOLERANCE = 0.1;
-
-/** Points that are not scored although their row is, with the reason. */
-const REASONS: Readonly<Record<string, string>> = {
-  'SMMU-DMB-t1-unmap-before 512KiB before':
-    'a misprint in the source: the value for half the size is 14.8 us, for twice the size 53.9 us',
-};
 
 export interface ScoredInvalidation extends InvalidationPoint {
   readonly simulated: number;
@@ -22,7 +17,7 @@ export interface ScoredInvalidation extends InvalidationPoint {
   readonly error: number;
   readonly scored: boolean;
   readonly ok: boolean;
-  /** Why the point is not scored, or empty. */
+  /** Why the point is not scored, or missed; empty: neither, or not known. */
   readonly reason: string;
 }
 
@@ -48,8 +43,7 @@ export function scoreInvalidation(point: InvalidationPoint, simulated: number): 
   const error = (simulated - point.value) / point.value;
   // Differences of the last printed digit are no errors.
   const ok = usedTolerance(point, simulated) <= 1 + 1e-9;
-  const reason = REASONS[`${point.row} ${point.point}`] ?? '';
-  return { ...point, simulated, error, scored: point.use === 'CAL', ok, reason };
+  return { ...point, simulated, error, scored: point.use === 'CAL', ok, reason: reasonOf(point, ok) };
 }
 
 /** Runs every point, each run once however many figures it has. */

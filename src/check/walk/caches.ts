@@ -1,6 +1,6 @@
 /** What the caches of a unit hold, as rows for people: cache, what is looked up, what it answers. */
 import { type AddressSpace, Stage } from '../../iommu/address-space.js';
-import type { SetAssociativeCache } from '../../iommu/cache.js';
+import type { SetAssociativeCache } from '../../tlb/cache.js';
 import { OwnProcess } from '../../iommu/contexts.js';
 import type { IommuUnit } from '../../iommu/unit.js';
 import { formatRequester } from '../../workload/fields.js';

@@ -1,5 +1,5 @@
 /** Stages of shipped workloads as text for the terminal: for each series published, simulated and error; then the verdict. */
-import { type ScoredWorkload, workloadShare } from './validation.js';
+import { type ScoredPart, type ScoredWorkload, type ScoredWorkloadPoint, workloadShare } from './validation.js';
 
 const LABEL = 20;
 const CELL = 13;
@@ -8,7 +8,7 @@ export function formatWorkloads(results: readonly ScoredWorkload[]): string {
   return `${results.flatMap(seriesLines).join('\n')}\n`;
 }
 
-function seriesLines({ series, scored, tolerance, points }: ScoredWorkload): string[] {
+function seriesLines({ series, scored, tolerance, points, parts }: ScoredWorkload): string[] {
   const line = (cells: readonly string[]): string =>
     `  ${cells[0]!.padEnd(LABEL)}${cells
       .slice(1)
@@ -26,8 +26,20 @@ function seriesLines({ series, scored, tolerance, points }: ScoredWorkload): str
         `${(100 * p.error).toFixed(1)}${scored && !p.ok ? '*' : ' '}`,
       ]),
     ),
+    ...partLines(points[0]!, parts),
     scored ? `  ${ok} of ${points.length} within ${100 * tolerance} %` : '  not scored',
     '',
+  ];
+}
+
+/** The whole is published, its parts are not: they show what the parameters make of it. */
+function partLines({ label, unit, simulated }: ScoredWorkloadPoint, parts: readonly ScoredPart[]): string[] {
+  if (parts.length === 0) return [];
+  return [
+    `  parts of ${label}, ${simulated.toPrecision(4)} ${unit}; not published:`,
+    ...parts.map(({ name, simulated: part, parameters }) =>
+      `    ${name.padEnd(LABEL - 2)}${part.toFixed(3).padStart(CELL)}  ${parameters.join(', ')}`.trimEnd(),
+    ),
   ];
 }
 

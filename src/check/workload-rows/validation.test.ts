@@ -11,18 +11,19 @@ const files = new WorkloadFiles();
 const series = (row: string): (typeof published)[number] => published.find((s) => s.row === row)!;
 
 describe('published rows of shipped workloads', () => {
-  test('are stages 8 and 9, with public sources, and each names points of its file', () => {
+  test('are stages 8, 9 and 10, with public sources, and each names points of its file', () => {
     expect(published.map(({ row, stage, points }) => [row, stage, points.length])).toEqual([
       ['NEST-qi-1', 8, 1],
       ['SMMU-CMDQV-t1', 8, 10],
       ['TTUMD-MAP', 9, 12],
+      ['IOPF-SVA-PERFAULT', 10, 4],
     ]);
     for (const { source, use } of published) {
-      expect(source).toMatch(/xlab-uiuc|N\. Chen|tenstorrent/);
+      expect(source).toMatch(/xlab-uiuc|N\. Chen|tenstorrent|S\. Lu/);
       expect(use).toBe('CAL');
     }
-    // Three seeds of the one point of NEST-qi-1.
-    expect(workloadPoints(published, files)).toHaveLength(3 + 10 + 12);
+    // Three seeds of the one point of NEST-qi-1; a page fault and its nine parts.
+    expect(workloadPoints(published, files)).toHaveLength(3 + 10 + 12 + 4 + 9);
   });
 
   test('a point that the file does not have is an error that names it', () => {
@@ -49,6 +50,21 @@ describe('validation', () => {
     expect(formatWorkloadSummary(results)).toMatch(
       /^stage 8, points within 15 %: 1 of 2\n {2}miss: SMMU-CMDQV-t1 vcmdq 4KiB: -7\d\.\d %\nnot accepted/,
     );
+  }, 60_000);
+});
+
+describe('parts', () => {
+  test('of a page fault add up to the whole, and say which of their parameters are estimates', async () => {
+    const whole = series('IOPF-SVA-PERFAULT');
+    const short = { ...whole, points: whole.points.slice(0, 1) };
+    const [result] = await validateWorkloads([short], files, localEvaluator());
+    const { points, parts } = result!;
+    const sum = parts.reduce((total, { simulated }) => total + simulated, 0);
+    expect(sum).toBeCloseTo(points[0]!.simulated, 9);
+    expect(parts.find(({ name }) => name === 'handler')!.simulated).toBe(2);
+    const text = formatWorkloads([result!]);
+    expect(text).toMatch(/ {4}interrupt +1\.200 {2}faults\.hardInterrupt 1\.2 us assumed\n/);
+    expect(text).toMatch(/ {4}wake +3\.200 {2}wakeLatency 2\.2 us fitted, contextSwitch 1 us assumed\n/);
   }, 60_000);
 });
 

@@ -46,6 +46,8 @@ const BASE: IommuSpec = {
     iotlbDomain: 0,
     iotlbPage: 0,
     wait: 0,
+    deviceTlb: 0,
+    deviceTimeout: 1e12,
     drain: true,
     hintHonoured: true,
     nonLeafScope: 'range',

@@ -2,6 +2,7 @@
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
 import { DEVICE_SIDE, PCIE_BENCH } from '../sources.js';
+import { ats } from './ats.js';
 import { link } from './link.js';
 
 const START = 'start value of the fit';
@@ -43,5 +44,6 @@ export const nfp6000: Sheet = defineSheet({
         { size: spec(512, 'B', PCIE_BENCH), slots: assumed(16, 'reads', BYTES) },
       ],
     },
+    ats,
   },
 });

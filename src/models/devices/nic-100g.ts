@@ -1,6 +1,7 @@
 /** A 100 Gb/s network card on PCIe gen3 x16, as a parametric DMA engine. Rings and descriptors are not modelled here. */
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
+import { ats } from './ats.js';
 import { link } from './link.js';
 
 const CLASS = 'typical of cards of this class; no single part';
@@ -28,5 +29,6 @@ export const nic100g: Sheet = defineSheet({
       outstandingReadBytes: assumed(64, 'KiB', CLASS),
       readSlots: [{ size: spec(4096, 'B', 'one page'), slots: assumed(256, 'reads', CLASS) }],
     },
+    ats,
   },
 });

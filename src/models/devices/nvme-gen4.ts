@@ -1,6 +1,7 @@
 /** An NVMe drive on PCIe gen4 x4, as a parametric DMA engine. Queues and media are not modelled here. */
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
+import { ats } from './ats.js';
 import { link } from './link.js';
 
 const CLASS = 'typical of drives of this class; no single part';
@@ -22,5 +23,6 @@ export const nvmeGen4: Sheet = defineSheet({
       outstandingReadBytes: assumed(64, 'KiB', CLASS),
       readSlots: [{ size: spec(4096, 'B', 'one page'), slots: assumed(128, 'reads', CLASS) }],
     },
+    ats,
   },
 });

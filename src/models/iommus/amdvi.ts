@@ -10,6 +10,7 @@ import type { Parameters } from '../sheet.js';
 import { AMDVI, LINUX_AMD, NBIO } from '../sources.js';
 import { structure } from './vtd.js';
 import { NO_STALLS } from './stalls.js';
+import { deviceTlbCommands } from './device-tlb.js';
 
 const SIZES = `${NBIO}: ways and entries are read-only fields without published values`;
 const TIMES = 'no latency of an AMD IOMMU is published';
@@ -75,6 +76,7 @@ export function amdviUnit({ pages, directories, devices, walks }: AmdviFacts): P
       iotlbDomain: assumed(150, 'ns', TIMES),
       iotlbPage: assumed(100, 'ns', TIMES),
       wait: assumed(100, 'ns', TIMES),
+      ...deviceTlbCommands(assumed(1, 's', 'Linux drivers/iommu/amd/init.c programs CTRL_INV_TO_1S')),
       drain: assumed(
         true,
         '',

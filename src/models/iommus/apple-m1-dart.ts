@@ -3,6 +3,7 @@ import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
 import { legacyUnit, structure } from './vtd.js';
 import { NO_STALLS } from './stalls.js';
+import { noDeviceTlb } from './device-tlb.js';
 
 const DRIVER = 'Linux drivers/iommu/apple-dart.c';
 const TABLES = 'Linux drivers/iommu/io-pgtable-dart.c';
@@ -43,6 +44,7 @@ export const appleM1Dart: Sheet = defineSheet({
       iotlbDomain: assumed(400, 'ns', `${UNKNOWN}; the driver looks every microsecond`),
       iotlbPage: assumed(0, 'ns', 'no such command'),
       wait: assumed(0, 'ns', 'no such command'),
+      ...noDeviceTlb,
       drain: assumed(true, '', 'the busy bit clears when old translations are no longer in use'),
       hintHonoured: spec(false, '', 'no such hint'),
       nonLeafScope: spec('domain', '', `${DRIVER}: whole streams only`),

@@ -3,6 +3,7 @@ import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
 import { legacyUnit, structure } from './vtd.js';
 import { NO_STALLS } from './stalls.js';
+import { noDeviceTlb } from './device-tlb.js';
 
 const QEMU = 'QEMU hw/pci-host/pnv_phb4.c';
 const SKIBOOT = 'skiboot hw/phb4.c';
@@ -49,6 +50,7 @@ export const power9Phb4: Sheet = defineSheet({
       iotlbDomain: assumed(500, 'ns', SYNC),
       iotlbPage: assumed(200, 'ns', SYNC),
       wait: assumed(1500, 'ns', SYNC),
+      ...noDeviceTlb,
       drain: spec(true, '', `${SKIBOOT}: DMA read sync after each kill`),
       hintHonoured: spec(false, '', 'no such hint'),
       nonLeafScope: assumed('range', '', UNKNOWN),

@@ -5,6 +5,7 @@
 import { assumed, spec } from '../quantity.js';
 import type { Parameters } from '../sheet.js';
 import { NO_STALLS } from './stalls.js';
+import { deviceTlbCommands } from './device-tlb.js';
 
 export const RISCV_IOMMU = 'RISC-V IOMMU Architecture Specification 1.0';
 export const LINUX_RISCV = 'Linux 7.2 drivers/iommu/riscv/iommu.c';
@@ -50,6 +51,7 @@ export function invalidation(startNs: number, stepNs: number, scanNs: number, so
     iotlbDomain: assumed(scanNs, 'ns', source),
     iotlbPage: assumed(scanNs, 'ns', source),
     wait: assumed(stepNs, 'ns', source),
+    ...deviceTlbCommands(),
     drain: spec(true, '', `${RISCV_IOMMU}, IOFENCE.C: PR and PW; ${LINUX_RISCV} sets both`),
     hintHonoured: spec(false, '', 'there is no hint: NL says what goes'),
     nonLeafScope: spec('range', '', `${RISCV_IOMMU}, NL extension`),

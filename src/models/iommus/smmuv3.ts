@@ -6,6 +6,7 @@
 import { assumed, type Quantity, spec } from '../quantity.js';
 import type { Parameters } from '../sheet.js';
 import { NO_STALLS } from './stalls.js';
+import { deviceTlbCommands } from './device-tlb.js';
 
 export const SMMU = 'Arm SMMUv3 architecture specification, IHI 0070G';
 export const MMU600 = 'Arm MMU-600AE Technical Reference Manual';
@@ -48,6 +49,7 @@ export function invalidation(ranges: Quantity, queueLg2: Quantity): Parameters {
     iotlbDomain: assumed(60, 'ns', share),
     iotlbPage: assumed(36, 'ns', 'dispatch of about 20 cycles, and a round trip of 16 to a TBU with its one token'),
     wait: assumed(36, 'ns', share),
+    ...deviceTlbCommands(),
     drain: spec(true, '', `${SMMU} 4.7.3: CMD_SYNC waits for accesses that used what was removed`),
     hintHonoured: spec(true, '', `${SMMU} 4.4: Leaf keeps table entries`),
     nonLeafScope: spec('range', '', `${SMMU} 4.4: table entries on the way to the address`),

@@ -3,6 +3,7 @@ import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
 import { legacyUnit, structure } from './vtd.js';
 import { NO_STALLS } from './stalls.js';
+import { noDeviceTlb } from './device-tlb.js';
 
 const QEMU = 'QEMU hw/virtio/virtio-iommu.c';
 const EXIT = 'order of a VM exit with a hand-over to a thread of the host, 1.5 to 3 us';
@@ -34,6 +35,7 @@ export const virtioKvm: Sheet = defineSheet({
       iotlbDomain: assumed(0, 'ns', 'no such request'),
       iotlbPage: assumed(3000, 'ns', 'UNMAP: order of a strict unmap of the host, 2 to 5 us'),
       wait: assumed(700, 'ns', 'order of the work for any request in the device, 0.5 to 1 us'),
+      ...noDeviceTlb,
       drain: spec(true, '', "the host's unit drains, as VT-d's CAP.DRD and CAP.DWD say"),
       hintHonoured: spec(true, '', "Linux drivers/iommu/intel passes the hint in the host's unmaps"),
       nonLeafScope: spec('range', '', 'freed tables only'),

@@ -6,6 +6,7 @@ import { assumed, type Quantity, spec } from '../quantity.js';
 import { isQuantity, type Parameters, type Sheet } from '../sheet.js';
 import { PCIE_BENCH, RIOMMU, VTD } from '../sources.js';
 import { NO_STALLS } from './stalls.js';
+import { deviceTlbCommands } from './device-tlb.js';
 
 const LRU = 'datasheets (LGA2011 volume 2, VTGENCTRL2) describe an aged pseudo-LRU';
 const PWC =
@@ -74,6 +75,7 @@ export const invalidation: Parameters = {
   iotlbDomain: assumed(80, 'ns', SHARE),
   iotlbPage: assumed(50, 'ns', SHARE),
   wait: assumed(20, 'ns', SHARE),
+  ...deviceTlbCommands(),
   drain: spec(true, '', 'CAP.DRD and CAP.DWD set on every published Xeon capability word'),
   hintHonoured: spec(true, '', `${VTD}, invalidation hint (IH)`),
   nonLeafScope: spec(

@@ -53,8 +53,16 @@ export const turnCosts: Readonly<Record<string, Quantity>> = {
   contextSwitch: assumed(1, 'us', PATH),
 };
 
+/** Keys of `EnqcmdSpec`. */
+const enqcmdCosts: Readonly<Record<string, Quantity>> = {
+  fixup: assumed(1, 'us', `${ESTIMATE}: a general-protection fault, its handler and a register write`),
+  translate: assumed(20, 'ns', `${ESTIMATE}: two dependent loads that hit the caches of the core`),
+  exit: assumed(4, 'us', `${ESTIMATE}: an exit, a look-up in the kernel of the host, an entry`),
+};
+
 /** `os.processes`. */
 export const processes: Parameters = {
+  enqcmd: enqcmdCosts,
   memory: { ...memoryManagementCosts, ...reclaimParameters },
   faults: faultPathCosts,
   ...turnCosts,

@@ -4,12 +4,17 @@
  * queues a command for every unit, or device, and then waits for one unit after the other, all under the domain's lock.
  * Not modelled: ATS, growing host tables (change_top), dirty tracking, SNP.
  */
-import { encodeInvalidateDevice, encodeInvalidatePages, EVERYTHING } from '../../iommu/arch/amdvi/format.js';
+import {
+  encodeInvalidateAll,
+  encodeInvalidateDevice,
+  encodeInvalidatePages,
+  EVERYTHING,
+} from '../../iommu/arch/amdvi/format.js';
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import type { DomainState } from '../domain-state.js';
 import { AttachError } from '../errors.js';
-import { addressMask, blockStart } from '../flush-range.js';
+import { type Block, coveringBlock } from '../flush-range.js';
 import { Shadow } from '../guest/shadow.js';
 import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import { type Call, type Thread, Wait } from '../thread.js';
@@ -164,18 +169,42 @@ export class AmdviDriver implements IommuDriver {
 
   /** amd_iommu_iotlb_sync: with NpCache naturally aligned pieces, one after the other; else the smallest aligned power of two that covers the range, whatever else lies in it (build_inv_address). */
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
+    return this.flushRanges(thread, domain, [iova], bytes, tablesFreed);
+  }
+
+  flushRanges(
+    thread: Thread,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+    tablesFreed: boolean,
+  ): Call<void> {
     // Older kernels set PDE in every command.
     const directories = tablesFreed || !this.environment.invalidationHint;
-    return this.flush(
-      thread,
-      domain,
-      this.syncsMaps ? alignedPieces(iova, bytes) : [covering(iova, bytes)],
-      directories,
-    );
+    const blocks = this.syncsMaps
+      ? iovas.flatMap((iova) => alignedPieces(iova, bytes))
+      : iovas.map((iova) => coveringBlock(iova, bytes));
+    return this.flush(thread, domain, blocks, directories);
   }
 
   flushAll(thread: Thread, domain: DomainState): Call<void> {
     return this.flush(thread, domain, [{ start: 0, mask: EVERYTHING }], true);
+  }
+
+  /** amd_iommu_flush_all: INVALIDATE_IOMMU_ALL, which removes cached device table entries too. */
+  *flushGlobal(thread: Thread, domain: DomainState): Call<void> {
+    const { scheduler, statistics } = this.environment;
+    if (thread.debt !== 0) yield Wait.Run;
+    const asked = scheduler.now();
+    const words = new Int32Array(COMMAND_WORDS);
+    encodeInvalidateAll(words, 0);
+    for (const unit of new Set(this.attachmentsOf(domain).targets.map((target) => target.unit))) {
+      yield* unit.commands.queue(thread, words);
+      yield* unit.commands.completion(thread);
+    }
+    if (thread.debt !== 0) yield Wait.Run;
+    statistics.flushes++;
+    statistics.latency.add(scheduler.now() - asked);
   }
 
   *flushStage2(thread: Thread): Call<void> {
@@ -259,17 +288,6 @@ export class AmdviDriver implements IommuDriver {
     if (id >= DOMAIN_IDS) throw new RangeError('AMD-Vi has no domain id left');
     return id;
   }
-}
-
-/** 2^mask pages from `start`, naturally aligned. */
-interface Block {
-  readonly start: number;
-  readonly mask: number;
-}
-
-function covering(iova: number, bytes: number): Block {
-  const mask = addressMask(iova, bytes);
-  return { start: blockStart(iova, mask), mask };
 }
 
 /** Blocks that cover the range and nothing else (amd_iommu_domain_flush_pages). */

@@ -1,8 +1,8 @@
 /**
  * Software that does nothing but invalidate a device's domain while the device keeps using it: what one invalidation costs its caller, and
- * what it costs the DMAs whose translations it removes although they stay valid. Every thread asks for a range somewhere in the window
- * of a DMA job, or for the whole domain, through the driver of the IOMMU, which makes of it the commands that an unmap of that
- * range would send. No table is changed.
+ * what it costs the DMAs whose translations it removes although they stay valid. Every thread asks for ranges somewhere in the window
+ * of a DMA job, for the whole domain, or for everything in the IOMMU, through the driver of the IOMMU, which makes of it the commands that
+ * an unmap of those ranges would send. No table is changed.
  */
 import type { AskedRanges } from '../../protocol/asked.js';
 import type { RandomStream } from '../../kernel/random.js';
@@ -20,11 +20,13 @@ const ADDRESSES = 2 ** 64;
 /** Shape of an invalidate job of a workload; times in ps. */
 export interface InvalidateSpec {
   readonly threads: number;
-  readonly granularity: 'range' | 'domain';
+  readonly granularity: 'range' | 'domain' | 'global';
   /** Bytes of a range. */
   readonly size: number;
   /** natural: ranges begin at multiples of the next power of two; page: anywhere. */
   readonly align: 'natural' | 'page';
+  /** Ranges of one call, each somewhere. */
+  readonly batch: number;
   /** Table entries that lead to the range have to go too. */
   readonly tables: boolean;
   /** From the start of one invalidation of a thread to the next, if it has ended by then. */
@@ -104,17 +106,21 @@ export class Invalidate extends Driver {
     const { scheduler } = this.environment;
     const { domain } = target;
     const { driver } = domain;
-    const whole = spec.granularity === 'domain';
-    const iova = whole ? 0 : target.base + this.stride * this.random.below(this.places);
-    const bytes = whole ? ADDRESSES : this.length;
+    const iovas: number[] = [];
+    const slots: number[] = [];
+    if (spec.granularity === 'range') {
+      for (let i = 0; i < spec.batch; i++) iovas.push(target.base + this.stride * this.random.below(this.places));
+      for (const iova of iovas) slots.push(asked.asks(Math.floor(iova / PAGE), Math.ceil(this.length / PAGE)));
+    } else slots.push(asked.asks(0, ADDRESSES / PAGE));
     invalidations.ledger.start(thread.id, scheduler.now());
     thread.ledger = invalidations.ledger;
     thread.interruptStep = Step.Interrupt;
-    const slot = asked.asks(Math.floor(iova / PAGE), Math.ceil(bytes / PAGE));
-    if (whole) yield* driver.flushAll(thread, domain);
-    else yield* driver.flushRange(thread, domain, iova, bytes, spec.tables);
+    if (spec.granularity === 'domain') yield* driver.flushAll(thread, domain);
+    else if (spec.granularity === 'global') yield* driver.flushGlobal!(thread, domain);
+    else if (iovas.length === 1) yield* driver.flushRange(thread, domain, iovas[0]!, this.length, spec.tables);
+    else yield* driver.flushRanges!(thread, domain, iovas, this.length, spec.tables);
     if (thread.debt !== 0) yield Wait.Run;
-    asked.done(slot);
+    for (const slot of slots) asked.done(slot);
     const latency = invalidations.ledger.finish(thread.id, scheduler.now());
     invalidations.latency.add(latency);
     thread.ledger = this.turns;

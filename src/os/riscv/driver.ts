@@ -99,18 +99,46 @@ export class RiscvDriver implements IommuDriver {
   *syncMap(): Call<void> {}
 
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
-    return this.flush(thread, domain, (spec) => planRange(spec, iova, bytes, tablesFreed));
+    return this.flushRanges(thread, domain, [iova], bytes, tablesFreed);
+  }
+
+  flushRanges(
+    thread: Thread,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+    tablesFreed: boolean,
+  ): Call<void> {
+    return this.flush(thread, domain, (spec) => iovas.map((iova) => planRange(spec, iova, bytes, tablesFreed)));
   }
 
   flushAll(thread: Thread, domain: DomainState): Call<void> {
-    return this.flush(thread, domain, () => EVERYTHING);
+    return this.flush(thread, domain, () => [EVERYTHING]);
+  }
+
+  /** What a command without PSCID and GSCID removes: everything of its stage. */
+  *flushGlobal(thread: Thread, domain: DomainState): Call<void> {
+    const { scheduler, statistics } = this.environment;
+    if (thread.debt !== 0) yield Wait.Run;
+    const asked = scheduler.now();
+    const words = newCommand();
+    for (const id of new Set(domain.tags.map((tag) => tag.unit))) {
+      const { spec, queue } = this.units[id]!;
+      // Entries with a GSCID are out of reach of IOTINVAL.VMA without one.
+      const command = spec.stage === 'first' ? Command.InvalidateFirst : Command.InvalidateSecond;
+      encodePlan(words, EVERYTHING, 0, { command, pscid: -1, gscid: -1 });
+      yield* queue.send(thread, words);
+      yield* queue.sync(thread);
+    }
+    statistics.flushes++;
+    statistics.latency.add(scheduler.now() - asked);
   }
 
   stored(hi: number, lo: number): void {
     for (const unit of this.units) if (unit?.queue.stored(hi, lo) === true) return;
   }
 
-  private *flush(thread: Thread, domain: DomainState, planFor: (spec: UnitSpec) => Plan): Call<void> {
+  private *flush(thread: Thread, domain: DomainState, plansFor: (spec: UnitSpec) => readonly Plan[]): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();
@@ -118,13 +146,14 @@ export class RiscvDriver implements IommuDriver {
     const words = newCommand();
     for (const { unit: id, id: tag } of tags) {
       const { spec, queue } = this.units[id]!;
-      const plan = planFor(spec);
-      if (plan.start < 0) statistics.domains++;
-      else statistics.pages++;
       const scope = scopeOf(domain, spec, tag);
-      for (let i = 0; i < plan.count; i++) {
-        encodePlan(words, plan, i, scope);
-        yield* queue.send(thread, words);
+      for (const plan of plansFor(spec)) {
+        if (plan.start < 0) statistics.domains++;
+        else statistics.pages++;
+        for (let i = 0; i < plan.count; i++) {
+          encodePlan(words, plan, i, scope);
+          yield* queue.send(thread, words);
+        }
       }
     }
     for (const { unit } of tags) yield* this.units[unit]!.queue.sync(thread);

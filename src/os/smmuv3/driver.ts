@@ -120,11 +120,39 @@ export class Smmuv3Driver implements IommuDriver {
   *syncMap(): Call<void> {}
 
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
-    return this.flush(thread, domain, iova, bytes, !tablesFreed);
+    return this.flush(thread, domain, [iova], bytes, !tablesFreed);
+  }
+
+  flushRanges(
+    thread: Thread,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+    tablesFreed: boolean,
+  ): Call<void> {
+    return this.flush(thread, domain, iovas, bytes, !tablesFreed);
   }
 
   flushAll(thread: Thread, domain: DomainState): Call<void> {
-    return this.flush(thread, domain, 0, Infinity, false);
+    return this.flush(thread, domain, [0], Infinity, false);
+  }
+
+  /** As arm_smmu_device_reset does, of the world that the unit's DMA translations live in. */
+  *flushGlobal(thread: Thread, domain: DomainState): Call<void> {
+    const { scheduler, statistics } = this.environment;
+    if (thread.debt !== 0) yield Wait.Run;
+    const asked = scheduler.now();
+    const batch = this.take();
+    for (const id of new Set(domain.tags.map((tag) => tag.unit))) {
+      const unit = this.units[id]!;
+      const all = unit.spec.stage === 'first' ? Opcode.TLBI_EL2_ALL : Opcode.TLBI_NSNH_ALL;
+      encodeTlbi(batch.words, batch.next(), all, 0, 0);
+      yield* unit.queueOf(thread.cpu).submit(thread, batch, true);
+    }
+    if (thread.debt !== 0) yield Wait.Run;
+    this.batches.push(batch);
+    statistics.flushes++;
+    statistics.latency.add(scheduler.now() - asked);
   }
 
   *flushStage2(thread: Thread): Call<void> {
@@ -153,8 +181,14 @@ export class Smmuv3Driver implements IommuDriver {
     this.units[unit]?.changed(offset, lo);
   }
 
-  /** arm_smmu_domain_inv_range: the commands of each unit, one unit after the other. */
-  private *flush(thread: Thread, domain: DomainState, iova: number, bytes: number, leaf: boolean): Call<void> {
+  /** arm_smmu_domain_inv_range: the commands of each unit, one unit after the other; of all ranges in one batch. */
+  private *flush(
+    thread: Thread,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+    leaf: boolean,
+  ): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();
@@ -164,7 +198,7 @@ export class Smmuv3Driver implements IommuDriver {
     for (let at = 0; at < tags.length; ) {
       const unit = this.units[tags[at]!.unit]!;
       for (; at < tags.length && tags[at]!.unit === unit.id; at++) {
-        yield* this.gather(thread, unit, batch, tags[at]!, iova, bytes, leaf);
+        for (const iova of iovas) yield* this.gather(thread, unit, batch, tags[at]!, iova, bytes, leaf);
       }
       yield* unit.queueOf(thread.cpu).submit(thread, batch, true);
     }

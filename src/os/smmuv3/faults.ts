@@ -38,7 +38,6 @@ interface Drain {
 }
 
 export class StallDriver implements PageResponder {
-  readonly tellsEnd: boolean;
   readonly line: ThreadedInterrupt;
   /** What EVTQ_PROD reads. */
   private register = 0;
@@ -57,7 +56,6 @@ export class StallDriver implements PageResponder {
     private readonly path: FaultPath,
     private readonly environment: UnitDriverEnvironment,
   ) {
-    this.tellsEnd = path.stalls !== null;
     const { scheduler } = environment;
     this.line = new ThreadedInterrupt(`smmu${unit.id}-evtq`, scheduler, path.cpu, path.interrupt, (thread) =>
       this.pass(thread),
@@ -141,11 +139,11 @@ export class StallDriver implements PageResponder {
     fault.privileged = r.privileged;
     fault.group = r.tag;
     fault.last = true;
-    fault.owner = queue;
     if (stalls === null) fault.arrive(this.environment.scheduler.now());
     else {
       fault.arrive(stalls.faultedAt(r.tag));
       fault.charge(FaultStage.Device, stalls.recordedAt(r.tag));
+      fault.owner = queue;
       stalls.follow(r.tag, fault);
     }
     fault.charge(FaultStage.Interrupt, line.handledAt);

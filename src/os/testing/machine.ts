@@ -10,6 +10,7 @@ import { PhysicalMemory } from '../../memory/physical.js';
 import type { Access } from '../../protocol/access.js';
 import type { Observer } from '../../protocol/observer.js';
 import { Op } from '../../protocol/op.js';
+import type { Portals } from '../../protocol/portal.js';
 import { type DeviceQueue, DmaStatus } from '../../protocol/queue.js';
 import type { RegisterBus } from '../../protocol/registers.js';
 import { type MakeDriver, Os, type OsDevice } from '../os.js';
@@ -115,8 +116,18 @@ export const NO_PROCESS_COSTS: OsSpec['processes'] = {
   faults: { workers: 1, hardInterrupt: 0, unmask: 0, queueWork: 0, takeWork: 0, report: 0 },
   wakeLatency: 0,
   contextSwitch: 0,
+  enqcmd: { fixup: 0, translate: 0, exit: 0 },
   bind: 0,
   unbind: 0,
+};
+
+const NO_PORTALS: Portals = {
+  configure: () => {
+    throw new RangeError('no device has work queues');
+  },
+  submit: () => {
+    throw new RangeError('no device has work queues');
+  },
 };
 
 /** A kernel from before generic_pt. */
@@ -200,6 +211,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
         devices: options.devices ?? [{ name: 'dev', unit: 0, requester: 0x100 }],
         registers: this,
         queue: this,
+        portals: NO_PORTALS,
         observer: options.observer ?? null,
         sink: { operationDone: (job, latencyPs) => this.operations.push({ job, latencyPs, at: this.now }) },
         seed: options.seed ?? 1,

@@ -123,7 +123,7 @@ export class SvaBench extends MmBench implements PageResponder {
     const cpus = scheduler.cpus.slice(4);
     const workCosts = options.workCosts ?? { queueWork: 0, takeWork: 0 };
     this.workqueue = new Workqueue('iopf', scheduler, cpus, options.workers ?? 4, workCosts);
-    this.queue = new FaultQueue(scheduler, this.workqueue, options.faultCosts ?? { report: 0, lock: 0 });
+    this.queue = new FaultQueue(scheduler, this.workqueue, options.faultCosts ?? { report: 0, lock: 0, handOver: 0 });
     this.sva = new Sva(scheduler, this.manager, 'x86_64', this, options.svaCosts ?? { bind: 0, unbind: 0, lock: 0 });
     this.devices = Array.from({ length: options.devices ?? 1 }, (_, id) =>
       this.device(id, options.maxPasids ?? 2 ** 20),

@@ -1,32 +1,33 @@
 /**
  * The VT-d driver (drivers/iommu/intel: iommu.c, pasid.c, cache.c): translation entries per device, domain ids per unit, and the
- * invalidations of the DMA API. Second-stage domains invalidate by domain id, first-stage domains by PASID. Not modelled: ATS
- * (no device-TLB invalidations), hot-plug.
+ * invalidations of the DMA API. Second-stage domains invalidate by domain id, first-stage domains by PASID, device TLBs after the unit's own
+ * caches. Not modelled: hot-plug.
  */
 import {
   encodeContextInvalidation,
+  encodeDeviceTlbInvalidation,
   encodeIotlbInvalidation,
   encodePasidCacheInvalidation,
+  encodePasidDeviceTlbInvalidation,
   encodePasidIotlbInvalidation,
   Granularity,
   PasidCacheGranularity,
 } from '../../iommu/arch/vtd/format.js';
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
-import type { CacheTag, DomainState } from '../domain-state.js';
+import type { CacheTag, DeviceTag, DomainState } from '../domain-state.js';
 import { Shadow } from '../guest/shadow.js';
-import type { Endpoint, IommuDriver } from '../iommu-driver.js';
+import type { PageResponder } from '../fault-device.js';
+import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { type Call, type Thread, Wait } from '../thread.js';
-import { addressMask, blockStart } from '../flush-range.js';
+import { type Block, coveringBlock } from '../flush-range.js';
 import { DESCRIPTOR_WORDS } from './queue.js';
-import { RangeFlush } from './range-flush.js';
+import { BATCH, RangeFlush } from './range-flush.js';
 import { firstStageFormat, secondStageFormat, usesFirstStage } from './formats.js';
 import { VtdUnit } from './unit.js';
 
-/** Descriptors submitted at once (QI_MAX_BATCHED_DESC_COUNT). */
-const BATCH = 16;
 /** Address mask that no unit takes: everything in the domain. */
 const EVERYTHING = 64;
 /** Domain id of identity domains and process address spaces (FLPT_DEFAULT_DID); 0 is reserved, others are handed out from 2 up. */
@@ -89,8 +90,11 @@ export class VtdDriver implements IommuDriver {
       domain.type === 'dma' ? unit.allocateDomainId() : DEFAULT_DID,
     );
     const root = this.rootOf(domain, unit, tag);
-    if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id);
-    else unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id);
+    const ats = device.ats !== null;
+    if (spec.mode === 'legacy') unit.tables.setContext(device.requester, root, tag.id, ats);
+    else
+      unit.tables.setPasid(device.requester, Math.max(pasid, 0), root, tag.id, ats, device.ats?.pageRequests === true);
+    domain.addDeviceTag(device, pasid);
     const identity = domain.type === 'identity';
     this.environment.observer?.attached(domain.id, device.unit, device.requester, pasid, identity);
   }
@@ -121,7 +125,13 @@ export class VtdDriver implements IommuDriver {
       encodeIotlbInvalidation(words, 0, Granularity.Domain, tag.id, 0, 0, 0, false, true, true);
     }
     yield* unit.queue.submit(thread, words, 1);
+    if (device.ats !== null) {
+      const { requester, ats } = device;
+      encodeDeviceTlb(words, 0, { unit: unit.id, requester, pasid, queueDepth: ats.queueDepth }, 0, EVERYTHING);
+      yield* unit.queue.submit(thread, words, 1);
+    }
     domain.cacheLock.release(thread);
+    domain.dropDeviceTag(device, pasid);
     if (domain.dropTag(device.unit, tagPasid) && domain.type === 'dma') {
       unit.emulated?.shadows.get(tag.id)?.destroy();
       unit.emulated?.shadows.delete(tag.id);
@@ -132,8 +142,7 @@ export class VtdDriver implements IommuDriver {
 
   /** cache_tag_flush_range_np. */
   syncMap(thread: Thread, domain: DomainState, iova: number, bytes: number): Call<void> {
-    const mask = addressMask(iova, bytes);
-    return this.flush(thread, domain, blockStart(iova, mask), mask, false);
+    return this.flush(thread, domain, [coveringBlock(iova, bytes)], false);
   }
 
   mapAtBoot(domain: DomainState, iova: number, bytes: number): void {
@@ -141,13 +150,44 @@ export class VtdDriver implements IommuDriver {
   }
 
   flushRange(thread: Thread, domain: DomainState, iova: number, bytes: number, tablesFreed: boolean): Call<void> {
-    const mask = addressMask(iova, bytes);
+    return this.flush(thread, domain, [coveringBlock(iova, bytes)], this.environment.invalidationHint && !tablesFreed);
+  }
+
+  flushRanges(
+    thread: Thread,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+    tablesFreed: boolean,
+  ): Call<void> {
     const hint = this.environment.invalidationHint && !tablesFreed;
-    return this.flush(thread, domain, blockStart(iova, mask), mask, hint);
+    return this.flush(
+      thread,
+      domain,
+      iovas.map((iova) => coveringBlock(iova, bytes)),
+      hint,
+    );
   }
 
   flushAll(thread: Thread, domain: DomainState): Call<void> {
-    return this.flush(thread, domain, 0, EVERYTHING, false);
+    return this.flush(thread, domain, [{ start: 0, mask: EVERYTHING }], false);
+  }
+
+  /** qi_flush_iotlb with DMA_TLB_GLOBAL_FLUSH: of each unit, without the domain's lock. */
+  *flushGlobal(thread: Thread, domain: DomainState): Call<void> {
+    const { scheduler, statistics } = this.environment;
+    if (thread.debt !== 0) yield Wait.Run;
+    const asked = scheduler.now();
+    const words = new Int32Array(DESCRIPTOR_WORDS);
+    encodeIotlbInvalidation(words, 0, Granularity.Global, 0, 0, 0, 0, false, true, true);
+    for (const id of new Set(domain.tags.map(({ unit }) => unit))) {
+      thread.irqOff++;
+      yield* this.units[id]!.queue.submit(thread, words, 1);
+      thread.irqOff--;
+    }
+    if (thread.debt !== 0) yield Wait.Run;
+    statistics.flushes++;
+    statistics.latency.add(scheduler.now() - asked);
   }
 
   /** Nested entries carry the guest's domain ids, that of process address spaces among them: one descriptor for each. */
@@ -166,41 +206,71 @@ export class VtdDriver implements IommuDriver {
     }
   }
 
+  recoverPageRequests(unit: number, path: FaultPath): PageResponder {
+    return this.units[unit]!.recoverPageRequests(path, this.environment);
+  }
+
+  pagesRequested(unit: number): void {
+    this.units[unit]!.pages!.line.raise();
+  }
+
+  changed(unit: number, offset: number, hi: number, lo: number): void {
+    this.units[unit]?.pages?.changed(offset, lo);
+    this.units[unit]?.host.changed(offset, hi, lo);
+  }
+
   stored(hi: number, lo: number): void {
     for (const unit of this.units) if (unit?.stored(hi, lo) === true) return;
   }
 
-  private flush(thread: Thread, domain: DomainState, start: number, mask: number, hint: boolean): Call<void> {
+  private flush(thread: Thread, domain: DomainState, blocks: readonly Block[], hint: boolean): Call<void> {
     const flush = this.idleFlushes.pop() ?? new RangeFlush(this.environment, this, this.idleFlushes);
-    flush.begin(thread, domain, start, mask, hint);
+    flush.begin(thread, domain, blocks, hint);
     return flush;
   }
 
-  /** End of the tags from number `from` on whose descriptors go to one unit at once. */
-  batchEnd(domain: DomainState, from: number): number {
-    const { tags } = domain;
-    let end = from + 1;
-    while (end < tags.length && end - from < BATCH && tags[end]!.unit === tags[from]!.unit) end++;
+  /** End of the tags of one unit, of which number `first` is the first. */
+  unitEnd({ tags }: DomainState, first: number): number {
+    let end = first + 1;
+    while (end < tags.length && tags[end]!.unit === tags[first]!.unit) end++;
     return end;
   }
 
-  /** Submits a descriptor for each of those tags. */
+  /** Tags of devices behind the unit of tag `first`. */
+  deviceTags({ tags, deviceTags }: DomainState, first: number): number {
+    let count = 0;
+    for (const tag of deviceTags) if (tag.unit === tags[first]!.unit) count++;
+    return count;
+  }
+
+  /**
+   * Submits `count` descriptors for a unit, those from number `from` on: one for each of its tags and each block, then, because a device that
+   * missed before the unit's caches were clean would bring the old translation back, for the tags of devices.
+   */
   submitBatch(
     thread: Thread,
     domain: DomainState,
+    first: number,
     from: number,
-    end: number,
-    start: number,
-    mask: number,
+    count: number,
+    blocks: readonly Block[],
     hint: boolean,
   ): Call<void> {
     const { tags } = domain;
     const words = batchOf(domain);
-    const unit = this.units[tags[from]!.unit]!;
-    for (let at = from; at < end; at++) {
-      this.encode(words, DESCRIPTOR_WORDS * (at - from), unit.spec, tags[at]!, start, mask, hint);
+    const unit = this.units[tags[first]!.unit]!;
+    const own = this.unitEnd(domain, first) - first;
+    for (let i = 0; i < count; i++) {
+      const number = Math.floor((from + i) / blocks.length);
+      const block = blocks[from + i - number * blocks.length]!;
+      if (number < own) this.encode(words, DESCRIPTOR_WORDS * i, unit.spec, tags[first + number]!, block, hint);
+      else {
+        const tag = domain.deviceTags.filter((device) => device.unit === unit.id)[number - own]!;
+        this.environment.statistics.devices++;
+        encodeDeviceTlb(words, DESCRIPTOR_WORDS * i, tag, block.start, block.mask);
+      }
     }
-    return unit.queue.submit(thread, words, end - from);
+    return unit.queue.submit(thread, words, count);
   }
 
   /** The descriptor for one tag; a range larger than the unit can name becomes the whole domain, or PASID. */
@@ -209,8 +279,7 @@ export class VtdDriver implements IommuDriver {
     at: number,
     spec: UnitSpec,
     tag: CacheTag,
-    start: number,
-    mask: number,
+    { start, mask }: Block,
     hint: boolean,
   ): void {
     const all = mask > spec.invalidation.maxAddressMask;
@@ -257,4 +326,17 @@ export class VtdDriver implements IommuDriver {
 function batchOf(domain: DomainState): Int32Array {
   domain.batch ??= new Int32Array(BATCH * DESCRIPTOR_WORDS);
   return domain.batch;
+}
+
+/** qi_batch_add_dev_iotlb and qi_batch_add_pasid_dev_iotlb: 2^mask pages from `start` on. Functions of their own have PFSID 0. */
+function encodeDeviceTlb(out: Int32Array, at: number, tag: DeviceTag, start: number, mask: number): void {
+  const all = mask >= EVERYTHING;
+  const hi = all ? 0 : Math.floor(start / 2 ** 32);
+  const lo = all ? 0 : (start % 2 ** 32) | 0;
+  const sizeLg2 = all ? 64 : 12 + mask;
+  const { requester, pasid, queueDepth } = tag;
+  // 0 stands for 32.
+  const most = queueDepth % 32;
+  if (pasid < 0) encodeDeviceTlbInvalidation(out, at, requester, 0, most, hi, lo, sizeLg2);
+  else encodePasidDeviceTlbInvalidation(out, at, requester, 0, most, pasid, hi, lo, sizeLg2);
 }

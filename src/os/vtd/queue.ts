@@ -2,13 +2,14 @@
  * Software side of a VT-d invalidation queue (qi_submit_sync and reclaim_free_desc in drivers/iommu/intel/dmar.c; VT-d specification
  * 6.5.2): a ring of descriptors and a status word per slot, both in simulated memory. Submitters share q_lock. One that waits looks
  * at its status word and reads the fault status register, both under q_lock, gives the lock up and takes it again: submitters and other pollers come in
- * between, and wait for each look. Not modelled: queue errors and time-outs; completion by interrupt, which Linux does not use.
+ * between, and wait for each look. A device that does not answer an invalidation is taken for removed: who finds the time-out error clears it and gives
+ * up. Not modelled: other queue errors; completion by interrupt, which Linux does not use.
  */
-import { encodeWait, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
+import { encodeWait, FaultStatusBit, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
 import type { MemorySystem } from '../../memory/system.js';
 import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
-import { type Call, NOTHING, type Thread } from '../thread.js';
+import { type Call, NOTHING, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import type { Doorbell } from './doorbell.js';
 import { Submission } from './submission.js';
@@ -43,6 +44,8 @@ export class InvalidationQueue {
   private freeHead = 0;
   private freeTail = 0;
   private freeSlots: number;
+  /** Slot of the wait descriptor that a time-out has dropped, or -1. */
+  private aborted = -1;
   private readonly wait = new Int32Array(DESCRIPTOR_WORDS);
   /** Records of submissions that are over. */
   readonly idle: Submission[] = [];
@@ -63,13 +66,13 @@ export class InvalidationQueue {
 
   /**
    * Submits the first `count` descriptors of `words` (DESCRIPTOR_WORDS each) and a wait descriptor, and returns when hardware has completed
-   * them. The caller has interrupts off.
+   * them. The caller has interrupts off. `waitFlags`: further `WaitFlag` bits.
    */
-  submit(thread: Thread, words: Int32Array, count: number): Call<void> {
+  submit(thread: Thread, words: Int32Array, count: number, waitFlags = 0): Call<void> {
     const { slots } = this.layout;
     if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
     const submission = this.idle.pop() ?? new Submission(this, this.environment);
-    submission.begin(thread, words, count);
+    submission.begin(thread, words, count, waitFlags);
     return submission;
   }
 
@@ -91,12 +94,12 @@ export class InvalidationQueue {
   }
 
   /** Stores the descriptors in the slots from `first` on and announces them. */
-  announce(thread: Thread, words: Int32Array, first: number, count: number): Call<void> {
+  announce(thread: Thread, words: Int32Array, first: number, count: number, waitFlags: number): Call<void> {
     const { distance, registers, statistics, timing } = this.environment;
     for (let i = 0; i < count; i++) this.store(this.after(first, i), words, i * DESCRIPTOR_WORDS);
     const last = this.after(first, count);
     const status = this.layout.status + 4 * last;
-    encodeWait(this.wait, 0, WaitFlag.StatusWrite, Math.floor(status / 2 ** 32), status | 0, Slot.Done);
+    encodeWait(this.wait, 0, WaitFlag.StatusWrite | waitFlags, Math.floor(status / 2 ** 32), status | 0, Slot.Done);
     this.store(last, this.wait, 0);
     if (timing !== null) this.touch(timing, this.layout.ring, 1 << this.layout.descriptorLg2, first, count + 1);
     statistics.descriptors += count + 1;
@@ -120,6 +123,16 @@ export class InvalidationQueue {
     return true;
   }
 
+  /** Time that hardware has spent waiting for devices, ps. */
+  heldPs(): number {
+    return this.environment.units[this.unit]!.deviceWait?.heldPs() ?? 0;
+  }
+
+  /** What a submission has to do when its wait descriptor, in `slot`, has been dropped. */
+  recovery(thread: Thread, slot: number): Call<void> {
+    return this.aborted === slot ? this.recover(thread) : NOTHING;
+  }
+
   /** The descriptors in the slots from `first` on are complete. */
   release(thread: Thread, first: number, count: number): void {
     this.setStates(first, count + 1, Slot.Free);
@@ -131,6 +144,42 @@ export class InvalidationQueue {
   after(slot: number, count: number): number {
     const sum = slot + count;
     return sum < this.layout.slots ? sum : sum - this.layout.slots;
+  }
+
+  /** qi_check_fault: head, error and tail are read, the error is cleared, and hardware goes on. */
+  private *recover(thread: Thread): Call<void> {
+    const { costs, distance, registers, statistics } = this.environment;
+    this.aborted = -1;
+    statistics.timeouts++;
+    thread.charge(Step.Completion, 3 * Math.max(costs.mmioRead, distance.flight(thread, this.unit)) + costs.mmioWrite);
+    yield Wait.Run;
+    registers.write(
+      this.unit,
+      Register.FaultStatus,
+      0,
+      FaultStatusBit.InvalidationTimeout,
+      distance.flight(thread, this.unit),
+    );
+  }
+
+  /**
+   * A register that pollers look at has changed. `hi` with the time-out error: the wait descriptor of the oldest of them has been dropped (QI_ABORT);
+   * 0: none has, and who looks next lets the hardware go on.
+   */
+  changed(offset: number, hi: number, lo: number): void {
+    if ((offset as Register) !== Register.FaultStatus || (lo & FaultStatusBit.InvalidationTimeout) === 0) return;
+    const { slots } = this.layout;
+    let slot = this.freeTail;
+    while (slot !== this.freeHead && this.pollers[slot] === null) slot = (slot + 1) % slots;
+    const poller = this.pollers[slot] ?? null;
+    if (poller === null || hi === 0) {
+      const { costs, registers } = this.environment;
+      registers.write(this.unit, Register.FaultStatus, 0, FaultStatusBit.InvalidationTimeout, costs.mmioRead);
+      return;
+    }
+    this.pollers[slot] = null;
+    this.aborted = slot;
+    this.lock.noticed(poller);
   }
 
   /** Hardware has stored to memory: true if it was this queue's status page. */
@@ -184,11 +233,11 @@ export class InvalidationQueue {
   private setStates(first: number, count: number, value: Slot): void {
     const { memory, timing } = this.environment;
     const { status } = this.layout;
-    const hi = Math.floor(status / 2 ** 32);
     for (let i = 0; i < count; i++) {
       const slot = this.after(first, i);
+      const address = status + 4 * slot;
       this.state[slot] = value;
-      memory.writeHalf(hi, ((status | 0) + 4 * slot) | 0, value);
+      memory.writeHalf(Math.floor(address / 2 ** 32), address | 0, value);
     }
     if (timing !== null) this.touch(timing, status, 4, first, count);
   }

@@ -1,11 +1,15 @@
 /**
- * One cache_tag_flush_range (drivers/iommu/intel/cache.c): a descriptor per tag of the domain, one batch after the other, all under
- * cache_lock, which is held over the waits. A record that the driver uses again.
+ * One cache_tag_flush_range (drivers/iommu/intel/cache.c): for every unit of the domain its descriptors, one batch after the other, all
+ * under cache_lock, which is held over the waits. A record that the driver uses again.
  * Hot path: bench/map-unmap.mjs.
  */
 import type { DomainState } from '../domain-state.js';
+import type { Block } from '../flush-range.js';
 import { BLOCK, type Call, DONE, NOTHING, Routine, RUN, type Thread, type Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
+
+/** Descriptors submitted at once (QI_MAX_BATCHED_DESC_COUNT). */
+export const BATCH = 16;
 
 const enum State {
   Lock,
@@ -17,14 +21,15 @@ const enum State {
 
 /** Makes the descriptors; see VtdDriver. */
 export interface BatchSubmitter {
-  batchEnd(domain: DomainState, from: number): number;
+  unitEnd(domain: DomainState, first: number): number;
+  deviceTags(domain: DomainState, first: number): number;
   submitBatch(
     thread: Thread,
     domain: DomainState,
+    first: number,
     from: number,
-    end: number,
-    start: number,
-    mask: number,
+    count: number,
+    blocks: readonly Block[],
     hint: boolean,
   ): Call<void>;
 }
@@ -33,13 +38,14 @@ export class RangeFlush extends Routine {
   private state = State.Lock;
   private thread: Thread | null = null;
   private domain: DomainState | null = null;
-  private mask = 0;
+  private blocks: readonly Block[] = [];
   private hint = false;
-  /** Tags done. */
+  /** First tag of the unit whose turn it is, and descriptors done for that unit. */
+  private first = 0;
   private done = 0;
   private submission: Call<void> = NOTHING;
-  /** [0] = first address, [1] = when the flush was asked for, ps. */
-  private readonly values = new Float64Array(2);
+  /** [0] = when the flush was asked for, ps. */
+  private readonly asked = new Float64Array(1);
 
   /** `idle`: where the record goes when it is done. */
   constructor(
@@ -50,18 +56,17 @@ export class RangeFlush extends Routine {
     super();
   }
 
-  begin(thread: Thread, domain: DomainState, start: number, mask: number, hint: boolean): void {
+  begin(thread: Thread, domain: DomainState, blocks: readonly Block[], hint: boolean): void {
     this.thread = thread;
     this.domain = domain;
-    this.values[0] = start;
-    this.mask = mask;
+    this.blocks = blocks;
     this.hint = hint;
+    this.first = 0;
     this.done = 0;
     this.state = State.Lock;
   }
 
   next(): IteratorResult<Wait, void> {
-    const { values } = this;
     const { scheduler, statistics } = this.environment;
     const thread = this.thread!;
     const domain = this.domain!;
@@ -69,13 +74,13 @@ export class RangeFlush extends Routine {
       switch (this.state) {
         case State.Lock:
           if (thread.debt !== 0 && !scheduler.passes(thread)) return RUN;
-          values[1] = scheduler.now();
+          this.asked[0] = scheduler.now();
           this.state = State.Batch;
           if (!domain.cacheLock.take(thread)) return BLOCK;
           break;
         case State.Batch:
           this.state = State.Unlock;
-          if (this.done === domain.tags.length) break;
+          if (this.first === domain.tags.length || this.blocks.length === 0) break;
           this.state = State.Submit;
           this.submitBatch(thread, domain);
           break;
@@ -89,7 +94,7 @@ export class RangeFlush extends Routine {
           if (thread.debt !== 0 && !scheduler.passes(thread)) return RUN;
           domain.cacheLock.release(thread);
           statistics.flushes++;
-          statistics.latency.add(scheduler.now() - values[1]!);
+          statistics.latency.add(scheduler.now() - this.asked[0]!);
           this.idle.push(this);
           return DONE;
       }
@@ -97,8 +102,14 @@ export class RangeFlush extends Routine {
   }
 
   private submitBatch(thread: Thread, domain: DomainState): void {
-    const { submitter, done, mask, hint } = this;
-    this.done = submitter.batchEnd(domain, done);
-    this.submission = submitter.submitBatch(thread, domain, done, this.done, this.values[0]!, mask, hint);
+    const { submitter, blocks, first, done } = this;
+    const end = submitter.unitEnd(domain, first);
+    const all = (end - first + submitter.deviceTags(domain, first)) * blocks.length;
+    const count = Math.min(BATCH, all - done);
+    this.submission = submitter.submitBatch(thread, domain, first, done, count, blocks, this.hint);
+    this.done += count;
+    if (this.done < all) return;
+    this.first = end;
+    this.done = 0;
   }
 }

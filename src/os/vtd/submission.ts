@@ -3,6 +3,7 @@
  * hardware has stored the status word. A record that its queue uses again.
  * Hot path: bench/map-unmap.mjs.
  */
+import { Step } from '../step.js';
 import { BLOCK, type Call, DONE, NOTHING, Routine, RUN, type Thread, type Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import type { InvalidationQueue } from './queue.js';
@@ -20,6 +21,8 @@ const enum State {
   /** An emulated doorbell is at work. */
   Ring,
   Poll,
+  /** Hardware has given up on a device. */
+  Recover,
 }
 
 export class Submission extends Routine {
@@ -28,9 +31,11 @@ export class Submission extends Routine {
   private words: Int32Array = new Int32Array(0);
   private count = 0;
   private first = 0;
-  private ringing: Call<void> = NOTHING;
-  /** [0] = asked for the lock, [1] = rang, ps. */
-  private readonly times = new Float64Array(2);
+  private waitFlags = 0;
+  /** What is done for the present state. */
+  private inner: Call<void> = NOTHING;
+  /** [0] = asked for the lock, [1] = rang, [2] = time that hardware had waited for devices by then, ps. */
+  private readonly times = new Float64Array(3);
 
   constructor(
     private readonly queue: InvalidationQueue,
@@ -39,10 +44,11 @@ export class Submission extends Routine {
     super();
   }
 
-  begin(thread: Thread, words: Int32Array, count: number): void {
+  begin(thread: Thread, words: Int32Array, count: number, waitFlags: number): void {
     this.thread = thread;
     this.words = words;
     this.count = count;
+    this.waitFlags = waitFlags;
     this.state = State.Lock;
   }
 
@@ -81,24 +87,33 @@ export class Submission extends Routine {
           if (!scheduler.passes(thread)) return RUN;
           break;
         case State.Announce:
-          this.ringing = queue.announce(thread, this.words, this.first, count);
+          this.inner = queue.announce(thread, this.words, this.first, count, this.waitFlags);
           this.state = State.Ring;
           break;
         case State.Ring: {
-          const turn = this.ringing.next();
+          const turn = this.inner.next();
           if (turn.done !== true) return turn;
           times[1] = scheduler.now();
+          times[2] = queue.heldPs();
           queue.expect(thread, queue.after(this.first, count));
           this.state = State.Poll;
           break;
         }
         case State.Poll:
           if (queue.looks(thread, queue.after(this.first, count))) return BLOCK;
+          thread.reassign(Step.Completion, Step.DeviceTlb, queue.heldPs() - times[2]!);
+          this.inner = queue.recovery(thread, queue.after(this.first, count));
+          this.state = State.Recover;
+          break;
+        case State.Recover: {
+          const turn = this.inner.next();
+          if (turn.done !== true) return turn;
           statistics.completion.add(scheduler.now() - times[1]!);
           queue.release(thread, this.first, count);
           statistics.submission.add(scheduler.now() - times[0]!);
           queue.idle.push(this);
           return DONE;
+        }
       }
     }
   }

@@ -45,11 +45,15 @@ export class VtdTables {
     this.mode = spec.mode === 'scalable' ? TableMode.Scalable : TableMode.Legacy;
   }
 
-  /** Legacy mode: requests of `requester` use the second-stage table at `root`, or pass through when it is null. */
-  setContext(requester: number, root: number | null, domainId: number): void {
+  /**
+   * Legacy mode: requests of `requester` use the second-stage table at `root`, or pass through when it is null. `ats`: it may ask for translations;
+   * an entry that passes requests through has no way to say so.
+   */
+  setContext(requester: number, root: number | null, domainId: number, ats = false): void {
     const entry = this.contextEntry(requester);
     encodeLegacyContext(this.words, {
-      translationType: root === null ? TranslationType.PassThrough : TranslationType.Untranslated,
+      translationType:
+        root === null ? TranslationType.PassThrough : ats ? TranslationType.DeviceTlb : TranslationType.Untranslated,
       root: root ?? 0,
       levels: this.spec.levels,
       domain: domainId,
@@ -64,9 +68,12 @@ export class VtdTables {
     this.write(entry, 16);
   }
 
-  /** Scalable mode: requests of `requester` with `pasid` (0: without) use the table at `root`, or pass through when it is null. */
-  setPasid(requester: number, pasid: number, root: number | null, domainId: number): void {
-    const entry = this.pasidEntry(requester, pasid);
+  /**
+   * Scalable mode: requests of `requester` with `pasid` (0: without) use the table at `root`, or pass through when it is null. `ats`: as above.
+   * `asks`: it may ask for pages.
+   */
+  setPasid(requester: number, pasid: number, root: number | null, domainId: number, ats = false, asks = false): void {
+    const entry = this.pasidEntry(requester, pasid, ats, asks);
     const { stage, levels, secondLevels, coherent } = this.spec;
     const first = root !== null && stage !== 'second';
     const nested = first && stage === 'nested';
@@ -88,7 +95,7 @@ export class VtdTables {
   }
 
   clearPasid(requester: number, pasid: number): void {
-    const entry = this.pasidEntry(requester, pasid);
+    const entry = this.pasidEntry(requester, pasid, false, false);
     this.words.fill(0);
     this.write(entry, PASID_ENTRY_BYTES);
   }
@@ -99,7 +106,8 @@ export class VtdTables {
     return table + contextEntryOffset(this.mode, requester);
   }
 
-  private pasidEntry(requester: number, pasid: number): number {
+  /** `ats` and `asks` count for the first entry of a requester. */
+  private pasidEntry(requester: number, pasid: number, ats: boolean, asks: boolean): number {
     const context = this.contextEntry(requester);
     let directory = this.below.get(context);
     if (directory === undefined) {
@@ -110,8 +118,8 @@ export class VtdTables {
         directorySize: DIRECTORY_SIZE,
         requesterPasid: 0,
         pasidEnable: true,
-        deviceTlbEnable: false,
-        pageRequestEnable: false,
+        deviceTlbEnable: ats,
+        pageRequestEnable: asks,
         suppressFaults: false,
       });
       this.write(context, 32);

@@ -19,6 +19,8 @@ import { EmulatedQueue } from './emulated-queue.js';
 import { DESCRIPTOR_WORDS, InvalidationQueue, type QueueLayout } from './queue.js';
 import type { Call, Thread } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
+import type { FaultPath } from '../iommu-driver.js';
+import { PageRequestDriver } from './page-requests.js';
 import { VtdTables } from './tables.js';
 
 /** 0 is reserved, 1 stands for identity (FLPT_DEFAULT_DID). */
@@ -34,6 +36,8 @@ export class VtdUnit {
   readonly host: InvalidationQueue;
   /** The virtual unit's queue as its monitor sees it; null on the machine itself. */
   readonly emulated: EmulatedQueue | null;
+  /** Whoever reads the page request queue; null: nobody does. */
+  pages: PageRequestDriver | null = null;
   private readonly freeIds: number[] = [];
   private nextId = FIRST_DOMAIN_ID;
 
@@ -41,7 +45,7 @@ export class VtdUnit {
   constructor(
     readonly id: number,
     readonly spec: UnitSpec,
-    frames: FrameAllocator,
+    private readonly frames: FrameAllocator,
     environment: UnitDriverEnvironment,
   ) {
     const { memory, ranges } = environment;
@@ -121,6 +125,12 @@ export class VtdUnit {
       encodeIotlbInvalidation(words, 0, Granularity.Selective, domainId, hi, lo, mask, !tablesFreed, true, true);
     }
     return this.host.submit(thread, words, 1);
+  }
+
+  /** From now on page requests are queued and read. */
+  recoverPageRequests(path: FaultPath, environment: UnitDriverEnvironment): PageRequestDriver {
+    this.pages = new PageRequestDriver(this, this.frames, path, environment);
+    return this.pages;
   }
 
   /** Hardware has stored to memory: true if it was a status word of the unit. */

@@ -7,6 +7,7 @@ import type { PhysicalMemory } from '../../../memory/physical.js';
 import { compileFormat, type Format } from '../../../pagetable/format.js';
 import { vtdSecondStage } from '../../../pagetable/formats/vtdss.js';
 import { runWalk, Step, Walk } from '../../../pagetable/walk.js';
+import { TlpFlag } from '../../../protocol/tlp.js';
 import { type Architecture, Found, type Hardware } from '../../architecture.js';
 import { CommandCounters } from '../../command-counters.js';
 import { ContextCaches } from '../../contexts.js';
@@ -48,6 +49,7 @@ class Oracle implements Architecture {
     this.tables.set(requester + context * 65536, [hi, lo]);
   }
 
+  /** Sets the output address of a request, or refuses it. */
   answer(tlp: Event, requester: number, needed: number): boolean {
     const [rootHi, rootLo] = this.tables.get(requester + (tlp.context + 1) * 65536) ?? [0, 0];
     if ((rootLo & Entry.PassThrough) !== 0) {
@@ -128,6 +130,15 @@ class Ideal implements Hardware {
   connect(): void {}
 }
 
+function answerFrom(oracle: Oracle, unit: IommuUnit, tlp: Event): boolean {
+  if (!oracle.answer(tlp, unit.requesters[tlp.source]!, unit.neededBy(tlp.flags))) {
+    unit.counters.aborted++;
+    tlp.flags |= TlpFlag.Aborted;
+  }
+  unit.ready(tlp);
+  return true;
+}
+
 export function buildIdeal(
   name: string,
   index: number,
@@ -136,6 +147,6 @@ export function buildIdeal(
 ): { unit: IommuUnit; hardware: Hardware } {
   const oracle = new Oracle(spec, s.seed, name, s.physical);
   const unit = new IommuUnit(index, name, spec, s, oracle);
-  unit.oracle = oracle;
+  unit.first = { takes: (tlp) => answerFrom(oracle, unit, tlp) };
   return { unit, hardware: new Ideal(oracle, s.recycle) };
 }

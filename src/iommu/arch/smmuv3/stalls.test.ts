@@ -6,10 +6,12 @@ import {
   decodeEvent,
   encodeResume,
   encodeStallTerminate,
+  encodeTlbi,
   EVENT_WORDS,
   EventCode,
   EventRecord,
   InterruptBit,
+  Opcode,
   PAGE_1,
   Register,
   Resume,
@@ -26,8 +28,12 @@ const at = (page: number, offset = 0): { sid: number; address: number } => ({
 });
 
 /** One stream whose faults stall; its table has no page. */
-function machine(stalls: number, wants = true): { rig: SmmuRig; table: PageTable; map: (page: number) => number } {
-  const rig = new SmmuRig({ faults: { stalls } });
+function machine(
+  stalls: number,
+  wants = true,
+  order: 'none' | 'all' = 'none',
+): { rig: SmmuRig; table: PageTable; map: (page: number) => number } {
+  const rig = new SmmuRig({ faults: { stalls }, queue: { order } });
   const table = rig.table(1, 4);
   const { first, encoding } = rig.contexts(0);
   rig.stream(SID, { config: StreamConfig.Stage1, ...encoding });
@@ -148,6 +154,25 @@ describe('places for stalled transactions', () => {
     rig.submit((words) => encodeStallTerminate(words, 0, SID));
     expect([...rig.gone.values()].map(({ answer }) => answer.aborted)).toEqual([true, true, true, true, true]);
     expect(rig.smmu.stalls.occupancy.value).toBe(0);
+  });
+});
+
+describe('CMD_SYNC after an invalidation', () => {
+  const flush = (words: Int32Array): void => encodeTlbi(words, 0, Opcode.TLBI_NSNH_ALL, 0, 0);
+
+  it('does not wait for requests that are behind a stalled one: they are looked up again', () => {
+    const { rig, table, map } = machine(4, true, 'all');
+    const first = map(1);
+    rig.send(0, at(0));
+    rig.send(1, at(1));
+    table.unmap(IOVA + PAGE, PAGE, []);
+    const second = map(1);
+    rig.submit(flush, rig.sync());
+    expect([rig.stored, rig.gone.size]).toEqual([[rig.status], 0]);
+    const pa = map(0);
+    rig.submit(resume(0, Resume.Retry));
+    expect([...rig.gone.values()].map(({ answer }) => answer.output)).toEqual([pa, second]);
+    expect(second).not.toBe(first);
   });
 });
 

@@ -58,6 +58,7 @@ export class Stalls implements StallLog {
   /** The transaction faults; `fill` writes what the record says. */
   add(tlp: Event, sid: number, fill: (record: EventRecord) => void): void {
     const now = this.unit!.kernel.clock[0]!;
+    this.unit!.hold(tlp);
     const stall = this.stallOf(tlp, now);
     const again = stall.tlp !== null;
     stall.tlp = tlp;

@@ -8,6 +8,8 @@ import { IommuUnit } from '../../unit.js';
 import { Commands } from './commands.js';
 import { Directory } from './directory.js';
 import { FaultLog } from './fault-log.js';
+import { PageRequests } from './page-requests.js';
+import { PageRequestQueue } from '../../page-request-queue.js';
 import { Registers } from './registers.js';
 import { Tables } from './tables.js';
 import { Vtd } from './vtd.js';
@@ -25,9 +27,13 @@ export function buildVtd(
   const directory = new Directory(spec, s.seed, name, physical, registers, log, new Tables(spec));
   const unit = new IommuUnit(index, name, spec, s, directory);
   const counters = new CommandCounters();
-  const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters);
+  const pages = new PageRequestQueue(unit, memory, physical, socket);
+  const pageRequests = new PageRequests(index, pages, directory, registers, log, memory, physical, socket);
+  const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters, pages);
   const { start } = spec.invalidation;
   const queue = new CommandQueue(kernel, unit, start, memory, physical, socket, commands, counters);
   const recycle = (event: Event): void => s.recycle(event);
-  return { unit, hardware: new Vtd(registers, directory, queue, counters, log, recycle) };
+  const hardware = new Vtd(registers, directory, queue, counters, log, pageRequests, recycle);
+  unit.onDeviceTimeout = () => hardware.deviceTimedOut(index, commands.waiting);
+  return { unit, hardware };
 }

@@ -1,6 +1,6 @@
 /**
  * What the descriptors of queued invalidation do (VT-d specification 6.5.2): caches they empty, time they take, the status word of a
- * wait descriptor. Not modelled: completion by interrupt, device-TLB invalidations (there is no ATS yet: they complete at once).
+ * wait descriptor, which follows the answers of devices to what came before it. Not modelled: completion by interrupt.
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
 import { type CommandCounters, Removes } from '../../command-counters.js';
@@ -8,8 +8,10 @@ import { After, type CommandSet } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
 import { type PageRange, pagesOf } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
+import type { PageStatus } from '../../../protocol/page-request.js';
 import type { Directory } from './directory.js';
-import { decodeDescriptor, Descriptor, DescriptorType, Granularity, WaitFlag } from './format.js';
+import { decodeDescriptor, Descriptor, deviceTlbSizeLg2, DescriptorType, Granularity, WaitFlag } from './format.js';
 import {
   invalidateDomain,
   invalidateGlobal,
@@ -30,6 +32,7 @@ export class Commands implements CommandSet {
     private readonly directory: Directory,
     private readonly physical: PhysicalMemory,
     private readonly counters: CommandCounters,
+    private readonly pages: PageRequestQueue,
   ) {}
 
   get statusHi(): number {
@@ -38,6 +41,11 @@ export class Commands implements CommandSet {
 
   get statusLo(): number {
     return this.descriptor.addressLo;
+  }
+
+  /** The command at hand is a wait descriptor. */
+  get waiting(): boolean {
+    return this.descriptor.type === DescriptorType.Wait;
   }
 
   decode(words: Int32Array): number {
@@ -53,8 +61,12 @@ export class Commands implements CommandSet {
         return d.granularity === Granularity.Domain ? spec.iotlbDomain : spec.iotlbPage;
       case DescriptorType.PasidIotlb:
         return d.granularity === Granularity.Domain ? spec.iotlbDomain : spec.iotlbPage;
+      case DescriptorType.DeviceTlb:
+      case DescriptorType.PasidDeviceTlb:
+        return spec.deviceTlb;
       case DescriptorType.Wait:
-        return spec.wait;
+        // A page request drain: requests received before are in memory.
+        return spec.wait + ((d.flags & WaitFlag.PageRequestDrain) !== 0 ? this.pages.settling : 0);
       default:
         return 0;
     }
@@ -76,9 +88,17 @@ export class Commands implements CommandSet {
       case DescriptorType.Iotlb:
       case DescriptorType.PasidIotlb:
         return this.iotlb(d);
+      case DescriptorType.DeviceTlb:
+        return this.deviceTlb(d, -1);
+      case DescriptorType.PasidDeviceTlb:
+        return this.deviceTlb(d, d.pasid);
       case DescriptorType.Wait:
+        if (this.unit.deviceTlbs !== null && this.unit.deviceTlbs.pending > 0) return After.Hold;
         counters.wait++;
         if ((d.flags & WaitFlag.StatusWrite) !== 0) return After.Store;
+        break;
+      case DescriptorType.PageGroupResponse:
+        this.pages.respond(d.source, d.group, d.code as PageStatus);
         break;
       default:
         break;
@@ -105,6 +125,16 @@ export class Commands implements CommandSet {
     // PASID-based commands have no drain bits: hardware that has them always drains.
     const drain = d.type === DescriptorType.PasidIotlb || d.drainReads === 1 || d.drainWrites === 1;
     return drain && spec.drain ? After.Drain : After.Next;
+  }
+
+  private deviceTlb(d: Descriptor, pasid: number): After {
+    const { deviceTlbs } = this.unit;
+    if (deviceTlbs === null) return After.Next;
+    const sizeLg2 = deviceTlbSizeLg2(d);
+    const hi = sizeLg2 >= 64 ? 0 : sizeLg2 > 32 ? d.addressHi & (-1 << (sizeLg2 - 32)) : d.addressHi;
+    const lo = sizeLg2 >= 32 ? 0 : d.addressLo & (-1 << sizeLg2);
+    const sent = deviceTlbs.send(d.source, d.maxPending, pasid, d.everyPasid === 1, hi, lo, sizeLg2);
+    return sent ? After.Next : After.Hold;
   }
 
   store(): void {

@@ -3,7 +3,7 @@
  * each read from simulated memory, with the context cache and the PASID cache in front (VT-d specification, chapters 3 and 9).
  * Cold, legacy mode reads 2 lines and scalable mode 4. Entries that are not present are never cached (CAP.CM = 0). The unit has RID_PASID
  * and RID_PRIV (ECAP.RPS), supervisor requests (SRS) and no execute requests (ERS, which rev. 5 has dropped).
- * Not modelled: translated requests, page requests, abort-DMA mode; of the interrupt address range, hits in a larger page that covers it.
+ * Not modelled: page requests, abort-DMA mode; of the interrupt address range, hits in a larger page that covers it.
  */
 import type { Event } from '../../../kernel/event.js';
 import type { PhysicalMemory } from '../../../memory/physical.js';
@@ -11,6 +11,7 @@ import { type Format, Permission } from '../../../pagetable/format.js';
 import { Target } from '../../../pagetable/two-stage.js';
 import { Fault } from '../../../pagetable/walk.js';
 import { Access } from '../../../protocol/access.js';
+import { AtsStatus } from '../../../protocol/ats.js';
 import { TlpFlag } from '../../../protocol/tlp.js';
 import { AddressSpace, Stage } from '../../address-space.js';
 import { type Architecture, Found } from '../../architecture.js';
@@ -19,7 +20,15 @@ import type { Miss } from '../../miss.js';
 import type { IommuSpec } from '../../spec.js';
 import type { FaultLog } from './fault-log.js';
 import * as format from './format.js';
-import { FaultReason, Granularity, PasidCacheGranularity, PasidType, TableMode, TranslationType } from './format.js';
+import {
+  AddressType,
+  FaultReason,
+  Granularity,
+  PasidCacheGranularity,
+  PasidType,
+  TableMode,
+  TranslationType,
+} from './format.js';
 import type { Registers } from './registers.js';
 import { FirstVariant, SecondVariant, type Tables } from './tables.js';
 
@@ -39,7 +48,7 @@ const DIRECTORY_BYTES = 8;
 const PASID_BYTES = 64;
 
 /** Dwords of a scalable-mode context entry that are cached. */
-const CONTEXT_DWORDS = 3;
+export const CONTEXT_DWORDS = 3;
 const WORDS = new Int32Array(16);
 
 /**
@@ -156,7 +165,9 @@ export class Directory implements Architecture {
     space.suppressFaults = format.faultsSuppressed(d0);
     const fault = format.checkLegacyContext(d0, d1, d2, d3, this.above, this.sagaw, true);
     if (fault !== FaultReason.None) return refuse(m, fault);
-    const passThrough = format.translationType(d0) === TranslationType.PassThrough;
+    const type = format.translationType(d0);
+    const passThrough = type === TranslationType.PassThrough;
+    space.ats = type === TranslationType.DeviceTlb ? 1 : 0;
     space.stage = passThrough ? Stage.PassThrough : Stage.Second;
     space.aboveHi = this.above;
     space.did = format.contextDomain(d2);
@@ -201,6 +212,7 @@ export class Directory implements Architecture {
     if (m.pasid === own) return refuse(m, FaultReason.RequesterPasid);
     const pasid = m.pasid >= 0 ? m.pasid : own;
     m.effectivePasid = pasid;
+    m.space.ats = format.deviceTlbEnabled(d0) ? 1 : 0;
     m.space.flags = m.pasid < 0 && format.requesterPrivileged(d2) ? SpaceFlag.RequesterPrivileged : 0;
     // A directory may be larger than a page: the offset is added, with carry.
     const lo = (format.pointerLo(d0) >>> 0) + format.directoryEntryOffset(pasid);
@@ -284,6 +296,11 @@ export class Directory implements Architecture {
   /** What depends on the request: its privilege (7.1.3, SPT.5, SPT.6), and the address of one that passes through (3.9). */
   admit(m: Miss): number {
     const { space, two } = m;
+    if ((m.flags & TlpFlag.Ats) !== 0) {
+      if (space.ats === 0)
+        return this.registers.scalable ? FaultReason.DeviceTlbDisabled : FaultReason.TranslationTypeBlocked;
+      if ((m.flags & TlpFlag.Translated) !== 0) return 0;
+    }
     if (!this.registers.scalable) return space.stage === Stage.PassThrough ? this.passes(m) : 0;
     if (m.pasid >= 0 && (m.flags & TlpFlag.Execute) !== 0) return FaultReason.ExecuteRequestDisabled;
     const prefixed = m.pasid >= 0 && (m.flags & TlpFlag.Privileged) !== 0;
@@ -364,10 +381,27 @@ export class Directory implements Architecture {
     }
   }
 
+  /**
+   * A device whose entry refuses translations, or has none, may not ask (unsupported request); one that names a PASID without an entry, or
+   * meets a structure that cannot be read, gets an error for that request (7.1.3). What tables deny is no error.
+   */
+  atsStatus({ fault, located }: Miss): AtsStatus {
+    if (format.isAccessError(fault)) return AtsStatus.CompleterAbort;
+    if (fault === FaultReason.DeviceTlbDisabled || fault === FaultReason.TranslationTypeBlocked) {
+      return AtsStatus.UnsupportedRequest;
+    }
+    if (located) return AtsStatus.Success;
+    return fault >= FaultReason.PasidDisabled ? AtsStatus.CompleterAbort : AtsStatus.UnsupportedRequest;
+  }
+
   refused(tlp: Event, requester: number, m: Miss): void {
     if (m.space.suppressFaults && format.isQualified(m.fault)) return;
     const access = (tlp.flags & TlpFlag.Write) !== 0 ? Access.Write : Access.Read;
-    this.faults.record(m.fault, requester, tlp.context, tlp.addressHi, tlp.addressLo, access);
+    const translated = (tlp.flags & TlpFlag.Translated) !== 0;
+    const asks = (tlp.flags & TlpFlag.TranslationRequest) !== 0;
+    const type = translated ? AddressType.Translated : asks ? AddressType.TranslationRequest : AddressType.Untranslated;
+    const [hi, lo] = translated ? [tlp.outHi, tlp.outLo] : [tlp.addressHi, tlp.addressLo];
+    this.faults.record(m.fault, requester, tlp.context, hi, lo, access, type);
   }
 
   /** Context-cache invalidate descriptor (6.5.2.1). In scalable mode hardware ignores the domain: what is not device-selective is global. */

@@ -5,7 +5,7 @@
  */
 import { Access } from '../../../protocol/access.js';
 import { FaultCounters } from '../../fault-counters.js';
-import { AddressType, encodeFaultRecord, type FaultReason, faultRecorded, RequestType } from './format.js';
+import { type AddressType, encodeFaultRecord, type FaultReason, faultRecorded, RequestType } from './format.js';
 
 export class FaultLog {
   /** Four dwords a record, as encodeFaultRecord writes them. */
@@ -21,7 +21,16 @@ export class FaultLog {
     this.records = new Int32Array(4 * capacity);
   }
 
-  record(reason: FaultReason, source: number, pasid: number, hi: number, lo: number, access: Access): void {
+  record(
+    reason: FaultReason,
+    source: number,
+    pasid: number,
+    hi: number,
+    lo: number,
+    access: Access,
+    type: AddressType,
+    request: RequestType = access === Access.Write ? RequestType.Write : RequestType.Read,
+  ): void {
     this.counters.count(reason);
     const at = 4 * this.next;
     if (faultRecorded(this.records[at + 3]!)) {
@@ -29,8 +38,7 @@ export class FaultLog {
       this.counters.lost++;
       return;
     }
-    const request = access === Access.Write ? RequestType.Write : RequestType.Read;
-    encodeFaultRecord(this.scratch, reason, source, pasid, hi, lo, request, AddressType.Untranslated);
+    encodeFaultRecord(this.scratch, reason, source, pasid, hi, lo, request, type);
     this.records.set(this.scratch, at);
     this.next = (this.next + 1) % this.capacity;
   }

@@ -6,6 +6,7 @@
  * Fault conditions after table 30 of rev. 5.10 (7.1.3). Not modelled: interrupt remapping entries, memory-type fields of the PASID entry,
  * page-request queue entries.
  */
+import { PageRequestBit } from '../../../protocol/page-request.js';
 import { Access } from '../../../protocol/access.js';
 import { Fault } from '../../../pagetable/walk.js';
 
@@ -44,7 +45,21 @@ export const enum Register {
   InvalidationCompletionStatus = 0x9c,
   InvalidationEventControl = 0xa0,
   InvalidationQueueError = 0xb0,
+  PageRequestHead = 0xc0,
+  PageRequestTail = 0xc8,
+  PageRequestAddress = 0xd0,
+  PageRequestStatus = 0xdc,
+  PageRequestEventControl = 0xe0,
 }
+
+/** PRS_REG, 11.4.11.4; written ones clear. */
+export const enum PageRequestStatus {
+  Pending = 1,
+  Overflow = 2,
+}
+
+/** IM, bit 31 of PECTL_REG. */
+export const EVENT_MASKED: number = 1 << 31;
 
 /** GCMD_REG; GSTS_REG reports each in the same position. */
 export const enum GlobalBit {
@@ -290,6 +305,16 @@ export function requesterPasid(dword2: number): number {
 /** RID_PRIV, bit 84: requests without PASID are privileged. */
 export function requesterPrivileged(dword2: number): boolean {
   return (dword2 & 0x100000) !== 0;
+}
+
+/** PRE: page requests are let through. */
+export function pageRequestsEnabled(lo: number): boolean {
+  return (lo & 0x10) !== 0;
+}
+
+/** DTE: translation requests and translated requests are let through. */
+export function deviceTlbEnabled(lo: number): boolean {
+  return (lo & 4) !== 0;
 }
 
 export function pasidEnabled(lo: number): boolean {
@@ -613,6 +638,15 @@ function sizeCode(out: Dwords, at: number, addressHi: number, addressLo: number,
   out[at + 3] = (addressHi & clearHi) | onesHi;
 }
 
+/** log2 of the bytes that the address of a device-TLB descriptor names: the lowest bit that is zero is the top one below the size. */
+export function deviceTlbSizeLg2({ flags, addressHi, addressLo }: Descriptor): number {
+  if (flags === 0) return 12;
+  const low = ~addressLo & PAGE_MASK;
+  if (low !== 0) return 32 - Math.clz32(low & -low);
+  const high = ~addressHi;
+  return high === 0 ? 64 : 64 - Math.clz32(high & -high);
+}
+
 /** 6.5.2.5: PFSID[3:0] 15:12, MaxInvsPend 20:16, SID 47:32, PFSID[15:4] 63:52, S 64, ADDR 127:76. `sizeLg2` 12 to 64. */
 export function encodeDeviceTlbInvalidation(
   out: Dwords,
@@ -694,6 +728,76 @@ export function encodePageGroupResponse(
   out[at + 2] = (group & 0x1ff) << 3;
 }
 
+// ---------------------------------------------------------------------------------------------------------------------
+// Page requests, 7.4 and 11.4.11
+
+/** log2 of the bytes of a page request descriptor. */
+export const PAGE_REQUEST_LG2 = 5;
+export const PAGE_REQUEST_WORDS = 8;
+const PAGE_REQUEST_TYPE = 1;
+
+/** PQA_REG.PQS, bits 2:0: the ring has 2^PQS pages. `entriesLg2` 7 to 14. */
+export function encodePageRequestAddress(address: number, entriesLg2: number): number {
+  return (address & PAGE_MASK) | (entriesLg2 + PAGE_REQUEST_LG2 - 12);
+}
+
+/** log2 of the descriptors of the ring. */
+export function pageRequestQueueLg2(lo: number): number {
+  return (lo & 7) + 12 - PAGE_REQUEST_LG2;
+}
+
+/** 7.4.1: type 7:0, PASID present 8, RID 31:16, PASID 51:32, EXE 52, PRIV 53, R 64, W 65, LPIG 66, PRGI 75:67, ADDR 127:76. Eight dwords. */
+export function encodePageRequest(
+  out: Dwords,
+  source: number,
+  pasid: number,
+  bits: number,
+  group: number,
+  addressHi: number,
+  addressLo: number,
+): void {
+  out.fill(0, 0, PAGE_REQUEST_WORDS);
+  out[0] = PAGE_REQUEST_TYPE | (pasid < 0 ? 0 : 0x100) | (source << 16);
+  out[1] =
+    (pasid < 0 ? 0 : pasid & 0xfffff) |
+    ((bits & PageRequestBit.Execute) !== 0 ? 1 << 20 : 0) |
+    ((bits & PageRequestBit.Privileged) !== 0 ? 1 << 21 : 0);
+  out[2] =
+    (bits & (PageRequestBit.Read | PageRequestBit.Write)) |
+    ((bits & PageRequestBit.Last) !== 0 ? 4 : 0) |
+    ((group & 0x1ff) << 3) |
+    (addressLo & PAGE_MASK);
+  out[3] = addressHi;
+}
+
+/** A decoded page request descriptor. */
+export class PageRequest {
+  source = 0;
+  /** -1: none. */
+  pasid = -1;
+  /** `PageRequestBit` bits. */
+  bits = 0;
+  group = 0;
+  addressHi = 0;
+  addressLo = 0;
+}
+
+/** Decodes eight dwords. False: not a page request. */
+export function decodePageRequest(d: Dwords, out: PageRequest): boolean {
+  const [d0, d1, d2, d3] = [d[0]!, d[1]!, d[2]!, d[3]!];
+  out.source = d0 >>> 16;
+  out.pasid = (d0 & 0x100) === 0 ? -1 : d1 & 0xfffff;
+  out.bits =
+    (d2 & 3) |
+    ((d1 & (1 << 20)) !== 0 ? PageRequestBit.Execute : 0) |
+    ((d1 & (1 << 21)) !== 0 ? PageRequestBit.Privileged : 0) |
+    ((d2 & 4) !== 0 ? PageRequestBit.Last : 0);
+  out.group = (d2 >>> 3) & 0x1ff;
+  out.addressHi = d3;
+  out.addressLo = d2 & PAGE_MASK;
+  return (d0 & 0xff) === PAGE_REQUEST_TYPE;
+}
+
 /** A decoded descriptor; fields that its type lacks are zero. */
 export class Descriptor {
   type = 0;
@@ -711,6 +815,9 @@ export class Descriptor {
   drainWrites = 0;
   /** Wait: `WaitFlag` bits. Device TLB: 1 if the address carries a size code. */
   flags = 0;
+  /** Device TLB: unanswered invalidations that the device takes (MaxInvsPend), 0 for 32; G: entries of every PASID. */
+  maxPending = 0;
+  everyPasid = 0;
   statusData = 0;
   /** Of a page group response. */
   code = 0;
@@ -767,6 +874,8 @@ export function decodeDescriptor(d: Dwords, wide: boolean, maxAddressMask: numbe
   out.drainReads = 0;
   out.drainWrites = 0;
   out.flags = 0;
+  out.maxPending = 0;
+  out.everyPasid = 0;
   out.statusData = 0;
   out.code = 0;
   out.group = 0;
@@ -795,11 +904,14 @@ export function decodeDescriptor(d: Dwords, wide: boolean, maxAddressMask: numbe
     case DescriptorType.DeviceTlb:
       out.source = d1 & 0xffff;
       out.flags = d2 & 1;
+      out.maxPending = (d0 >>> 16) & 0x1f;
       break;
     case DescriptorType.PasidDeviceTlb:
       out.source = d0 >>> 16;
       out.pasid = d1 & 0xfffff;
       out.flags = (d2 >>> 11) & 1;
+      out.maxPending = (d0 >>> 4) & 0x1f;
+      out.everyPasid = d2 & 1;
       break;
     case DescriptorType.Wait:
       out.flags = d0 & 0xf0;
@@ -964,6 +1076,26 @@ export function isQualified(reason: FaultReason): boolean {
       return false;
     default:
       return true;
+  }
+}
+
+/** The structure could not be read: outside memory. */
+export function isAccessError(reason: FaultReason): boolean {
+  switch (reason) {
+    case FaultReason.RootAccess:
+    case FaultReason.ContextAccess:
+    case FaultReason.PagingEntryAccess:
+    case FaultReason.ScalableRootAccess:
+    case FaultReason.ScalableContextAccess:
+    case FaultReason.PasidDirectoryAccess:
+    case FaultReason.PasidAccess:
+    case FaultReason.FirstStageAccess:
+    case FaultReason.FirstStageRoot:
+    case FaultReason.SecondStageAccess:
+    case FaultReason.SecondStageRoot:
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -3,6 +3,7 @@
  * SRTP is followed by explicit invalidations of the caches by software, as CAP.ESRTPS = 0 demands.
  */
 import type { Event } from '../../../kernel/event.js';
+import type { DeviceWait } from '../../../protocol/ats.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import type { Hardware } from '../../architecture.js';
 import type { CommandCounters } from '../../command-counters.js';
@@ -12,6 +13,7 @@ import type { Directory } from './directory.js';
 import type { FaultLog } from './fault-log.js';
 import {
   descriptorBytes,
+  FaultStatusBit,
   GlobalBit,
   pointerLo,
   queueBytes,
@@ -21,12 +23,16 @@ import {
   TableMode,
   tableMode,
 } from './format.js';
+import type { PageRequests } from './page-requests.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
 import type { Registers } from './registers.js';
 
 export class Vtd implements Hardware {
   readonly faults: FaultCounters;
+  readonly pages: PageRequestQueue;
   private pendingRootHi = 0;
   private pendingRootLo = 0;
+  private watch: StoreWatch | null = null;
 
   constructor(
     readonly registers: Registers,
@@ -34,13 +40,31 @@ export class Vtd implements Hardware {
     readonly queue: CommandQueue,
     readonly commands: CommandCounters,
     readonly log: FaultLog,
+    private readonly pageRequests: PageRequests,
     private readonly recycle: (event: Event) => void,
   ) {
     this.faults = log.counters;
+    this.pages = pageRequests.queue;
+  }
+
+  get deviceWait(): DeviceWait {
+    return this.queue;
   }
 
   connect(watch: StoreWatch): void {
+    this.watch = watch;
     this.queue.connect(watch);
+    this.pageRequests.connect(watch);
+  }
+
+  /**
+   * Invalidation Time-out Error (6.5.2.11): a wait descriptor that the device holds up (`waiting`) is dropped without its status write, and nothing
+   * more is executed until software has cleared the error. Without anybody who waits the error goes unnoticed.
+   */
+  deviceTimedOut(unit: number, waiting: boolean): void {
+    if (this.queue.holding === null) return;
+    this.queue.abandon(waiting);
+    this.watch?.changed?.(unit, Register.FaultStatus, waiting ? 1 : 0, FaultStatusBit.InvalidationTimeout);
   }
 
   step(): void {
@@ -72,12 +96,17 @@ export class Vtd implements Hardware {
         while (descriptorBytes(lo) * 2 ** ring.entriesLg2 < queueBytes(lo)) ring.entriesLg2++;
         ring.head = 0;
         break;
+      case Register.FaultStatus:
+        if ((lo & FaultStatusBit.InvalidationTimeout) === 0 || !ring.stopped) break;
+        ring.stopped = false;
+        this.queue.doorbell();
+        break;
       case Register.InvalidationQueueTail:
         ring.tail = queueOffset(lo) >>> ring.bytesLg2;
         this.queue.doorbell();
         break;
       default:
-        break;
+        this.pageRequests.write(offset, hi, lo);
     }
   }
 

@@ -30,7 +30,8 @@ export class SetAssociativeCache {
   invalidated = 0;
   /** Valid entries now. */
   occupancy = 0;
-  /** Third key word of the entry that the last evicting `fill` replaced. */
+  /** Second and third key word of the entry that the last evicting `fill` replaced. */
+  victimKey1 = 0;
   victimKey2 = 0;
   /** Entries filled since `clearLog`, for who keeps an index of them: `log` from `logFree` on; 0 means that any may have been. */
   log: Int32Array = new Int32Array(0);
@@ -141,6 +142,7 @@ export class SetAssociativeCache {
       entry = this.victim(this.setOf(a, b, c));
       if (this.valid[entry] === 1) {
         this.evictions++;
+        this.victimKey1 = this.k1[entry]!;
         this.victimKey2 = this.k2[entry]!;
         this.unlink(entry);
       }

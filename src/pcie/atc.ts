@@ -1,0 +1,441 @@
+/**
+ * Address Translation Cache of a device (PCI Express Base Specification 6.0, 10.1.2 and 10.2): between the device's engine and its link. A DMA that hits
+ * goes out as a translated request; a miss sends a translation request over the link and holds the DMA until the answer is there. DMAs that hit
+ * overtake those that wait. A device that is refused translations goes on without. An invalidation is answered when no read uses what it removed.
+ * Not modelled: untranslated-access-only translations (the U field), several translations in a completion, a device's own ordering of writes.
+ * Hot path: bench/end-to-end.
+ */
+import { Event } from '../kernel/event.js';
+import { EventFifo } from '../kernel/fifo.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { FifoServer } from '../kernel/server.js';
+import { Access } from '../protocol/access.js';
+import { type AtcClient, AtsStatus, ITAGS, TRANSLATION_BYTES } from '../protocol/ats.js';
+import { Op } from '../protocol/op.js';
+import { type PageRequestClient, type PageRequestSink, PageStatus } from '../protocol/page-request.js';
+import { Cause, TlpFlag, type TlpSink } from '../protocol/tlp.js';
+import { Histogram } from '../stats/histogram.js';
+import type { LatencyLedger } from '../stats/latency-ledger.js';
+import { DeviceTlb, sameRegion } from './device-tlb.js';
+import type { Link } from './link.js';
+import type { AtsSpec } from './spec.js';
+
+const PAGE_CLASSES = 256;
+
+/** Counters of a device TLB since the window began. */
+export class AtcCounters {
+  requests = 0;
+  prefetches = 0;
+  merged = 0;
+  /** DMAs that found every translation request taken. */
+  stalls = 0;
+  /** Answers: no translation, and neither that nor a translation. */
+  empty = 0;
+  refused = 0;
+  /** DMA requests that ended without permission, and those sent untranslated. */
+  denied = 0;
+  untranslated = 0;
+  /** Translation requests whose answer an invalidation made worthless, and which were made again. */
+  repeated = 0;
+  /** Invalidations, entries they removed, and reads under way that they waited for. */
+  invalidations = 0;
+  removed = 0;
+  drained = 0;
+}
+
+/** A page whose translation the device has asked for; its event is the request. */
+class Request {
+  active = false;
+  /** An invalidation of the page has come since it was sent. */
+  stale = false;
+  pageHi = 0;
+  pageLo = 0;
+  readonly event: Event;
+  readonly waiters: EventFifo = new EventFifo();
+
+  constructor(slot: number, index: number, number: number) {
+    this.event = new Event();
+    this.event.id = slot;
+    this.event.parent = number;
+    this.event.source = index;
+  }
+}
+
+export interface AtcSurroundings {
+  readonly kernel: Kernel;
+  readonly link: Link;
+  readonly device: AtcClient;
+  readonly ledger: LatencyLedger;
+  /** First of `spec.outstanding` ledger slots of translation requests, and the group that these are counted in. */
+  readonly firstSlot: number;
+  readonly group: number;
+  /** TLP records of the device: `[firstTlp, firstTlp + tlps)`. */
+  readonly firstTlp: number;
+  readonly tlps: number;
+  readonly seed: number;
+  readonly name: string;
+}
+
+export class Atc implements TlpSink, PageRequestClient {
+  readonly tlb: DeviceTlb;
+  readonly counters = new AtcCounters();
+  /** Of translation requests, from the miss to the answer. */
+  readonly requestLatency = new Histogram();
+  private readonly kernel: Kernel;
+  private readonly link: Link;
+  private readonly device: AtcClient;
+  private readonly ledger: LatencyLedger;
+  readonly group: number;
+  private readonly pipeline = new FifoServer();
+  private readonly requests: readonly Request[];
+  /** log2 of the smallest translation unit. */
+  private readonly unitLg2: number;
+  private readonly freeRequests: Int32Array;
+  private freeCount: number;
+  /** Requests under way by the low bits of their page number: most misses need not search. */
+  private readonly classes = new Int32Array(PAGE_CLASSES);
+  /** Missed, but no request is free. */
+  private readonly parked = new EventFifo();
+  /** On the way to the link, in this order. */
+  private readonly output = new EventFifo();
+  /** DMA requests between engine and link. */
+  private holding = 0;
+  /** The engine has been refused and waits. */
+  private owesCredit = false;
+  /** Asks for pages that have no translation; null: the device has no way to. */
+  pages: PageRequestSink | null = null;
+  /** By TLP record of the device: a translated read under way, and the ITags of invalidations that wait for its end, as bits. */
+  private readonly reading: (Event | null)[];
+  private readonly awaited: Int32Array;
+  private readonly firstTlp: number;
+  /** By ITag: reads that the invalidation waits for, and the message. */
+  private readonly readsLeft = new Int32Array(ITAGS);
+  private readonly draining: (Event | null)[] = new Array<Event | null>(ITAGS).fill(null);
+  /** Works on invalidations, one after the other. */
+  private readonly inspector = new FifoServer();
+  /** The device has been told that it may not ask for translations. */
+  private disabled = false;
+
+  constructor(
+    private readonly index: number,
+    private readonly spec: AtsSpec,
+    surroundings: AtcSurroundings,
+  ) {
+    const { kernel, link, device, ledger, firstSlot, group, firstTlp, tlps, seed, name } = surroundings;
+    this.firstTlp = firstTlp;
+    this.reading = new Array<Event | null>(tlps).fill(null);
+    this.awaited = new Int32Array(tlps);
+    this.kernel = kernel;
+    this.link = link;
+    this.device = device;
+    this.ledger = ledger;
+    this.group = group;
+    this.tlb = new DeviceTlb(spec, Math.log2(spec.largestPage), seed, `${name}/device-tlb`);
+    this.unitLg2 = Math.log2(spec.stu);
+    const { outstanding } = spec;
+    this.requests = Array.from({ length: outstanding }, (_, i) => new Request(firstSlot + i, index, i));
+    this.freeRequests = Int32Array.from({ length: outstanding }, (_, i) => outstanding - 1 - i);
+    this.freeCount = outstanding;
+  }
+
+  /** A request of the engine enters the lookup pipeline, if there is room. */
+  send(tlp: Event): boolean {
+    if (this.holding === this.spec.queue) {
+      this.owesCredit = true;
+      return false;
+    }
+    this.holding++;
+    const { interval, latency } = this.spec;
+    const start = this.pipeline.book(this.kernel.clock[0]!, interval);
+    this.ledger.chargeFor(tlp.id, Cause.DeviceTlb, start + latency);
+    tlp.unit = this.index;
+    this.kernel.relay(start, latency, tlp, Op.AtcLookup);
+    return true;
+  }
+
+  /** Op.AtcLookup. */
+  lookup(tlp: Event): void {
+    if (this.disabled === true) {
+      this.sendUntranslated(tlp);
+      return;
+    }
+    const { cache } = this.tlb;
+    cache.lookups++;
+    if (this.tryHit(tlp)) cache.hits++;
+    else this.miss(tlp);
+  }
+
+  private tryHit(tlp: Event): boolean {
+    const { tlb } = this;
+    if (!tlb.lookup(tlp.context, tlp.addressHi, tlp.addressLo, accessOf(tlp))) return false;
+    this.sendTranslated(tlp, tlb.outHi, tlb.outLo);
+    return true;
+  }
+
+  private sendTranslated(tlp: Event, hi: number, lo: number): void {
+    if ((tlp.flags & TlpFlag.Resumed) !== 0) this.proceeds(tlp);
+    tlp.flags |= TlpFlag.Translated;
+    tlp.outHi = hi;
+    tlp.outLo = lo;
+    if ((tlp.flags & TlpFlag.Write) === 0) this.reading[tlp.id - this.firstTlp] = tlp;
+    this.leave(tlp);
+  }
+
+  private sendUntranslated(tlp: Event): void {
+    if ((tlp.flags & TlpFlag.Resumed) !== 0) this.proceeds(tlp);
+    this.counters.untranslated++;
+    this.leave(tlp);
+  }
+
+  /** A DMA request goes to the link. */
+  private leave(tlp: Event): void {
+    this.push(tlp);
+    this.departed();
+  }
+
+  /** There is room for one more. */
+  private departed(): void {
+    this.holding--;
+    if (this.owesCredit === false) return;
+    this.owesCredit = false;
+    this.device.creditReady();
+  }
+
+  private push(event: Event): void {
+    if (this.output.length > 0 || !this.link.send(event)) this.output.push(event);
+  }
+
+  /** Op.AtcCredit: the link takes requests again. */
+  creditReady(): void {
+    const now = this.kernel.clock[0]!;
+    for (let event = this.output.peek(); event !== null; event = this.output.peek()) {
+      // Nobody asks where the time of a message goes.
+      if ((event.flags & TlpFlag.InvalidateCompletion) === 0) this.ledger.charge(event.id, Cause.Credits, now);
+      if (!this.link.send(event)) return;
+      this.output.pop();
+    }
+  }
+
+  private miss(tlp: Event): void {
+    const shift = this.unitLg2;
+    const pageLo = (tlp.addressLo >>> shift) | (tlp.addressHi << (32 - shift));
+    const pageHi = tlp.addressHi >>> shift;
+    const write = (tlp.flags & TlpFlag.Write) !== 0;
+    const same = this.find(tlp.context, pageHi, pageLo, write);
+    if (same !== null) {
+      this.counters.merged++;
+      same.waiters.push(tlp);
+      return;
+    }
+    if (this.freeCount === 0) {
+      this.counters.stalls++;
+      this.parked.push(tlp);
+      return;
+    }
+    const request = this.begin(pageHi, pageLo, tlp.context, write);
+    request.waiters.push(tlp);
+    this.ask(request.event);
+    for (let i = 1; i <= this.spec.ahead && this.freeCount > 0; i++) this.prefetch(request, i, write);
+  }
+
+  /** The request under way that will answer an access to the page. */
+  private find(pasid: number, pageHi: number, pageLo: number, write: boolean): Request | null {
+    if (this.classes[pageLo & (PAGE_CLASSES - 1)] === 0) return null;
+    for (const request of this.requests) {
+      const { active, event } = request;
+      if (!active || request.pageLo !== pageLo || request.pageHi !== pageHi || event.context !== pasid) continue;
+      // One that says it will not write may be answered without the permission to.
+      if (!write || (event.flags & TlpFlag.NoWrite) === 0) return request;
+    }
+    return null;
+  }
+
+  /** Takes a free request. */
+  private begin(pageHi: number, pageLo: number, pasid: number, write: boolean): Request {
+    const request = this.requests[this.freeRequests[--this.freeCount]!]!;
+    const { event } = request;
+    const shift = this.unitLg2;
+    request.active = true;
+    request.pageHi = pageHi;
+    request.pageLo = pageLo;
+    this.classes[pageLo & (PAGE_CLASSES - 1)]!++;
+    event.flags = write ? TlpFlag.TranslationRequest : TlpFlag.TranslationRequest | TlpFlag.NoWrite;
+    event.context = pasid;
+    event.addressHi = (pageHi << shift) | (pageLo >>> (32 - shift));
+    event.addressLo = pageLo << shift;
+    return request;
+  }
+
+  private ask(event: Event): void {
+    this.counters.requests++;
+    event.bytes = TRANSLATION_BYTES;
+    this.ledger.start(event.id, this.kernel.clock[0]!);
+    this.push(event);
+  }
+
+  /** Asks for the page `distance` after that of a request, unless it is there or has been asked for. */
+  private prefetch({ event, pageHi, pageLo }: Request, distance: number, write: boolean): void {
+    const lo = (pageLo + distance) | 0;
+    const hi = lo >>> 0 < distance ? (pageHi + 1) | 0 : pageHi;
+    const shift = this.unitLg2;
+    const { context } = event;
+    if (this.tlb.holds(context, (hi << shift) | (lo >>> (32 - shift)), lo << shift)) return;
+    if (this.find(context, hi, lo, write) !== null) return;
+    this.counters.prefetches++;
+    this.ask(this.begin(hi, lo, context, write).event);
+  }
+
+  /** Op.AtcAnswer: the answer of a translation request is there, for those who wait and, if it is a translation, for later ones. */
+  answered(event: Event): void {
+    const now = this.kernel.clock[0]!;
+    const { counters } = this;
+    const request = this.requests[event.parent]!;
+    if (request.stale) {
+      this.repeat(request);
+      return;
+    }
+    const { bytes, value, level, outHi, outLo, context, addressHi, addressLo } = event;
+    this.requestLatency.add(this.ledger.finish(event.id, now, this.group));
+    request.active = false;
+    this.classes[request.pageLo & (PAGE_CLASSES - 1)]!--;
+    this.freeRequests[this.freeCount++] = event.parent;
+    const refused = bytes === 0;
+    const permission = refused ? Access.None : value & (Access.Read | Access.Write);
+    if (refused) {
+      counters.refused++;
+      if (value === AtsStatus.UnsupportedRequest) this.disabled = true;
+    } else if (permission === Access.None) counters.empty++;
+    else this.tlb.fill(context, addressHi, addressLo, outHi, outLo, level, permission);
+    const offsetMask = this.spec.stu - 1;
+    let cause = Cause.TranslationRequest;
+    for (let tlp = request.waiters.pop(); tlp !== null; tlp = request.waiters.pop()) {
+      this.ledger.charge(tlp.id, cause, now);
+      if ((tlp.flags & TlpFlag.Resumed) !== 0) this.proceeds(tlp);
+      cause = Cause.WalkMerged;
+      const needed = accessOf(tlp);
+      if (refused) this.sendUntranslated(tlp);
+      else if ((permission & needed) !== needed) this.askForPage(tlp, needed);
+      else this.sendTranslated(tlp, outHi, outLo | (tlp.addressLo & offsetMask));
+    }
+    this.retryParked();
+  }
+
+  /** The answer may be older than the invalidation: the device must not use it. */
+  private repeat(request: Request): void {
+    const { event } = request;
+    request.stale = false;
+    this.counters.repeated++;
+    this.requestLatency.add(this.ledger.finish(event.id, this.kernel.clock[0]!, this.group));
+    this.ask(event);
+  }
+
+  private retryParked(): void {
+    const now = this.kernel.clock[0]!;
+    while (this.freeCount > 0 || this.disabled) {
+      const tlp = this.parked.pop();
+      if (tlp === null) return;
+      this.ledger.charge(tlp.id, Cause.TranslationRequest, now);
+      if (this.disabled) this.sendUntranslated(tlp);
+      else if (!this.tryHit(tlp)) this.miss(tlp);
+    }
+  }
+
+  /** There is no translation that permits the access: software may bring one about, or it is an error. */
+  private askForPage(tlp: Event, needed: Access): void {
+    if (this.pages === null || !this.pages.request(tlp, needed)) this.deny(tlp);
+  }
+
+  pageAnswered(tlp: Event, status: PageStatus): void {
+    this.ledger.charge(tlp.id, Cause.PageRequest, this.kernel.clock[0]!);
+    if (status !== PageStatus.Success) {
+      this.deny(tlp);
+      return;
+    }
+    tlp.flags |= TlpFlag.Resumed;
+    if (this.disabled) this.sendUntranslated(tlp);
+    else if (!this.tryHit(tlp)) this.miss(tlp);
+  }
+
+  /** A request that had waited for its page goes on, or asks again. */
+  private proceeds(tlp: Event): void {
+    tlp.flags &= ~TlpFlag.Resumed;
+    this.pages!.proceeds(tlp);
+  }
+
+  /** The device may not access the page: it ends the request as one that has failed. */
+  private deny(tlp: Event): void {
+    this.counters.denied++;
+    tlp.flags |= TlpFlag.Aborted;
+    this.device.done(tlp);
+    this.departed();
+  }
+
+  /** Op.AtcDone: the data of a read are complete. */
+  done(tlp: Event): void {
+    const slot = tlp.id - this.firstTlp;
+    this.reading[slot] = null;
+    for (let rest = this.awaited[slot]!; rest !== 0; rest &= rest - 1) {
+      const itag = 31 - Math.clz32(rest & -rest);
+      const left = this.readsLeft[itag]! - 1;
+      this.readsLeft[itag] = left;
+      if (left === 0) this.complete(this.draining[itag]!);
+    }
+    this.awaited[slot] = 0;
+    this.device.done(tlp);
+  }
+
+  /** Op.AtcInvalidate: an Invalidate Request has arrived. */
+  invalidate(event: Event): void {
+    if (!this.spec.answers) return;
+    const { invalidation } = this.spec;
+    const start = this.inspector.book(this.kernel.clock[0]!, invalidation);
+    this.kernel.relay(start, invalidation, event, Op.AtcForget);
+  }
+
+  /**
+   * Op.AtcForget: entries go; what translation requests under way will bring is not used; reads that used an entry are waited for. Writes
+   * have left, or will before the answer does.
+   */
+  forget(event: Event): void {
+    const { context, state, addressHi: hi, addressLo: lo, level: sizeLg2, value: itag } = event;
+    const { counters } = this;
+    const everyPasid = state === 1;
+    counters.invalidations++;
+    counters.removed += this.tlb.invalidate(context, everyPasid, hi, lo, sizeLg2);
+    for (const request of this.requests) {
+      if (!request.active || (!everyPasid && request.event.context !== context)) continue;
+      const { addressHi, addressLo } = request.event;
+      const unit = this.unitLg2;
+      if (sameRegion(addressHi, addressLo, hi, lo, sizeLg2 > unit ? sizeLg2 : unit)) request.stale = true;
+    }
+    let reads = 0;
+    for (let slot = 0; slot < this.reading.length; slot++) {
+      const tlp = this.reading[slot]!;
+      if (tlp === null || (!everyPasid && tlp.context !== context)) continue;
+      if (!sameRegion(tlp.addressHi, tlp.addressLo, hi, lo, sizeLg2)) continue;
+      this.awaited[slot]! |= 1 << itag;
+      reads++;
+    }
+    counters.drained += reads;
+    this.readsLeft[itag] = reads;
+    this.draining[itag] = event;
+    if (reads === 0) this.complete(event);
+  }
+
+  /** Nothing uses what was removed any more: the device answers. */
+  private complete(event: Event): void {
+    event.flags = TlpFlag.Write | TlpFlag.InvalidateCompletion;
+    event.bytes = 0;
+    this.push(event);
+  }
+
+  resetCounters(): void {
+    Object.assign(this.counters, new AtcCounters());
+    this.requestLatency.reset();
+    this.tlb.cache.resetCounters();
+  }
+}
+
+function accessOf(tlp: Event): Access {
+  return (tlp.flags & TlpFlag.Write) !== 0 ? Access.Write : Access.Read;
+}

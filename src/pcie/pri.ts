@@ -1,0 +1,310 @@
+/**
+ * Page Request Interface of a device (PCI Express Base Specification 6.0, 10.4): asks for pages in groups, the last request of a group marked, with
+ * at most so many requests without an answer as software has allocated (10.5.2.5), and hands answers on to those who wait. Pages are gathered into a group
+ * until it is full or has waited long enough; those that find no credit are gathered meanwhile. A group has one PASID. An answer that
+ * nobody waits for is counted (UPRGI); Response Failure stops the interface (10.4.2.2). Not modelled: resetting a stopped interface.
+ */
+import { Event } from '../kernel/event.js';
+import { EventFifo } from '../kernel/fifo.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { Access } from '../protocol/access.js';
+import { Op } from '../protocol/op.js';
+import {
+  type MessageSink,
+  PAGE_GROUPS,
+  PageRequestBit,
+  type PageRequestClient,
+  type PageRequestSink,
+  PageStatus,
+} from '../protocol/page-request.js';
+import type { StallClient } from '../protocol/stall.js';
+import { TlpFlag } from '../protocol/tlp.js';
+import { Histogram } from '../stats/histogram.js';
+import { TimeAverage } from '../stats/time-average.js';
+import type { PriSpec } from './spec.js';
+
+/** Counters since the window began. */
+export class PriCounters {
+  /** Page requests sent; of them the last ones of their groups. */
+  requests = 0;
+  groups = 0;
+  /** Accesses that joined the request for their page. */
+  merged = 0;
+  /** Pages that found every request allocated, or every group index, in use. */
+  waits = 0;
+  success = 0;
+  invalid = 0;
+  failure = 0;
+  /** Answers for groups that nobody waits for. */
+  unexpected = 0;
+  stopMarkers = 0;
+}
+
+const CLASSES = 256;
+const ASKED = 0;
+const ANSWERED = 1;
+
+/** A page that the device needs, from the miss until those who wait for it go on. */
+class Page {
+  context = -1;
+  hi = 0;
+  /** Of the page: 4 KiB aligned. */
+  lo = 0;
+  access = 0;
+  /** Of whoever waits; their number. */
+  readonly waiters: EventFifo = new EventFifo();
+  client: StallClient | null = null;
+  readonly times: Float64Array = new Float64Array(2);
+}
+
+export class Pri implements PageRequestSink {
+  readonly counters = new PriCounters();
+  /** From the first page that asks to its answer, by group, ps. */
+  readonly latency = new Histogram();
+  /** Requests without an answer. */
+  readonly occupancy = new TimeAverage();
+  /** Software has enabled the interface; a Response Failure, or `stop` of the device, ends that. */
+  enabled: boolean;
+  private readonly gathering: Page[] = [];
+  /** Everything gathered is to go: its time is over. */
+  private due = false;
+  private timer = false;
+  private readonly alarm = new Event();
+  /** By group index: its pages, none where the index is free. */
+  private readonly groups: Page[][] = Array.from({ length: PAGE_GROUPS }, () => []);
+  /** Pages of all groups, in the order in which they were asked for. */
+  private sent: Page[] = [];
+  /** Pages gathered or sent by the low bits of their number: most look-ups need not search. */
+  private readonly classes = new Int32Array(CLASSES);
+  private readonly freeGroups: number[] = Array.from({ length: PAGE_GROUPS }, (_, i) => PAGE_GROUPS - 1 - i);
+  private readonly unused: Page[] = [];
+  private readonly unusedMessages = new EventFifo();
+  /** Answered with success, by the access that was first: for measurement. */
+  private readonly retrying = new Map<Event, Page>();
+  private outstanding = 0;
+  /** PASIDs that software takes away, and that have requests without an answer. */
+  private readonly stopping: number[] = [];
+
+  constructor(
+    private readonly kernel: Kernel,
+    readonly index: number,
+    private readonly spec: PriSpec,
+    private readonly sink: MessageSink,
+    private readonly client: PageRequestClient,
+  ) {
+    this.enabled = spec.enabled;
+    this.alarm.unit = index;
+  }
+
+  request(tlp: Event, access: Access): boolean {
+    if (!this.enabled || this.stopping.includes(tlp.context)) return false;
+    const now = this.kernel.clock[0]!;
+    const known = this.find(tlp, access);
+    if (known !== null) {
+      this.counters.merged++;
+      known.waiters.push(tlp);
+      return true;
+    }
+    const page = this.unused.pop() ?? new Page();
+    page.context = tlp.context;
+    page.hi = tlp.addressHi;
+    page.lo = tlp.addressLo & ~4095;
+    page.access = access;
+    page.client = null;
+    page.times[ASKED] = now;
+    page.waiters.push(tlp);
+    this.gathering.push(page);
+    this.classes[classOf(page.lo)]!++;
+    if (this.room === 0) this.counters.waits++;
+    this.pump();
+    return true;
+  }
+
+  /** Requests that may be sent now. */
+  private get room(): number {
+    return this.freeGroups.length === 0 ? 0 : this.spec.outstanding - this.outstanding;
+  }
+
+  /** The page, asked for already with the same permission or more. */
+  private find(tlp: Event, access: Access): Page | null {
+    if (this.classes[classOf(tlp.addressLo)] === 0) return null;
+    for (const page of this.gathering) {
+      if (!samePage(page, tlp)) continue;
+      page.access |= access;
+      return page;
+    }
+    for (const page of this.sent) if ((page.access & access) === access && samePage(page, tlp)) return page;
+    return null;
+  }
+
+  /** Sends groups as long as one is full or due, and there is room. */
+  private pump(): void {
+    const { gathering, spec } = this;
+    while (gathering.length > 0) {
+      const most = Math.min(spec.group, this.room);
+      if (most === 0) return;
+      let count = 1;
+      const { context } = gathering[0]!;
+      while (count < most && count < gathering.length && gathering[count]!.context === context) count++;
+      const complete = count === most || count < gathering.length;
+      if (!complete && !this.due && spec.gather > 0) {
+        this.startTimer();
+        return;
+      }
+      this.send(count);
+    }
+    this.due = false;
+  }
+
+  private startTimer(): void {
+    if (this.timer) return;
+    this.timer = true;
+    this.kernel.after(this.spec.gather, this.alarm, Op.PageGroupDue);
+  }
+
+  /** Op.PageGroupDue. */
+  groupDue(): void {
+    this.timer = false;
+    this.due = this.gathering.length > 0;
+    this.pump();
+  }
+
+  private send(count: number): void {
+    const { counters, occupancy, kernel } = this;
+    const group = this.freeGroups.pop()!;
+    const pages = this.groups[group]!;
+    for (let i = 0; i < count; i++) {
+      const page = this.gathering[i]!;
+      pages.push(page);
+      this.sent.push(page);
+      const last = i === count - 1 ? PageRequestBit.Last : 0;
+      this.post(page.context, page.hi, page.lo, group, page.access | last);
+    }
+    this.gathering.splice(0, count);
+    this.outstanding += count;
+    occupancy.set(kernel.clock[0]!, this.outstanding);
+    counters.requests += count;
+    counters.groups++;
+  }
+
+  private post(context: number, hi: number, lo: number, group: number, bits: number): void {
+    const message = this.unusedMessages.pop() ?? new Event();
+    message.source = this.index;
+    message.flags = TlpFlag.PageRequest;
+    message.bytes = 0;
+    message.context = context;
+    message.addressHi = hi;
+    message.addressLo = lo;
+    message.parent = group;
+    message.value = bits;
+    this.sink.message(message, Op.PageRequestArrive);
+  }
+
+  /** The IOMMU has done with a message of the device. */
+  recycle(message: Event): void {
+    this.unusedMessages.push(message);
+  }
+
+  /** Op.PageResponse: a Page Request Group Response has arrived. */
+  responded(group: number, code: number): void {
+    const pages = this.groups[group]!;
+    const { counters, occupancy, kernel } = this;
+    if (pages.length === 0) {
+      counters.unexpected++;
+      return;
+    }
+    const now = kernel.clock[0]!;
+    this.groups[group] = [];
+    this.freeGroups.push(group);
+    this.outstanding -= pages.length;
+    this.sent = this.sent.filter((page) => !pages.includes(page));
+    occupancy.set(now, this.outstanding);
+    this.latency.add(now - pages[0]!.times[ASKED]!);
+    const status = code === PageStatus.Success || code === PageStatus.Invalid ? code : PageStatus.Failure;
+    if (status === PageStatus.Success) counters.success++;
+    else if (status === PageStatus.Invalid) counters.invalid++;
+    else counters.failure++;
+    for (const page of pages) this.end(page, status, now);
+    if (status === PageStatus.Failure) this.disable(now);
+    for (const pasid of [...this.stopping]) this.finishStop(pasid);
+    this.pump();
+  }
+
+  private end(page: Page, status: PageStatus, now: number): void {
+    page.times[ANSWERED] = now;
+    this.classes[classOf(page.lo)]!--;
+    const first = page.waiters.pop()!;
+    const follows = status === PageStatus.Success && page.client !== null;
+    if (follows) this.retrying.set(first, page);
+    this.client.pageAnswered(first, status);
+    for (let tlp = page.waiters.pop(); tlp !== null; tlp = page.waiters.pop()) this.client.pageAnswered(tlp, status);
+    if (!follows) this.forget(page, now);
+  }
+
+  private forget(page: Page, now: number): void {
+    const { client } = page;
+    page.client = null;
+    this.unused.push(page);
+    client?.ended(page.times[ANSWERED]!, now);
+  }
+
+  proceeds(tlp: Event): void {
+    const page = this.retrying.get(tlp);
+    if (page === undefined) return;
+    this.retrying.delete(tlp);
+    this.forget(page, this.kernel.clock[0]!);
+  }
+
+  /** What has not been asked for is an error now. */
+  private disable(now: number): void {
+    this.enabled = false;
+    for (const page of this.gathering.splice(0)) this.end(page, PageStatus.Failure, now);
+  }
+
+  /**
+   * The device stops using a PASID (10.4.1.2): pages not asked for are errors, and when the last answer has come a stop marker follows the last
+   * request.
+   */
+  stop(pasid: number): void {
+    const now = this.kernel.clock[0]!;
+    this.stopping.push(pasid);
+    const gone = this.gathering.filter(({ context }) => context === pasid);
+    const kept = this.gathering.filter(({ context }) => context !== pasid);
+    this.gathering.splice(0, this.gathering.length, ...kept);
+    for (const page of gone) this.end(page, PageStatus.Invalid, now);
+    this.finishStop(pasid);
+  }
+
+  private finishStop(pasid: number): void {
+    if (this.groups.some((pages) => pages.length > 0 && pages[0]!.context === pasid)) return;
+    this.stopping.splice(this.stopping.indexOf(pasid), 1);
+    this.counters.stopMarkers++;
+    this.post(pasid, 0, 0, 0, PageRequestBit.Last);
+  }
+
+  /** See `PageRequestLog`. */
+  askedAt(group: number, hi: number, lo: number): number {
+    return this.pageOf(group, hi, lo)?.times[ASKED] ?? Number.NaN;
+  }
+
+  follow(group: number, hi: number, lo: number, client: StallClient): void {
+    const page = this.pageOf(group, hi, lo);
+    if (page !== undefined) page.client = client;
+  }
+
+  private pageOf(group: number, hi: number, lo: number): Page | undefined {
+    return this.groups[group]!.find((page) => page.hi === hi && page.lo === lo);
+  }
+
+  resetCounters(now: number): void {
+    Object.assign(this.counters, new PriCounters());
+    this.latency.reset();
+    this.occupancy.reset(now);
+  }
+}
+
+const classOf = (lo: number): number => (lo >>> 12) & (CLASSES - 1);
+
+function samePage(page: Page, tlp: Event): boolean {
+  return page.context === tlp.context && page.lo === (tlp.addressLo & ~4095) && page.hi === tlp.addressHi;
+}
