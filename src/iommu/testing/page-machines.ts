@@ -92,7 +92,7 @@ class VtdPages implements PageMachine {
     });
     const out = new PageRequest();
     decodePageRequest(words, out);
-    return { ...out };
+    return out;
   }
 
   acknowledge(): void {
@@ -149,7 +149,7 @@ class SmmuPages implements PageMachine {
       Int32Array.from({ length: 4 }, (_, i) => this.rig.word(at, i)),
       out,
     );
-    return { ...out };
+    return out;
   }
 
   acknowledge(): void {}

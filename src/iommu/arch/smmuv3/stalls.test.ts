@@ -143,7 +143,7 @@ describe('places for stalled transactions', () => {
       map(0);
       map(1);
       rig.submit(resume(0, Resume.Retry));
-      expect([...rig.gone.keys()].sort()).toEqual([0, 1, 2, 3]);
+      expect([...rig.gone.keys()].sort((a, b) => a - b)).toEqual([0, 1, 2, 3]);
     }
   });
 
