@@ -170,6 +170,88 @@ describe('invalidation of device TLBs', () => {
   });
 });
 
+/** One socket with a unit of each architecture that has ATS; PASIDs for the windows. */
+const STREAM = `name: one-device
+question: Does every architecture keep devices in step?
+machine: { preset: MACHINE, hostCache: host-warm }
+os: { preset: linux-7.2, superpages: false, dma: { mode: strict } }
+devices:
+  nic: { preset: nic-100g, port: port0, requester: "5:00.0", ats: { enabled: true, entries: 4096 } }
+workload:
+  rx: { kind: stream, device: nic, threads: 2, depth: 8, size: 4KiB, direction: from-device, socket: s0 }
+  tx: { kind: stream, device: nic, threads: 2, depth: 8, size: 1500B, direction: to-device, socket: s0 }
+  window: { kind: dma, device: nic, size: 512B, window: 64KiB, reads: 50%, outstanding: 2, memory: s0 }
+seeds: 1
+warmup: { operations: 500 }
+stop: { operations: 3000 }
+`;
+const ARCHITECTURES: [name: string, machine: string, sets: string[]][] = [
+  ['VT-d, legacy mode', 'bdw-e5-2630v4', []],
+  ['VT-d, scalable mode', 'spr-8480', []],
+  ['SMMUv3', 'grace-72', []],
+  ['AMD-Vi, host tables', 'spr-8480', ['machine.iommus.iommu0.preset=amdvi-milan']],
+  [
+    'AMD-Vi, guest tables',
+    'spr-8480',
+    ['machine.iommus.iommu0.preset=amdvi-genoa', 'machine.iommus.iommu0.stage=first', 'machine.iommus.iommu0.levels=4'],
+  ],
+  ['RISC-V', 'spr-8480', ['machine.iommus.iommu0.preset=riscv-server']],
+  [
+    'RISC-V, second stage',
+    'spr-8480',
+    ['machine.iommus.iommu0.preset=riscv-server', 'machine.iommus.iommu0.stage=second'],
+  ],
+  ['SMMUv3, second stage', 'grace-72', ['machine.iommus.iommu0.stage=second', 'machine.iommus.iommu0.processLevels=0']],
+];
+
+describe.each(ARCHITECTURES)('%s', (_name, machine, sets) => {
+  const of = (...more: string[]): PointSpec => pointOf(STREAM.replace('MACHINE', machine), [...sets, ...more]);
+  const nic = (result: PointResult, metric: string): number => value(result, 'nic', metric);
+
+  it.each(['strict', 'lazy'])('nothing comes after an unmap: %s', (mode) => {
+    const spec = of(`os.dma.mode=${mode}`, 'os.dma.flushQueue.entries=16');
+    const result = run(spec, true);
+    expect(result.audit!.violations).toEqual([]);
+    expect(nic(result, 'dma.aborted')).toBe(0);
+    expect(nic(result, 'ats.refused')).toBe(0);
+    expect(nic(result, 'device_tlb.hits')).toBeGreaterThan(0);
+    expect(nic(result, 'ats.removed')).toBeGreaterThan(0);
+    expect(value(result, 'rx', 'operations')).toBeGreaterThan(100);
+    expect(total(result, 'iommu.ats.blocked')).toBe(0);
+    expect(run(spec, true, true).metrics).toEqual(result.metrics);
+  });
+
+  it('late accesses of a device that misbehaves find nothing, and are not data', () => {
+    let refused = 0;
+    for (const after of ['1us', '2500ns', '4us', '8us', '16us']) {
+      const late = [`workload.rx.lateAfter=${after}`, 'workload.rx.lateAccess=100%', 'workload.rx.depth=1'];
+      const result = run(of(...late, 'stop.operations=1500'), true);
+      expect(result.audit!.violations).toEqual([]);
+      refused += nic(result, 'ats.denied') + nic(result, 'dma.aborted');
+    }
+    expect(refused).toBeGreaterThan(0);
+  });
+
+  it('a dead device is given up', () => {
+    const unit = 'machine.iommus.iommu0.invalidation.deviceTimeout';
+    const result = run(
+      of(
+        'devices.nic.ats.answers=false',
+        `${unit}=100us`,
+        'warmup.operations=0',
+        'stop.operations=null',
+        'stop.time=2ms',
+      ),
+    );
+    expect(total(result, 'iommu.ats.timeouts')).toBeGreaterThan(0);
+    expect(value(result, 'rx', 'operations')).toBeGreaterThan(5);
+    const { min } = result.histograms.find(
+      ({ component, metric }) => component === 'rx' && metric === 'unmap.latency',
+    )!;
+    expect(min).toBeGreaterThan(100e6);
+  });
+});
+
 describe('shipped workloads', () => {
   it('order of costs: a hit in the device, a hit in the IOTLB, a miss, a miss in the device as well', () => {
     const points = shipped('ats.yaml', ['warmup.operations=6000', 'stop.operations=3000']);

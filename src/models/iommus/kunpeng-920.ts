@@ -1,6 +1,7 @@
 /** SMMUv3 of Kunpeng 920 (HiSilicon's own design). Nothing of its insides is published. */
 import { assumed } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
+import { SOME_PAGE_REQUESTS } from './stalls.js';
 import { invalidation, LINUX_QUEUE, NO_RANGES, unit } from './smmuv3.js';
 
 const START = 'where the fit starts';
@@ -26,6 +27,7 @@ export const kunpeng920: Sheet = defineSheet({
         'transactions',
         'its accelerators stall (S. Lu, iommu list, 2021-03-09); IDR5.STALL_MAX is not published',
       ),
+      pageRequests: SOME_PAGE_REQUESTS,
     },
   },
 });

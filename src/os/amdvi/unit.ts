@@ -123,16 +123,18 @@ export class AmdviUnit {
     return guest;
   }
 
-  /** Requests of the device use the host table at `root`, or pass when it is null. */
-  setHostEntry(requester: number, root: number | null, domainId: number): void {
+  /** Requests of the device use the host table at `root`, or pass when it is null. `ats`: it may ask for translations. */
+  setHostEntry(requester: number, root: number | null, domainId: number, ats = false): void {
     const entry = permittedEntry(domainId);
+    entry.iotlb = ats;
     if (root !== null) entry.setHost(this.spec.levels, root);
     this.devices.set(requester, entry);
   }
 
   /** The device has a GCR3 table. Requests without PASID use PASID 0 in it, or none of it: then they are host (guest-physical) addresses. */
-  setGuestEntry(requester: number, { gcr3, domainId }: GuestDevice, withoutPasid: boolean): void {
+  setGuestEntry(requester: number, { gcr3, domainId }: GuestDevice, withoutPasid: boolean, ats = false): void {
     const entry = permittedEntry(domainId);
+    entry.iotlb = ats;
     entry.setGuest(gcr3.levels, gcr3.root, this.spec.levels);
     entry.guestWithoutPasid = withoutPasid;
     if (this.host !== null) entry.setHost(this.spec.secondLevels, this.host.root);

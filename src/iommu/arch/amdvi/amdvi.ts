@@ -1,5 +1,6 @@
 /** An AMD-Vi unit as software sees it: its registers (specification 3.4), and the parts behind them. Register writes take effect when they arrive. */
 import type { Event } from '../../../kernel/event.js';
+import type { DeviceWait } from '../../../protocol/ats.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import type { Hardware } from '../../architecture.js';
 import type { CommandCounters } from '../../command-counters.js';
@@ -38,6 +39,10 @@ export class Amdvi implements Hardware {
   get status(): number {
     const { ring } = this.queue;
     return this.log.status | (ring.enabled && !ring.stopped ? StatusBit.CommandBufferRunning : 0);
+  }
+
+  get deviceWait(): DeviceWait {
+    return this.queue;
   }
 
   connect(watch: StoreWatch): void {

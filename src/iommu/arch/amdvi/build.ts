@@ -29,6 +29,7 @@ export function buildAmdvi(
   const { start } = spec.invalidation;
   const queue = new CommandQueue(kernel, unit, start, memory, physical, socket, commands, counters);
   commands.connect(queue.ring);
+  unit.onDeviceTimeout = (device) => commands.deviceTimedOut(device);
   const recycle = (event: Event): void => s.recycle(event);
   return { unit, hardware: new Amdvi(registers, directory, queue, counters, log, recycle) };
 }

@@ -131,6 +131,8 @@ export class DeviceTableEntry {
   read = false;
   write = false;
   domain = 0;
+  /** I: the device may ask for translations and use them. */
+  iotlb = false;
   /** SE: after one event, I/O page faults of the device are not reported. */
   suppressAfterFirst = false;
   /** SA: I/O page faults are not reported. */
@@ -156,6 +158,7 @@ export class DeviceTableEntry {
     this.read = (d1 & (1 << 29)) !== 0;
     this.write = (d1 & (1 << 30)) !== 0;
     this.domain = d2 & 0xffff;
+    this.iotlb = (d3 & 1) !== 0;
     this.suppressAfterFirst = (d3 & 2) !== 0;
     this.suppressAll = (d3 & 4) !== 0;
     this.guestLevelCode = (d5 >>> 22) & 3;
@@ -181,7 +184,12 @@ export class DeviceTableEntry {
       flag(this.read, 29) |
       flag(this.write, 30);
     out[2] = (this.domain & 0xffff) | ((lo >>> 15) << 16);
-    out[3] = flag(this.suppressAfterFirst, 1) | flag(this.suppressAll, 2) | ((lo >>> 31) << 11) | (hi << 12);
+    out[3] =
+      flag(this.iotlb, 0) |
+      flag(this.suppressAfterFirst, 1) |
+      flag(this.suppressAll, 2) |
+      ((lo >>> 31) << 11) |
+      (hi << 12);
     out[4] = 0;
     out[5] = this.guestLevelCode << 22;
     out[6] = 0;
@@ -271,6 +279,8 @@ export class Command {
   interrupt = false;
   dataHi = 0;
   dataLo = 0;
+  /** INVALIDATE_IOTLB_PAGES: unanswered invalidations that the device takes (MaxPend). */
+  maxPending = 0;
 }
 
 /**
@@ -316,6 +326,7 @@ export function decodeCommand(words: Dwords, out: Command): boolean {
       decodeBlock(d3, d2, out);
       break;
     case Opcode.InvalidateIotlbPages:
+      out.maxPending = d0 >>> 24;
       out.pasid = ((d0 >>> 8) & 0xff00) | ((d1 >>> 16) & 0xff) | (((d1 >>> 24) & 15) << 16);
       decodeBlock(d3, d2, out);
       break;
@@ -378,6 +389,24 @@ export function encodeInvalidatePages(
   out[at + 1] = (Opcode.InvalidatePages << 28) | domain;
   encodeBlock(out, at, hi, lo, mask);
   out[at + 2]! |= (directories ? 2 : 0) | (pasid >= 0 ? 4 : 0);
+}
+
+/** INVALIDATE_IOTLB_PAGES: 2^mask pages at the aligned address hi:lo in the TLB of a device. `pasid` -1: GN = 0. QueueID is the device's. */
+export function encodeInvalidateDeviceTlb(
+  out: Dwords,
+  at: number,
+  device: number,
+  maxPending: number,
+  pasid: number,
+  hi: number,
+  lo: number,
+  mask: number,
+): void {
+  const p = Math.max(pasid, 0);
+  out[at] = device | (((p >>> 8) & 0xff) << 16) | (maxPending << 24);
+  out[at + 1] = (Opcode.InvalidateIotlbPages << 28) | ((p >>> 16) << 24) | ((p & 0xff) << 16) | device;
+  encodeBlock(out, at, hi, lo, mask);
+  out[at + 2]! |= pasid >= 0 ? 4 : 0;
 }
 
 export function encodeInvalidateAll(out: Dwords, at: number): void {
