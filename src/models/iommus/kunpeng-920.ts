@@ -18,7 +18,7 @@ export const kunpeng920: Sheet = defineSheet({
       ...invalidation(assumed(NO_RANGES, 'log2 pages', 'range invalidation not reported by boot logs'), LINUX_QUEUE),
       start: assumed(20, 'ns', 'an idle CMD_SYNC takes 190 to 270 ns (B. Song, linux-iommu 2020-08-03)'),
       iotlbPage: assumed(60, 'ns', START),
-      wait: assumed(40, 'ns', START),
+      wait: assumed(200, 'ns', START),
     },
     faults: {
       records: assumed(1, 'records', 'the event queue lies in memory, as large as software makes it'),
