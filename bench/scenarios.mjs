@@ -85,6 +85,8 @@ const device = {
     outstandingReadBytes: 64 * KIB,
     readSlots: [],
   },
+  ats: { enabled: false, pri: { enabled: false } },
+  accelerator: null,
 };
 
 const costs = Object.fromEntries(

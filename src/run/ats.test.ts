@@ -294,7 +294,7 @@ describe('any device TLB', () => {
 
 describe('processes', () => {
   it('pages that the kernel takes back are forgotten by the device before they are free', () => {
-    const sets = ['workload.copy.pageOut=20us', 'workload.copy.window=1MiB', 'stop.operations=1500'];
+    const sets = ['workload.copy.pageOut=20us', 'workload.copy.window=1MiB', 'stop.operations=400'];
     const spec = shipped('sva-pri.yaml', [...sets, 'devices.accelerator.ats.entries=4096'])[0]!;
     const result = run(spec, true);
     expect(result.audit!.violations).toEqual([]);
