@@ -150,7 +150,7 @@ struct TimeAverage {
   }
 };
 
-enum Cause { Device, Credits, LinkUp, Ingress, Lookup, WalkQueue, Directory, Walk, WalkMerged, Order, Memory, LinkDown, Retire, CAUSES };
+enum Cause { Device, Credits, LinkUp, Ingress, Lookup, WalkQueue, Directory, Walk, WalkMerged, Order, Memory, LinkDown, Retire, Stalled, CAUSES };
 
 struct Ledger {
   struct Slot {

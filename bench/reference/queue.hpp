@@ -14,7 +14,7 @@ typedef uint32_t u32;
 typedef int64_t i64;
 
 struct Event {
-  i32 op = 0, unit = 0, id = 0, parent = 0, source = 0, opAfter = 0, delayAfter = 0;
+  i32 node = 0, op = 0, unit = 0, id = 0, parent = 0, source = 0, opAfter = 0, delayAfter = 0;
   Event* next = nullptr;
   i32 flags = 0, bytes = 0;
   uint64_t address = 0, out = 0;
@@ -158,7 +158,7 @@ struct FarWheel {
 struct Twin {
   static constexpr int HORIZON = 30, WINDOW = 16384, INSERT_LIMIT = 32, SORT_LIMIT = 256, MOST = 1 << 21, WARM_SIZE = 1 << 14, WARM = 8, DEPTH = 8;
   i64 clock = 0, windowStart = 0, popped = 0, shapedAt = std::numeric_limits<i64>::min() / 2;
-  int pushed = 0, free = 0, spare = 0, near = 0, w = 10, buckets = 0, chunkLg2 = 0, untilTune = WINDOW, window = WINDOW, beyond = 0, skipped = 0, warmed = -1;
+  int pushed = 0, near = 0, w = 10, buckets = 0, chunkLg2 = 0, untilTune = WINDOW, window = WINDOW, beyond = 0, skipped = 0, warmed = -1;
   i32 time = 0, base = 0, limit = 0, extendAt = 0, current = 0, tail = 0;
   u32 span = 0;
   vector<i32> nodes{0, 0}, heads;
@@ -173,27 +173,18 @@ struct Twin {
     far.times.resize(1);
     shape(1024, 10);
   }
-  void grow() {
-    int old = nodes.size(), length = old == 2 ? 256 : 2 * old;
-    nodes.resize(length);
-    for (int h = length - 2; h >= old; h -= 2) {
-      nodes[h + 1] = free;
-      free = h;
+  i32 adopt(Event* e) {
+    i32 h = 2 * events.size();
+    events.push_back(e);
+    if (h == (i32)nodes.size()) {
+      nodes.resize(std::max(256, 2 * h));
+      far.times.resize(nodes.size() >> 1);
     }
-    events.resize(length >> 1, &nobody);
-    far.times.resize(length >> 1);
+    return e->node = h;
   }
   void push(i64 delay, Event* e) {
-    i32 h = spare;
-    if (h) {
-      spare = 0;
-    } else {
-      if (!free) grow();
-      h = free;
-      free = nodes[h + 1];
-    }
+    i32 h = e->node ? e->node : adopt(e);
     i32* m = nodes.data();
-    events[h >> 1] = e;
     pushed++;
     if (delay >> HORIZON) {
       m[h] = (i32)(clock + delay);
@@ -218,11 +209,6 @@ struct Twin {
     current = nodes[h + 1];
     clock += (i32)((u32)t - (u32)time);
     time = t;
-    if (spare) {
-      nodes[spare + 1] = free;
-      free = spare;
-    }
-    spare = h;
     if (!--untilTune) tune();
     return events[h >> 1];
   }

@@ -5,6 +5,8 @@
  * Hot path: see bench/ (event queue, end to end).
  */
 export class Event {
+  /** Its node in the event queue, 0 before it is scheduled for the first time. Owned by the queue. */
+  node = 0;
   /** Stage that handles the event next; an `Op` of protocol/op. */
   op = 0;
   /** Which instance of the handling component (index into the system's table of that kind). */

@@ -4,7 +4,7 @@
  * the highest 5-bit digit in which its chunk differs from the position, and comes down when the position enters its slot.
  * Events of equal time are always in the same list, in order of scheduling, so the order is that of a heap keyed by
  * (absolute time, sequence), at a constant cost per event.
- * Lists run through the node array of the queue: nodes[h + 1] is the next handle, 0 ends a list.
+ * Lists run through the node array of the queue: nodes[h | 1] is the next handle, 0 ends a list.
  * Hot path when many long timers are pending: bench/queue.mjs, rows `mixed`.
  */
 
@@ -92,7 +92,7 @@ export class FarWheel {
     const x = bits[level]!;
     const list = this.unlink(level, 31 - Math.clz32(x & -x));
     let earliest = this.times[list >> 1]!;
-    for (let h = nodes[list + 1]!; h !== 0; h = nodes[h + 1]!) {
+    for (let h = nodes[list | 1]!; h !== 0; h = nodes[h | 1]!) {
       const time = this.times[h >> 1]!;
       if (time < earliest) earliest = time;
     }
@@ -106,7 +106,7 @@ export class FarWheel {
     for (let level = 0; level < LEVELS; level++) {
       while (this.bits[level] !== 0) {
         const slot = 31 - Math.clz32(this.bits[level]!);
-        for (let h = this.unlink(level, slot); h !== 0; h = nodes[h + 1]!) out[n++] = h;
+        for (let h = this.unlink(level, slot); h !== 0; h = nodes[h | 1]!) out[n++] = h;
       }
     }
     this.length = 0;
@@ -133,12 +133,12 @@ export class FarWheel {
     }
     const index = level * SLOTS + slot;
     const bit = 1 << slot;
-    nodes[handle + 1] = 0;
+    nodes[handle | 1] = 0;
     if ((this.bits[level]! & bit) === 0) {
       this.bits[level]! |= bit;
       this.heads[index] = handle;
     } else {
-      nodes[this.tails[index]! + 1] = handle;
+      nodes[this.tails[index]! | 1] = handle;
     }
     this.tails[index] = handle;
   }
@@ -160,7 +160,7 @@ export class FarWheel {
   private replace(nodes: Int32Array, list: number): void {
     let h = list;
     while (h !== 0) {
-      const next = nodes[h + 1]!;
+      const next = nodes[h | 1]!;
       this.place(nodes, h);
       h = next;
     }

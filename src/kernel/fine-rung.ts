@@ -2,7 +2,7 @@
  * The current bucket of the event queue when it is over-full: two radix rungs that end at single ticks. The bucket is cut
  * into at most 512 slices, the current slice into at most 512 ticks, each a first-in first-out list, so that every event
  * costs a constant amount of work whatever the pattern of ties and bursts.
- * Lists run through the node array of the queue: nodes[h] is the tick, nodes[h + 1] the next handle, 0 ends a list.
+ * Lists run through the node array of the queue: nodes[h] is the tick, nodes[h | 1] the next handle, 0 ends a list.
  * Hot path in bursts: bench/queue.mjs, rows `ties` and `burst`.
  */
 
@@ -43,7 +43,7 @@ export class FineRung {
   add(nodes: Int32Array, handle: number): void {
     const offset = (nodes[handle]! - this.base) | 0;
     const slice = offset >>> this.shift;
-    nodes[handle + 1] = 0;
+    nodes[handle | 1] = 0;
     if (slice === this.slice)
       append(nodes, this.tickHeads, this.tickTails, this.tickBits, offset & this.tickMask, handle);
     else append(nodes, this.sliceHeads, this.sliceTails, this.sliceBits, slice, handle);
@@ -74,9 +74,9 @@ export class FineRung {
     this.sliceBits[slice >> 5]! &= ~(1 << (slice & 31));
     let handle = this.sliceHeads[slice]!;
     while (handle !== 0) {
-      const next = nodes[handle + 1]!;
+      const next = nodes[handle | 1]!;
       const tick = (nodes[handle]! - this.base) & this.tickMask;
-      nodes[handle + 1] = 0;
+      nodes[handle | 1] = 0;
       append(nodes, this.tickHeads, this.tickTails, this.tickBits, tick, handle);
       handle = next;
     }
@@ -97,7 +97,7 @@ function append(
     bits[word]! |= bit;
     heads[index] = handle;
   } else {
-    nodes[tails[index]! + 1] = handle;
+    nodes[tails[index]! | 1] = handle;
   }
   tails[index] = handle;
 }

@@ -31,19 +31,17 @@ const WARM_SIZE = 1 << 14;
 const WARM_BUCKETS_LG2 = 3;
 const WARM_BUCKETS = 1 << WARM_BUCKETS_LG2;
 const WARM_DEPTH = 8;
-/** Stands for the event of an unused node. */
+/** Stands for the event of no node. */
 const NOBODY = new Event();
 
 export class EventQueue {
   /** [0] = now, absolute ps: the time of the event returned last. */
   readonly clock: Float64Array = new Float64Array(1);
 
-  /** Node h (even, from 2; 0 = none): [h] = tick, [h + 1] = next node. Unused nodes form a list from `free`. */
+  /** Node h (even, from 2; 0 = none): [h] = tick, [h + 1], written [h | 1] since that cannot overflow, = next node. */
   private nodes = new Int32Array(2);
+  /** The event of node h at h / 2. An event keeps its node: what has been scheduled once will be again. */
   private readonly events: Event[] = [NOBODY];
-  private free = 0;
-  /** The node given back last, not yet in that list: what is popped is usually pushed again at once. */
-  private spare = 0;
 
   private time = 0;
   /** First tick of the current bucket, log2 of its width. Tick t belongs in bucket (t >> widthLg2) of the ring. */
@@ -97,15 +95,16 @@ export class EventQueue {
     return this.pushed - this.window + this.untilTune;
   }
 
-  /** Makes `event` due `delayPs` (an integer, zero or more) after now. An event may be pending once only. */
+  /** Makes `event` due `delayPs` (an integer, zero or more) after now. An event may be pending once only, and never in another queue. */
   push(delayPs: number, event: Event): void {
     const delay = delayPs | 0;
     if (delay !== delayPs || delay >>> HORIZON_LG2 !== 0) {
       this.pushFar(delayPs, event);
       return;
     }
-    const h = this.nodeFor(event);
+    const h = event.node !== 0 ? event.node : this.adopt(event);
     const t = (this.time + delay) | 0;
+    this.pushed++;
     this.nodes[h] = t;
     if (((t - this.base) | 0) >>> this.widthLg2 === 0) {
       this.insert(t, h);
@@ -126,15 +125,9 @@ export class EventQueue {
     }
     const nodes = this.nodes;
     const t = nodes[h]!;
-    this.current = nodes[h + 1]!;
+    this.current = nodes[h | 1]!;
     this.clock[0]! += (t - this.time) | 0;
     this.time = t;
-    const spare = this.spare;
-    if (spare !== 0) {
-      nodes[spare + 1] = this.free;
-      this.free = spare;
-    }
-    this.spare = h;
     if (--this.untilTune === 0) this.tune();
     return this.events[h >> 1]!;
   }
@@ -176,23 +169,18 @@ export class EventQueue {
     if (!(delayPs >= 0 && Number.isSafeInteger(delayPs) && Number.isSafeInteger(at))) {
       refuse(delayPs);
     }
-    const h = this.nodeFor(event);
+    const h = event.node !== 0 ? event.node : this.adopt(event);
+    this.pushed++;
     this.nodes[h] = at | 0;
     this.far.push(this.nodes, h, at);
   }
 
-  private nodeFor(event: Event): number {
-    let h = this.spare;
-    if (h !== 0) {
-      this.spare = 0;
-    } else {
-      if (this.free === 0) this.grow();
-      h = this.free;
-      this.free = this.nodes[h + 1]!;
-    }
-    // A node is most often reused for the same event: comparing saves the write barrier.
-    if (this.events[h >> 1] !== event) this.events[h >> 1] = event;
-    this.pushed++;
+  /** Gives an event that is scheduled for the first time its node. */
+  private adopt(event: Event): number {
+    const h = 2 * this.events.length;
+    this.events.push(event);
+    if (h === this.nodes.length) this.grow();
+    event.node = h;
     return h;
   }
 
@@ -202,7 +190,7 @@ export class EventQueue {
     const heads = this.heads;
     const head = heads[bucket]!;
     this.near++;
-    this.nodes[h + 1] = head;
+    this.nodes[h | 1] = head;
     heads[bucket] = h;
     if (head === 0) this.bits[bucket >> 5]! |= 1 << (bucket & 31);
   }
@@ -217,21 +205,21 @@ export class EventQueue {
       return;
     }
     if (current === 0) {
-      nodes[h + 1] = 0;
+      nodes[h | 1] = 0;
       this.current = h;
       this.tail = h;
     } else if (((t - nodes[this.tail]!) | 0) >= 0) {
       this.append(h);
     } else if (((t - nodes[current]!) | 0) < 0) {
-      nodes[h + 1] = current;
+      nodes[h | 1] = current;
       this.current = h;
     } else {
       let before = current;
-      let after = nodes[before + 1]!;
+      let after = nodes[before | 1]!;
       let steps = 0;
       while (((t - nodes[after]!) | 0) >= 0) {
         before = after;
-        after = nodes[after + 1]!;
+        after = nodes[after | 1]!;
         if (++steps === INSERT_LIMIT) {
           this.fine.open(this.base, this.widthLg2, this.time);
           this.current = 0;
@@ -240,14 +228,14 @@ export class EventQueue {
           return;
         }
       }
-      nodes[before + 1] = h;
-      nodes[h + 1] = after;
+      nodes[before | 1] = h;
+      nodes[h | 1] = after;
     }
   }
 
   private append(h: number): void {
-    this.nodes[this.tail + 1] = h;
-    this.nodes[h + 1] = 0;
+    this.nodes[this.tail | 1] = h;
+    this.nodes[h | 1] = 0;
     this.tail = h;
   }
 
@@ -256,7 +244,7 @@ export class EventQueue {
     const nodes = this.nodes;
     let h = list;
     while (h !== 0) {
-      const next = nodes[h + 1]!;
+      const next = nodes[h | 1]!;
       this.fine.add(nodes, h);
       h = next;
     }
@@ -309,7 +297,7 @@ export class EventQueue {
       for (let i = 0; i < WARM_BUCKETS; i++) {
         const h = at[i]!;
         seen ^= events[h >> 1]!.op;
-        at[i] = nodes[h + 1]!;
+        at[i] = nodes[h | 1]!;
       }
     }
     this.seen = seen;
@@ -344,7 +332,7 @@ export class EventQueue {
       }
       let h = far.take(nodes);
       while (h !== 0) {
-        const next = nodes[h + 1]!;
+        const next = nodes[h | 1]!;
         far.length--;
         this.stack(nodes[h]!, h);
         h = next;
@@ -362,27 +350,27 @@ export class EventQueue {
     let steps = 0;
     let list = h;
     let tail = h;
-    let next = nodes[h + 1]!;
-    nodes[h + 1] = 0;
+    let next = nodes[h | 1]!;
+    nodes[h | 1] = 0;
     while (next !== 0) {
       h = next;
-      next = nodes[h + 1]!;
+      next = nodes[h | 1]!;
       near--;
       const t = nodes[h]!;
       if (((t - nodes[list]!) | 0) <= 0) {
-        nodes[h + 1] = list;
+        nodes[h | 1] = list;
         list = h;
         continue;
       }
       let before = list;
-      let after = nodes[before + 1]!;
+      let after = nodes[before | 1]!;
       while (after !== 0 && ((t - nodes[after]!) | 0) > 0) {
         before = after;
-        after = nodes[after + 1]!;
+        after = nodes[after | 1]!;
         steps++;
       }
-      nodes[before + 1] = h;
-      nodes[h + 1] = after;
+      nodes[before | 1] = h;
+      nodes[h | 1] = after;
       if (after === 0) tail = h;
       if (steps > SORT_LIMIT) {
         this.near = near;
@@ -400,8 +388,8 @@ export class EventQueue {
     let h = stack;
     let list = 0;
     while (h !== 0) {
-      const next = nodes[h + 1]!;
-      nodes[h + 1] = list;
+      const next = nodes[h | 1]!;
+      nodes[h | 1] = list;
       list = h;
       h = next;
       this.near--;
@@ -508,13 +496,13 @@ export class EventQueue {
     let n = 0;
     let list = this.current;
     do {
-      for (let h = list; h !== 0; h = nodes[h + 1]!) all[n++] = h;
+      for (let h = list; h !== 0; h = nodes[h | 1]!) all[n++] = h;
       list = this.fine.active ? this.fine.take(nodes) : 0;
     } while (list !== 0);
     for (let k = 1; k < this.buckets; k++) {
       const bucket = ((this.base >> this.widthLg2) + k) & (this.buckets - 1);
       const first = n;
-      for (let h = this.heads[bucket]!; h !== 0; h = nodes[h + 1]!) all[n++] = h;
+      for (let h = this.heads[bucket]!; h !== 0; h = nodes[h | 1]!) all[n++] = h;
       if (n - first > 1) all.subarray(first, n).reverse();
       this.heads[bucket] = 0;
     }
@@ -523,17 +511,10 @@ export class EventQueue {
   }
 
   private grow(): void {
-    const old = this.nodes.length;
-    const length = old === 2 ? 256 : 2 * old;
-    const nodes = new Int32Array(length);
+    const nodes = new Int32Array(Math.max(256, 2 * this.nodes.length));
     nodes.set(this.nodes);
-    for (let h = length - 2; h >= old; h -= 2) {
-      nodes[h + 1] = this.free;
-      this.free = h;
-      this.events.push(NOBODY);
-    }
     this.nodes = nodes;
-    this.far.grow(length);
+    this.far.grow(nodes.length);
   }
 }
 

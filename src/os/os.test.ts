@@ -326,7 +326,7 @@ describe('jobs', () => {
       for (const { metric } of [...registry.collect(0), ...registry.histograms()]) reported.add(metric);
     }
     const registry = new Registry();
-    const { os } = new SmmuMachine({ cores: [8], unit: { faults: { records: 1, stalls: 4 } } });
+    const { os } = new SmmuMachine({ cores: [8], unit: { faults: { records: 1, stalls: 4, pageRequests: 0 } } });
     const sva = { processes: 1, size: 4096, window: 8192, reads: 0, outstanding: 1, ahead: 1, huge: false, pageOut: 1 };
     os.addSva('sva', { ...sva, pattern: 'random', prefault: 'none' }, 0, 0);
     os.registerMetrics(registry);

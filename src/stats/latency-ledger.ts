@@ -13,6 +13,7 @@ export class LatencyLedger {
   /** Row of slot i begins at i << strideLg2. */
   private readonly strideLg2: number;
   private readonly totals: Float64Array;
+  /** Number of causes, rounded up to an even number. */
   private readonly width: number;
   private readonly finished: Int32Array;
 
@@ -28,7 +29,7 @@ export class LatencyLedger {
     if (new Set(causes).size !== causes.length || causes.length === 0) {
       throw new RangeError(`causes must be distinct: ${causes.join(', ')}`);
     }
-    this.width = causes.length;
+    this.width = (causes.length + 1) & ~1;
     this.strideLg2 = 32 - Math.clz32(PARTS + this.width - 1);
     this.rows = new Float64Array(slots << this.strideLg2);
     this.totals = new Float64Array(this.width * groups);
@@ -101,20 +102,25 @@ export class LatencyLedger {
     return latency;
   }
 
-  /** Moves the parts of a request to the totals; returns their sum. */
+  /** Moves the parts of a request to the totals; returns their sum. Both begin at even indices, so that two can be moved at a time. */
   private settle(part: number, total: number): number {
-    const { rows, totals } = this;
-    const end = part + this.width;
     let sum = 0;
-    for (let from = part, to = total; from < end; from++, to++) {
-      const ps = rows[from]!;
-      // Half of the causes do not occur in most requests.
-      if (ps === 0) continue;
-      sum += ps;
-      totals[to]! += ps;
-      rows[from] = 0;
+    for (let i = 0; i < this.width; i = (i + 2) | 0) {
+      const from = (part + i) | 0;
+      const to = (total + i) | 0;
+      sum += this.collect(from, to) + this.collect(from | 1, to | 1);
     }
     return sum;
+  }
+
+  private collect(from: number, to: number): number {
+    const ps = this.rows[from]!;
+    // Half of the causes do not occur in most requests.
+    if (ps !== 0) {
+      this.totals[to]! += ps;
+      this.rows[from] = 0;
+    }
+    return ps;
   }
 
   /** Forgets a request that does not count. */

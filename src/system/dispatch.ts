@@ -52,14 +52,14 @@ export class Dispatcher {
   /** Handles at most `limit` events; stops early when the meter closes or nothing is pending. Returns the number handled. */
   batch(limit: number): number {
     const { kernel, meter, engines, links, atcs, pris, ports, units, hardware, os, portals, accelerators } = this.parts;
-    let n = 0;
-    while (n < limit && meter.open === true) {
+    let left = limit | 0;
+    while (left > 0 && meter.open === true) {
       const event = kernel.next();
       if (event === null) {
         this.alive = false;
         break;
       }
-      n++;
+      left = (left - 1) | 0;
       switch (event.op as Op) {
         case Op.PortArrive:
           ports[event.source]!.arrive(event);
@@ -166,6 +166,6 @@ export class Dispatcher {
           break;
       }
     }
-    return n;
+    return limit - left;
   }
 }

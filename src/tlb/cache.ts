@@ -118,15 +118,19 @@ export class SetAssociativeCache {
 
   /** Entry number or -1, without side effects. */
   find(a: number, b: number, c: number): number {
+    if (this.index !== null) return this.search(this.index, a, b, c);
     const { k0, k1, k2, valid } = this;
-    const index = this.index;
-    if (index === null) {
-      const base = this.setOf(a, b, c) * this.ways;
-      for (let i = base, end = base + this.ways; i < end; i++) {
-        if (k0[i] === a && k1[i] === b && k2[i] === c && valid[i] === 1) return i;
-      }
-      return -1;
+    const base = Math.imul(this.setOf(a, b, c), this.ways);
+    const end = (base + this.ways) | 0;
+    for (let i = base; i < end; i = (i + 1) | 0) {
+      if (k0[i] === a && k1[i] === b && k2[i] === c && valid[i] === 1) return i;
     }
+    return -1;
+  }
+
+  /** `find` by hash. */
+  private search(index: Int32Array, a: number, b: number, c: number): number {
+    const { k0, k1, k2 } = this;
     for (let h = SetAssociativeCache.hash(a, b, c) & this.indexMask; ; h = (h + 1) & this.indexMask) {
       const i = index[h]! - 1;
       if (i < 0) return -1;
@@ -191,8 +195,8 @@ export class SetAssociativeCache {
   }
 
   private victim(set: number): number {
-    const base = set * this.ways;
-    const end = base + this.ways;
+    const base = Math.imul(set, this.ways);
+    const end = (base + this.ways) | 0;
     const valid = this.valid;
     if (this.occupancy < this.entries) {
       for (let i = base; i < end; i++) if (valid[i] === 0) return i;
@@ -203,7 +207,7 @@ export class SetAssociativeCache {
     const clock = this.clock;
     let oldest = base;
     let age = (clock - stamp[base]!) >>> 0;
-    for (let i = base + 1; i < end; i++) {
+    for (let i = (base + 1) | 0; i < end; i = (i + 1) | 0) {
       const a = (clock - stamp[i]!) >>> 0;
       if (a > age) {
         age = a;

@@ -194,6 +194,14 @@ function checkAts(
   const unit = machine.iommus[port.iommu];
   if (unit === undefined) return faults;
   const related = [['machine', 'iommus', port.iommu]];
+  if (ats.pri.enabled && unit.faults.pageRequests === 0) {
+    const message = `"${port.iommu}" has no page request queue`;
+    faults.push(
+      fault('E305', [...path, 'ats', 'pri', 'enabled'], message, {
+        related: [[...related[0]!, 'faults', 'pageRequests']],
+      }),
+    );
+  }
   if (!ATS.has(unit.architecture)) {
     faults.push(fault('E305', place, `an IOMMU of architecture ${unit.architecture} has no ATS`, { related }));
   }

@@ -249,6 +249,9 @@ export class Rig {
       case Op.AtsTimeout:
         this.unit.agent!.invalidations.expire();
         break;
+      case Op.PageRecorded:
+        this.vtd.pages.recorded(event);
+        break;
       case Op.Relay:
         this.kernel.relayed(event);
         break;

@@ -180,6 +180,14 @@ export class Smmuv3Driver implements IommuDriver {
     return this.units[unit]!.recoverFaults(path, this.environment);
   }
 
+  recoverPageRequests(unit: number, path: FaultPath): PageResponder {
+    return this.units[unit]!.recoverPageRequests(path, this.environment);
+  }
+
+  pagesRequested(unit: number): void {
+    this.units[unit]!.pages!.line.raise();
+  }
+
   interrupted(unit: number): void {
     this.units[unit]!.faults!.interrupted();
   }

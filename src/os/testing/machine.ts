@@ -85,7 +85,7 @@ export const UNIT: UnitSpec = {
   largestPage: 2 ** 30,
   coherent: true,
   invalidation: { sizeLg2: 8, maxAddressMask: 18, queues: 1 },
-  faults: { records: 8, stalls: 0 },
+  faults: { records: 8, stalls: 0, pageRequests: 128 },
 };
 
 /** The kernel's own strategy. */

@@ -5,11 +5,13 @@
  * are consumed without effect; devices that answer another queue's ATC_INV (a CMD_SYNC waits for all); time of RESUME and STALL_TERM besides their fetch; completion by wired interrupt; aborted fetches (CERROR_ABT).
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
+import { PageStatus } from '../../../protocol/page-request.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import { type CommandCounters, Removes } from '../../command-counters.js';
 import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
 import type { PageRange, Pages } from '../../page-range.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
 import type { IommuUnit } from '../../unit.js';
 import { type Directory, NO_SUBSTREAM } from './directory.js';
 import {
@@ -20,6 +22,7 @@ import {
   decodeCommand,
   GlobalErrorBit,
   Opcode,
+  PriResponse,
   RANGE_ALL,
   Register,
 } from './format.js';
@@ -32,6 +35,13 @@ import {
   invalidateStage1,
 } from './invalidation.js';
 import type { Registers } from './registers.js';
+
+/** Answers on the wire by CMD_PRI_RESP.Resp; 0b11 is reserved. */
+const STATUS: Readonly<Record<number, PageStatus>> = {
+  [PriResponse.Failure]: PageStatus.Failure,
+  [PriResponse.Invalid]: PageStatus.Invalid,
+  [PriResponse.Success]: PageStatus.Success,
+};
 
 export class Commands implements CommandSet {
   readonly statusBytes = 4;
@@ -50,6 +60,7 @@ export class Commands implements CommandSet {
     private readonly directory: Directory,
     private readonly physical: PhysicalMemory,
     private readonly counters: CommandCounters,
+    private readonly pages: PageRequestQueue,
   ) {}
 
   /** Software that polls CMDQ_CONS, woken by an event or not, is told when it passes a CMD_SYNC without message. */
@@ -156,6 +167,9 @@ export class Commands implements CommandSet {
         break;
       case Opcode.RESUME:
         this.directory.stalls.resume(c.sid, c.tag, c.retry);
+        break;
+      case Opcode.PRI_RESP:
+        this.pages.respond(c.sid, c.group, STATUS[c.response] ?? PageStatus.Failure);
         break;
       case Opcode.STALL_TERM:
         this.directory.stalls.terminate(c.sid);
