@@ -1,4 +1,5 @@
 /** ATS in the whole machine: hits, misses, the order of costs, and that nothing depends on how events are elided. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AtsForgetfulVtdDriver } from '../os/testing/broken-driver.js';
 import { femtosecondsPerByte } from '../pcie/link.js';
@@ -249,6 +250,57 @@ describe.each(ARCHITECTURES)('%s', (_name, machine, sets) => {
       ({ component, metric }) => component === 'rx' && metric === 'unmap.latency',
     )!;
     expect(min).toBeGreaterThan(100e6);
+  });
+});
+
+describe('any device TLB', () => {
+  const settings = fc.record({
+    architecture: fc.nat(ARCHITECTURES.length - 1),
+    'os.dma.mode': fc.constantFrom('strict', 'lazy'),
+    'os.superpages': fc.boolean(),
+    'devices.nic.ats.entries': fc.constantFrom(1, 8, 256),
+    'devices.nic.ats.replacement': fc.constantFrom('lru', 'plru', 'fifo', 'random'),
+    'devices.nic.ats.latency': fc.constantFrom('0ns', '7ns'),
+    'devices.nic.ats.largestPage': fc.constantFrom('4KiB', '64KiB', '1GiB'),
+    'devices.nic.ats.outstanding': fc.constantFrom(1, 3, 32),
+    'devices.nic.ats.queue': fc.constantFrom(1, 5, 128),
+    'devices.nic.ats.ahead': fc.constantFrom(0, 0, 3),
+    'devices.nic.ats.queueDepth': fc.constantFrom(1, 4, 32),
+    'devices.nic.ats.invalidation': fc.constantFrom('0ns', '100ns', '3us'),
+    'machine.ports.port0.nonPostedHeaders': fc.constantFrom(1, 4, 64),
+    'machine.ports.port0.postedHeaders': fc.constantFrom(1, 64),
+    'workload.window.window': fc.constantFrom('64KiB', '8MiB'),
+  });
+
+  it('moves all data, none of them late, and comes to its end, however events are scheduled', () => {
+    fc.assert(
+      fc.property(settings, ({ architecture, ...values }) => {
+        const [, machine, sets] = ARCHITECTURES[architecture]!;
+        const changes = Object.entries(values).map(([path, changed]) => `${path}=${changed}`);
+        const ways = `devices.nic.ats.ways=${Math.min(4, values['devices.nic.ats.entries'])}`;
+        const short = ['os.dma.flushQueue.entries=16', 'warmup.operations=100', 'stop.operations=400'];
+        const spec = pointOf(STREAM.replace('MACHINE', machine), [...sets, ...changes, ways, ...short]);
+        const result = run(spec, true);
+        expect(result.audit!.violations).toEqual([]);
+        expect(result.windows.stoppedBy).toBe('operations');
+        expect(total(result, 'dma.aborted')).toBe(0);
+        expect(total(result, 'iommu.ats.blocked')).toBe(0);
+        expect(run(spec, true, true).metrics).toEqual(result.metrics);
+      }),
+      { numRuns: 12 },
+    );
+  }, 600_000);
+});
+
+describe('processes', () => {
+  it('pages that the kernel takes back are forgotten by the device before they are free', () => {
+    const sets = ['workload.copy.pageOut=20us', 'workload.copy.window=1MiB', 'stop.operations=400'];
+    const spec = shipped('sva-pri.yaml', [...sets, 'devices.accelerator.ats.entries=4096'])[0]!;
+    const result = run(spec, true);
+    expect(result.audit!.violations).toEqual([]);
+    expect(value(result, 'accelerator', 'ats.removed')).toBeGreaterThan(0);
+    expect(value(result, 'accelerator', 'dma.aborted')).toBe(0);
+    expect(run(spec, true, true).metrics).toEqual(result.metrics);
   });
 });
 
