@@ -48,6 +48,8 @@ const iommu = {
     hintHonoured: true,
     nonLeafScope: 'range',
     maxAddressMask: 18,
+    deviceTlb: 50_000,
+    deviceTimeout: 1_000_000_000_000,
   },
   faults: { records: 8 },
 };
@@ -85,6 +87,13 @@ const device = {
     outstandingReadBytes: 64 * KIB,
     readSlots: [],
   },
+  ats: {
+    ...{ ...structure(64, 4, 1000), enabled: false },
+    ...{ interval: 1000, stu: 4 * KIB, largestPage: 2 * MIB, outstanding: 32, queue: 32, ahead: 32, queueDepth: 32 },
+    ...{ invalidation: 50_000, answers: true },
+    pri: { enabled: false, outstanding: 32, group: 1, gather: 0 },
+  },
+  accelerator: null,
 };
 
 const costs = Object.fromEntries(
