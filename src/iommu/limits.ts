@@ -27,6 +27,8 @@ export interface Limits {
   readonly queueLg2: Range;
   /** Fault records, where not any number will do: registers, or a log in memory whose entries are a power of two. */
   readonly faultRecords?: { readonly range: Range; readonly powerOfTwo: boolean };
+  /** Records of a page request queue, powers of two; none: devices cannot ask for pages. */
+  readonly pageRequests?: Range;
 }
 
 const NO_QUEUE: Range = [0, 0];
@@ -42,6 +44,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     processLevels: [2, 2],
     queueLg2: [7, 15],
     faultRecords: { range: [1, 256], powerOfTwo: false },
+    pageRequests: [128, 16384],
   },
   amdvi: {
     title: 'AMD-Vi',
@@ -53,9 +56,11 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     processLevels: [0, 3],
     queueLg2: [8, 15],
     faultRecords: { range: [256, 32768], powerOfTwo: true },
+    pageRequests: [256, 32768],
   },
   smmuv3: {
     title: 'Arm SMMUv3',
+    pageRequests: [1, 32768],
     modes: ['native'],
     levels: { second: [1, 4], first: [1, 4], nested: [1, 4] },
     secondLevels: [1, 4],
@@ -75,6 +80,7 @@ export const LIMITS: Readonly<Record<Exclude<ArchitectureName, 'none'>, Limits>>
     requesterBits: [0, 7, 16, 24],
     queueLg2: [4, 20],
     faultRecords: { range: [2, 32768], powerOfTwo: true },
+    pageRequests: [2, 32768],
   },
   virtio: {
     title: 'virtio-iommu',

@@ -90,6 +90,8 @@ export interface FaultSpec {
   readonly records: number;
   /** SMMUv3: transactions that can be stalled at a time (IDR5.STALL_MAX); 0: no stall model, here and elsewhere. */
   readonly stalls: number;
+  /** Records of the page request queue (AMD-Vi: PPR log) that software sets up; 0: the unit has none. */
+  readonly pageRequests: number;
 }
 
 /**

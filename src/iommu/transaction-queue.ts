@@ -1,7 +1,8 @@
 /**
  * The bounded transaction queue in front of translation. Requests enter in order of arrival, are looked up while they wait, and
  * leave in order: a hit waits behind an older miss, and at most `depth` requests of a class are looked up ahead of it. What does
- * not fit stays in the receive buffer (ingress), whose credits are then missing to the device.
+ * not fit stays in the receive buffer (ingress), whose credits are then missing to the device. A translation request takes a place, but
+ * is answered when it is translated: nothing orders it with reads (PCI Express Base Specification 6.0, 2.4.1), and its answer goes to no memory.
  * Hot path: bench/end-to-end.
  */
 import type { Event } from '../kernel/event.js';
@@ -14,8 +15,10 @@ import type { TransactionQueueSpec } from './spec.js';
 export const enum Progress {
   Pending,
   Translated,
-  /** Kept until software has resolved its fault. */
+  /** Kept in its place until it can be dealt with. */
   Held,
+  /** Kept elsewhere until software has resolved its fault: it has left its place. */
+  Parked,
 }
 
 class Lane {
@@ -58,11 +61,24 @@ class Lane {
     }
   }
 
+  /** Removes a request wherever it stands; true: the oldest one. */
+  remove(tlp: Event): boolean {
+    let at = 0;
+    while (this.ring[(this.head + at) & this.mask] !== tlp) at++;
+    for (let i = at; i > 0; i--) this.ring[(this.head + i) & this.mask] = this.ring[(this.head + i - 1) & this.mask]!;
+    this.removeHead();
+    return at === 0;
+  }
+
   removeHead(): void {
     this.ring[this.head] = null;
     this.head = (this.head + 1) & this.mask;
     this.length--;
   }
+}
+
+function isOrdered(lane: Lane, tlp: Event): boolean {
+  return lane.ordered === true && (tlp.flags & TlpFlag.TranslationRequest) === 0;
 }
 
 export class TransactionQueue {
@@ -106,7 +122,7 @@ export class TransactionQueue {
   private take(lane: Lane, tlp: Event): void {
     lane.count++;
     tlp.state = Progress.Pending;
-    if (lane.ordered === true) lane.append(tlp);
+    if (isOrdered(lane, tlp)) lane.append(tlp);
   }
 
   /** Calls `visit` for each translated request that cannot leave before software has resolved the fault of another. */
@@ -119,7 +135,7 @@ export class TransactionQueue {
   translated(tlp: Event): Event | null {
     tlp.state = Progress.Translated;
     const lane = this.lane(tlp);
-    return lane.ordered === true ? lane.ready() : tlp;
+    return isOrdered(lane, tlp) ? lane.ready() : tlp;
   }
 
   /**
@@ -129,9 +145,17 @@ export class TransactionQueue {
   leave(tlp: Event): Event | null {
     const lane = this.lane(tlp);
     lane.count--;
-    if (lane.ordered === false) return null;
+    if (!isOrdered(lane, tlp)) return null;
     lane.removeHead();
     return lane.ready();
+  }
+
+  /** `tlp`, not translated, gives up its place and its turn. Returns the one that may leave now, or null. Call `admit` at the same instant. */
+  park(tlp: Event): Event | null {
+    tlp.state = Progress.Parked;
+    const lane = this.lane(tlp);
+    lane.count--;
+    return isOrdered(lane, tlp) && lane.remove(tlp) ? lane.ready() : null;
   }
 
   /** A request that enters from the ingress in the place of `tlp`, which has just left, or null. */

@@ -125,8 +125,16 @@ export class IommuUnit implements Translator {
     this.kernel.relay(start, this.lookupPs, tlp, Op.IommuLookup);
   }
 
+  /** A request is kept for software, which may take long: it gives its place in the queue up. */
+  park(tlp: Event): void {
+    const following = this.queue.park(tlp);
+    const admitted = this.queue.admit(tlp);
+    if (admitted !== null) this.startLookup(admitted);
+    this.release(following);
+  }
+
   /**
-   * A request is held for software. A drain does not wait for those that are translated behind it: software may answer behind the command that
+   * A request waits in its place until it can be kept for software. A drain does not wait for those that are translated behind it: software may answer behind the command that
    * drains.
    */
   hold(tlp: Event): void {
@@ -157,20 +165,26 @@ export class IommuUnit implements Translator {
     });
   }
 
-  /** A request that was held is looked up again. */
+  /** A request that was held or parked is looked up again; if it was parked, when there is room in the queue. */
   retry(tlp: Event): void {
-    tlp.state = Progress.Pending;
     this.ledger.charge(tlp.id, Cause.Stalled, this.kernel.clock[0]!);
     tlp.flags |= TlpFlag.Resumed;
-    this.startLookup(tlp);
+    if ((tlp.state as Progress) !== Progress.Parked) {
+      tlp.state = Progress.Pending;
+      this.startLookup(tlp);
+    } else if (this.queue.enter(tlp)) this.startLookup(tlp);
   }
 
-  /** A request that was held is refused. */
+  /** A request that was held or parked is refused. */
   terminate(tlp: Event): void {
     this.ledger.charge(tlp.id, Cause.Stalled, this.kernel.clock[0]!);
     this.counters.aborted++;
     tlp.flags |= TlpFlag.Resumed | TlpFlag.Aborted;
-    this.ready(tlp);
+    if ((tlp.state as Progress) !== Progress.Parked) this.ready(tlp);
+    else {
+      this.translated(tlp);
+      this.forward(tlp);
+    }
   }
 
   /** Op.IommuLookup. */
@@ -208,16 +222,30 @@ export class IommuUnit implements Translator {
 
   /** Translated (or aborted): leaves now, or when the older ones have. */
   ready(tlp: Event): void {
+    this.translated(tlp);
+    this.release(this.queue.translated(tlp));
+  }
+
+  /** What has been looked up and is not in memory yet is counted, for drains. */
+  private translated(tlp: Event): void {
     if ((tlp.flags & TlpFlag.Resumed) !== 0) this.architecture.proceeds!(tlp);
     if (this.epoch === 1) tlp.flags |= TlpFlag.EpochOdd;
     this.inFlight[this.epoch]!++;
-    let out = this.queue.translated(tlp);
+  }
+
+  private forward(tlp: Event): void {
     const now = this.kernel.clock[0]!;
+    this.ledger.charge(tlp.id, Cause.Order, now);
+    if (this.observer !== null && (tlp.flags & TlpFlag.NoMemory) === 0) this.report(tlp, now);
+    this.forwarders[tlp.source]!.forward(tlp);
+  }
+
+  /** The request leaves the queue, and those that were behind it. */
+  private release(first: Event | null): void {
+    let out = first;
     while (out !== null) {
       const following = this.queue.leave(out);
-      this.ledger.charge(out.id, Cause.Order, now);
-      if (this.observer !== null && (out.flags & TlpFlag.NoMemory) === 0) this.report(out, now);
-      this.forwarders[out.source]!.forward(out);
+      this.forward(out);
       const admitted = this.queue.admit(out);
       if (admitted !== null) this.startLookup(admitted);
       out = following;

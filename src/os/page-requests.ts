@@ -1,9 +1,16 @@
-/** What the drivers of all architectures make of a page request: a fault for `FaultQueue.report`, with what is known of its way so far. */
+/**
+ * What the drivers of all architectures have in common for page requests: the thread that reads a unit's queue, and the fault that it makes of a
+ * request for `FaultQueue.report`, with what is known of its way so far.
+ */
 import type { Access } from '../protocol/access.js';
 import { PageRequestBit } from '../protocol/page-request.js';
-import type { FaultPath } from './iommu-driver.js';
-import type { ThreadedInterrupt } from './interrupt.js';
-import { FaultStage, type PageFault } from './page-fault.js';
+import type { PageResponder } from './fault-device.js';
+import type { Endpoint, FaultPath } from './iommu-driver.js';
+import { ThreadedInterrupt } from './interrupt.js';
+import { FaultStage, type PageFault, PageResponse } from './page-fault.js';
+import { Step } from './step.js';
+import { type Call, type Thread, Wait } from './thread.js';
+import type { UnitDriverEnvironment } from './unit-environment.js';
 
 /** A page request as the queues of all architectures hold it. */
 export interface QueuedRequest {
@@ -47,4 +54,146 @@ export function pageFaultOf(
   fault.charge(FaultStage.Interrupt, line.handledAt);
   fault.charge(FaultStage.Wake, line.startedAt);
   return fault;
+}
+
+/** A request, and whose it is. */
+export interface SourcedRequest extends QueuedRequest {
+  /** Requester id. */
+  readonly source: number;
+}
+
+/**
+ * The thread behind a unit's page request queue, what the drivers of all architectures have in common: takes records out of the ring,
+ * reports them, answers illegal ones, and lets those wait who drain a PASID. Positions count records modulo `positions`, a multiple of the ring.
+ */
+export abstract class PageRequestReader implements PageResponder {
+  readonly line: ThreadedInterrupt;
+  /** First record that has not been handled. */
+  protected head = 0;
+  private readonly waiting: Thread[] = [];
+  /** A pass ends with an empty ring: hardware interrupts when it has been empty. */
+  protected readonly untilEmpty: boolean = false;
+
+  constructor(
+    name: string,
+    private readonly unit: number,
+    protected readonly slots: number,
+    private readonly positions: number,
+    protected readonly path: FaultPath,
+    protected readonly environment: UnitDriverEnvironment,
+  ) {
+    const { scheduler } = environment;
+    this.line = new ThreadedInterrupt(name, scheduler, path.cpu, path.interrupt, (thread) => this.pass(thread));
+  }
+
+  /** Before the registers are read: requests that come later interrupt again. */
+  protected abstract acknowledge(thread: Thread): Call<void>;
+  /** Reads where the ring ends now. */
+  protected abstract tail(thread: Thread): Call<number>;
+  protected abstract decode(slot: number): SourcedRequest;
+  /** Gives records before `position` back to hardware: called after each, and with `end` after the last of a pass. */
+  protected abstract release(thread: Thread, position: number, end: boolean): Call<void>;
+  /** The end of a pass: deals with an overflow. */
+  protected abstract recover(thread: Thread): Call<void>;
+  protected abstract answer(
+    thread: Thread,
+    source: number,
+    pasid: number,
+    group: number,
+    code: PageResponse,
+  ): Call<void>;
+  abstract drainHardware(thread: Thread, device: Endpoint, pasid: number): Call<void>;
+  /** Whether the driver hands the request on. */
+  protected abstract isLegal(request: SourcedRequest): boolean;
+
+  private *pass(thread: Thread): Call<void> {
+    yield* this.acknowledge(thread);
+    let tail = yield* this.tail(thread);
+    for (;;) {
+      while (this.head !== tail) {
+        yield* this.take(thread, this.head % this.slots);
+        this.head = (this.head + 1) % this.positions;
+        yield* this.release(thread, this.head, false);
+      }
+      yield* this.release(thread, this.head, true);
+      if (!this.untilEmpty) break;
+      tail = yield* this.tail(thread);
+      if (this.head === tail) break;
+    }
+    yield* this.recover(thread);
+    const { waiting } = this;
+    for (let waiter = waiting.shift(); waiter !== undefined; waiter = waiting.shift()) {
+      this.environment.scheduler.wakeUp(waiter);
+    }
+  }
+
+  private *take(thread: Thread, slot: number): Call<void> {
+    const { path, environment, line } = this;
+    const request = this.decode(slot);
+    thread.charge(Step.Descriptor, environment.costs.pollWord);
+    const { bits, source, pasid, group } = request;
+    const last = (bits & PageRequestBit.Last) !== 0;
+    // A stop marker asks for nothing.
+    if (last && (bits & (PageRequestBit.Read | PageRequestBit.Write)) === 0) return;
+    const device = path.deviceOf(source);
+    if (device === null || !this.isLegal(request)) {
+      path.queue.statistics.errors++;
+      if (last) yield* this.answer(thread, source, pasid, group, PageResponse.Invalid);
+      return;
+    }
+    yield* path.queue.report(thread, device, pageFaultOf(path, line, source, request, slot));
+    if (thread.debt !== 0) yield Wait.Run;
+  }
+
+  respond(thread: Thread, device: Endpoint, pasid: number, group: number, code: PageResponse): Call<void> {
+    return this.answer(thread, device.requester, pasid, group, code);
+  }
+
+  /** Looks for requests of the PASID in the ring until there are none. */
+  *drainQueue(thread: Thread, device: Endpoint, pasid: number): Call<void> {
+    const { environment, positions, slots } = this;
+    for (;;) {
+      const tail = yield* this.tail(thread);
+      let found = false;
+      for (let at = this.head; at !== tail && !found; at = (at + 1) % positions) {
+        const request = this.decode(at % slots);
+        thread.charge(Step.Descriptor, environment.costs.pollWord);
+        found = request.source === device.requester && request.pasid === pasid;
+      }
+      if (!found) return;
+      yield* this.endOfPass(thread);
+    }
+  }
+
+  protected *endOfPass(thread: Thread): Call<void> {
+    if (thread.debt !== 0) yield Wait.Run;
+    this.waiting.push(thread);
+    this.environment.scheduler.sleep(thread, Step.Completion);
+    yield Wait.Block;
+  }
+
+  /** Registers are read behind all writes to the unit. */
+  protected *readRegisters(thread: Thread, count: number): Call<void> {
+    const { costs, distance } = this.environment;
+    thread.charge(Step.Completion, count * Math.max(costs.mmioRead, distance.flight(thread, this.unit)));
+    yield Wait.Run;
+  }
+
+  protected *writeRegister(thread: Thread, offset: number, value: number, hi = 0): Call<void> {
+    const { registers, costs, distance } = this.environment;
+    thread.charge(Step.Doorbell, costs.mmioWrite);
+    yield Wait.Run;
+    registers.write(this.unit, offset, hi, value, distance.flight(thread, this.unit));
+  }
+
+  /** Reads so many dwords of the record at `address` into `words`. */
+  protected load(address: number, words: Int32Array): void {
+    const { memory } = this.environment;
+    const [hi, lo] = [Math.floor(address / 2 ** 32), (address % 2 ** 32) | 0];
+    for (let i = 0; i < words.length; i += 2) {
+      memory.read(hi, (lo + 4 * i) | 0);
+      words[i] = memory.wordLo;
+      words[i + 1] = memory.wordHi;
+    }
+  }
 }

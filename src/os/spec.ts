@@ -220,5 +220,7 @@ export interface UnitSpec {
     readonly records: number;
     /** Transactions that can be stalled at a time; 0: faults are errors. */
     readonly stalls: number;
+    /** Records of the page request queue to set up. */
+    readonly pageRequests: number;
   };
 }

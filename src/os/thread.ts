@@ -18,13 +18,40 @@ export const enum Wait {
   Block,
 }
 
-export type Program = Generator<Wait, void, void>;
-/** A subroutine of a program: `const x = yield* f(thread)`. */
-export type Call<T> = Generator<Wait, T, void>;
+/** A subroutine of a program: `const x = yield* f(thread)`. A generator, or a `Routine`. */
+export interface Call<T> {
+  next(): IteratorResult<Wait, T>;
+  [Symbol.iterator](): Call<T>;
+}
 
-/** A subroutine that has nothing left to do. */
-export const NOTHING: Call<void> = (function* nothing(): Call<void> {})();
-NOTHING.next();
+export type Program = Call<void>;
+
+/** What `next` of a routine returns. */
+export const RUN: IteratorResult<Wait, void> = { value: Wait.Run, done: false };
+export const BLOCK: IteratorResult<Wait, void> = { value: Wait.Block, done: false };
+export const DONE: IteratorResult<Wait, void> = { value: undefined, done: true };
+
+/**
+ * A subroutine as a record with a state, which its owner uses again and again: what every map and unmap goes through. A generator reads
+ * better, but costs its allocation and, each time the thread goes on, a copy of its variables. `next` does what comes next until the
+ * thread has to yield.
+ */
+export abstract class Routine implements Call<void> {
+  abstract next(): IteratorResult<Wait, void>;
+
+  [Symbol.iterator](): Call<void> {
+    return this;
+  }
+}
+
+/** A subroutine that has nothing to do. */
+class Nothing extends Routine {
+  next(): IteratorResult<Wait, void> {
+    return DONE;
+  }
+}
+
+export const NOTHING: Call<void> = new Nothing();
 
 export const enum ThreadState {
   New,

@@ -269,6 +269,8 @@ export class Atc implements TlpSink, PageRequestClient {
   private ask(event: Event): void {
     this.counters.requests++;
     event.bytes = TRANSLATION_BYTES;
+    // What the way there has set before, if it is asked again.
+    event.flags &= TlpFlag.TranslationRequest | TlpFlag.NoWrite;
     this.ledger.start(event.id, this.kernel.clock[0]!);
     this.push(event);
   }

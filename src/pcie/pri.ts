@@ -7,7 +7,7 @@
 import { Event } from '../kernel/event.js';
 import { EventFifo } from '../kernel/fifo.js';
 import type { Kernel } from '../kernel/kernel.js';
-import type { Access } from '../protocol/access.js';
+import { Access } from '../protocol/access.js';
 import { Op } from '../protocol/op.js';
 import {
   type MessageSink,
@@ -133,7 +133,7 @@ export class Pri implements PageRequestSink {
       page.access |= access;
       return page;
     }
-    for (const page of this.sent) if ((page.access & access) === access && samePage(page, tlp)) return page;
+    for (const page of this.sent) if (covers(page.access, access) && samePage(page, tlp)) return page;
     return null;
   }
 
@@ -302,6 +302,10 @@ export class Pri implements PageRequestSink {
     this.occupancy.reset(now);
   }
 }
+
+/** Pages that may be written may be read. */
+const covers = (asked: number, needed: number): boolean =>
+  (needed & ~(asked | ((asked & Access.Write) !== 0 ? Access.Read : 0))) === 0;
 
 const classOf = (lo: number): number => (lo >>> 12) & (CLASSES - 1);
 

@@ -50,7 +50,7 @@ export function checkArchitecture(unit: IommuSpec, path: readonly string[]): Fau
     const message = `${sizeLg2} is outside ${queue[0]} to ${queue[1]}, the queue sizes of ${mode}`;
     faults.push(fault('E301', [...path, 'invalidation', 'sizeLg2'], message, { related: [[...path, 'mode']] }));
   }
-  faults.push(...checkFaultRecords(unit, path));
+  faults.push(...checkFaultRecords(unit, path), ...checkPageRequests(unit, path));
   return faults;
 }
 
@@ -65,6 +65,17 @@ function checkFaultRecords(unit: IommuSpec, path: readonly string[]): Fault[] {
   const what = powerOfTwo ? `a power of two from ${choice}` : choice;
   const message = `fault records of ${title}: ${what}, not ${records}`;
   return [fault('E301', [...path, 'faults', 'records'], message, { related: [[...path, 'architecture']] })];
+}
+
+function checkPageRequests(unit: IommuSpec, path: readonly string[]): Fault[] {
+  const { title, pageRequests: range } = LIMITS[unit.architecture as keyof typeof LIMITS];
+  const { pageRequests } = unit.faults;
+  const [low, high] = range ?? [0, 0];
+  const legal = pageRequests >= low && pageRequests <= high && (pageRequests & (pageRequests - 1)) === 0;
+  if (pageRequests === 0 || legal) return [];
+  const what = range === undefined ? 'there is none' : `a power of two from ${low} to ${high}`;
+  const message = `page request queue of ${title}: ${what}, not ${pageRequests}`;
+  return [fault('E301', [...path, 'faults', 'pageRequests'], message, { related: [[...path, 'architecture']] })];
 }
 
 type Refuse = (key: string, message: string, related?: string) => void;

@@ -110,7 +110,7 @@ function checkStructure({ entries, ways, replacement }: StructureSpec, path: rea
   return [];
 }
 
-export function checkDevices({ machine, devices }: PointSpec): Fault[] {
+export function checkDevices({ machine, devices, os }: PointSpec): Fault[] {
   const faults: Fault[] = [];
   const seen = new Map<string, string>();
   if (Object.keys(devices).length === 0) {
@@ -125,7 +125,7 @@ export function checkDevices({ machine, devices }: PointSpec): Fault[] {
     }
     const port = machine.ports[device.port]!;
     faults.push(...checkCredits(device, port, path));
-    faults.push(...checkAts(device, port, machine, path));
+    faults.push(...checkAts(device, port, { machine, os }, path));
     if (port.iommu !== null) {
       const unit = machine.iommus[port.iommu];
       const unitPath = ['machine', 'iommus', port.iommu];
@@ -167,9 +167,16 @@ function checkEngine({ engine }: DeviceSpec, path: readonly string[]): Fault[] {
 }
 
 /** Architectures whose units answer translation requests. */
-const ATS: ReadonlySet<string> = new Set(['vtd']);
+const ATS: ReadonlySet<string> = new Set(['vtd', 'smmuv3', 'amdvi', 'riscv']);
+/** Those that queue page requests. */
+const PRI: ReadonlySet<string> = new Set(['vtd']);
 
-function checkAts({ ats }: DeviceSpec, port: PortSpec, machine: MachineSpec, path: readonly string[]): Fault[] {
+function checkAts(
+  { ats }: DeviceSpec,
+  port: PortSpec,
+  { machine, os }: Pick<PointSpec, 'machine' | 'os'>,
+  path: readonly string[],
+): Fault[] {
   if (!ats.enabled) {
     if (!ats.pri.enabled) return [];
     const message = 'page requests need ATS, which is off';
@@ -187,8 +194,24 @@ function checkAts({ ats }: DeviceSpec, port: PortSpec, machine: MachineSpec, pat
   const unit = machine.iommus[port.iommu];
   if (unit === undefined) return faults;
   const related = [['machine', 'iommus', port.iommu]];
+  if (ats.pri.enabled && unit.faults.pageRequests === 0) {
+    const message = `"${port.iommu}" has no page request queue`;
+    faults.push(
+      fault('E305', [...path, 'ats', 'pri', 'enabled'], message, {
+        related: [[...related[0]!, 'faults', 'pageRequests']],
+      }),
+    );
+  }
   if (!ATS.has(unit.architecture)) {
     faults.push(fault('E305', place, `an IOMMU of architecture ${unit.architecture} has no ATS`, { related }));
+  }
+  if (ats.pri.enabled && !PRI.has(unit.architecture)) {
+    const message = `page requests to an IOMMU of architecture ${unit.architecture} are not modelled`;
+    faults.push(fault('E305', [...path, 'ats', 'pri', 'enabled'], message, { related }));
+  }
+  if (os.guest.mode !== 'none') {
+    const message = 'device TLBs of devices that a guest has are not modelled';
+    faults.push(fault('E305', place, message, { related: [['os', 'guest', 'mode']] }));
   }
   if (ats.stu > unit.granule) {
     const message = `${formatQuantity(ats.stu, 'size')} is more than the smallest page of the IOMMU, ${formatQuantity(unit.granule, 'size')}`;

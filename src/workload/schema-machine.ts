@@ -106,6 +106,11 @@ export const iommuSchema = z.strictObject({
   faults: z.strictObject({
     records: count(1, 32768, 'Fault recording registers, or entries of the fault log in memory.'),
     stalls: count(0, 65536, 'SMMUv3: transactions that can be stalled for page faults at a time; 0: no stall model.'),
+    pageRequests: count(
+      0,
+      32768,
+      'Records of the page request queue (AMD-Vi: PPR log), a power of two; 0: devices cannot ask for pages.',
+    ),
   }),
 });
 

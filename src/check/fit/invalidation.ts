@@ -91,7 +91,7 @@ const MACHINES: readonly Machine[] = [
       knob(KUNPENG_OS, 'costs.unmapCallback', 32, 400),
       knob(KUNPENG_UNIT, 'invalidation.iotlbPage', 16, 200),
     ],
-    contended: [knob(KUNPENG_OS, 'costs.lineTransfer', 32, 300, 4), knob(KUNPENG_UNIT, 'invalidation.wait', 64, 400)],
+    contended: [knob(KUNPENG_OS, 'costs.lineTransfer', 16, 300, 4), knob(KUNPENG_UNIT, 'invalidation.wait', 32, 400)],
     rows: 'fit to SMMU-WAYS-* and SMMU-DMB-t1-*',
     derived: (at, published) => {
       const poll = param(published, 'SMMU-POLL', 'near msi s2');

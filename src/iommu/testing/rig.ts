@@ -167,6 +167,21 @@ export class Rig {
     return id;
   }
 
+  /** A read that a device has translated, to be handed to the unit's Translation Agent. */
+  translated(output: number, address: number, device: number): Event {
+    const tlp = new Event();
+    tlp.id = this.sent++;
+    tlp.source = device;
+    tlp.flags = TlpFlag.Translated;
+    tlp.bytes = 64;
+    tlp.addressHi = upper(address);
+    tlp.addressLo = (address % 2 ** 32) | 0;
+    tlp.outHi = upper(output);
+    tlp.outLo = (output % 2 ** 32) | 0;
+    this.ledger.start(tlp.id, this.now);
+    return tlp;
+  }
+
   /** Sends one request and runs until nothing is left to do. */
   translate(request: Request): Departure {
     const id = this.send(request);
@@ -228,6 +243,15 @@ export class Rig {
       case Op.MemoryServed:
         this.unit.served(event);
         break;
+      case Op.AtsCheck:
+        this.unit.agent!.check(event);
+        break;
+      case Op.AtsTimeout:
+        this.unit.agent!.invalidations.expire();
+        break;
+      case Op.PageRecorded:
+        this.vtd.pages.recorded(event);
+        break;
       case Op.Relay:
         this.kernel.relayed(event);
         break;
@@ -248,6 +272,7 @@ export class Rig {
     if (this.departures.some((d) => d.id === id)) throw new Error(`request ${id} left twice`);
     this.departures.push({ id, address, write, bytes, device, pasid, at: this.now, output, aborted });
     this.ledger.finish(id, this.now);
-    this.kernel.after(this.servicePs, tlp, Op.MemoryServed);
+    // Nobody drains what devices have translated.
+    if ((tlp.flags & TlpFlag.Translated) === 0) this.kernel.after(this.servicePs, tlp, Op.MemoryServed);
   }
 }

@@ -53,7 +53,7 @@ const BASE: IommuSpec = {
     nonLeafScope: 'range',
     maxAddressMask: 18,
   },
-  faults: { records: 8, stalls: 0 },
+  faults: { records: 8, stalls: 0, pageRequests: 128 },
 };
 
 function merge<T>(base: T, changes: Deep<T>): T {

@@ -90,6 +90,10 @@ export function amdviUnit({ pages, directories, devices, walks }: AmdviFacts): P
         `${LINUX_AMD}/iommu.c: build_inv_address names everything beyond 2^52 bytes`,
       ),
     },
-    faults: { records: spec(512, 'entries', `${LINUX_AMD}: EVT_BUFFER_SIZE_DEF 8192`), stalls: NO_STALLS },
+    faults: {
+      records: spec(512, 'entries', `${LINUX_AMD}: EVT_BUFFER_SIZE_DEF 8192`),
+      stalls: NO_STALLS,
+      pageRequests: spec(512, 'records', `${LINUX_AMD}: PPR_LOG_SIZE 8192`),
+    },
   };
 }

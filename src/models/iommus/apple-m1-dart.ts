@@ -2,7 +2,7 @@
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
 import { legacyUnit, structure } from './vtd.js';
-import { NO_STALLS } from './stalls.js';
+import { NO_PAGE_REQUESTS, NO_STALLS } from './stalls.js';
 import { noDeviceTlb } from './device-tlb.js';
 
 const DRIVER = 'Linux drivers/iommu/apple-dart.c';
@@ -50,6 +50,10 @@ export const appleM1Dart: Sheet = defineSheet({
       nonLeafScope: spec('domain', '', `${DRIVER}: whole streams only`),
       maxAddressMask: spec(0, 'log2 pages', `${DRIVER}: no invalidation by address`),
     },
-    faults: { records: spec(1, 'records', `${DRIVER}: one error register`), stalls: NO_STALLS },
+    faults: {
+      records: spec(1, 'records', `${DRIVER}: one error register`),
+      stalls: NO_STALLS,
+      pageRequests: NO_PAGE_REQUESTS,
+    },
   },
 });

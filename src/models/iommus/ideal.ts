@@ -2,7 +2,7 @@
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
 import { legacyUnit, structure } from './vtd.js';
-import { NO_STALLS } from './stalls.js';
+import { NO_PAGE_REQUESTS, NO_STALLS } from './stalls.js';
 
 const BASELINE = 'definition of the baseline';
 const absent: Parameters = {
@@ -38,6 +38,6 @@ export const ideal: Sheet = defineSheet({
       ...(legacyUnit['invalidation'] as Parameters),
       sizeLg2: spec(0, 'log2 commands', BASELINE),
     },
-    faults: { records: spec(1, 'records', BASELINE), stalls: NO_STALLS },
+    faults: { records: spec(1, 'records', BASELINE), stalls: NO_STALLS, pageRequests: NO_PAGE_REQUESTS },
   },
 });

@@ -1,6 +1,7 @@
 /** SMMUv3 of Kunpeng 920 (HiSilicon's own design). Nothing of its insides is published. */
 import { assumed } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
+import { SOME_PAGE_REQUESTS } from './stalls.js';
 import { invalidation, LINUX_QUEUE, NO_RANGES, unit } from './smmuv3.js';
 
 const START = 'where the fit starts';
@@ -17,7 +18,7 @@ export const kunpeng920: Sheet = defineSheet({
       ...invalidation(assumed(NO_RANGES, 'log2 pages', 'range invalidation not reported by boot logs'), LINUX_QUEUE),
       start: assumed(20, 'ns', 'an idle CMD_SYNC takes 190 to 270 ns (B. Song, linux-iommu 2020-08-03)'),
       iotlbPage: assumed(60, 'ns', START),
-      wait: assumed(40, 'ns', START),
+      wait: assumed(200, 'ns', START),
     },
     faults: {
       records: assumed(1, 'records', 'the event queue lies in memory, as large as software makes it'),
@@ -26,6 +27,7 @@ export const kunpeng920: Sheet = defineSheet({
         'transactions',
         'its accelerators stall (S. Lu, iommu list, 2021-03-09); IDR5.STALL_MAX is not published',
       ),
+      pageRequests: SOME_PAGE_REQUESTS,
     },
   },
 });

@@ -2,7 +2,7 @@
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
 import { legacyUnit, structure } from './vtd.js';
-import { NO_STALLS } from './stalls.js';
+import { NO_PAGE_REQUESTS, NO_STALLS } from './stalls.js';
 import { noDeviceTlb } from './device-tlb.js';
 
 const QEMU = 'QEMU hw/pci-host/pnv_phb4.c';
@@ -56,6 +56,10 @@ export const power9Phb4: Sheet = defineSheet({
       nonLeafScope: assumed('range', '', UNKNOWN),
       maxAddressMask: spec(18, 'log2 pages', `${SKIBOOT}: a kill names one page of up to 1 GiB`),
     },
-    faults: { records: spec(1, 'records for each endpoint', `${QEMU}: PEST`), stalls: NO_STALLS },
+    faults: {
+      records: spec(1, 'records for each endpoint', `${QEMU}: PEST`),
+      stalls: NO_STALLS,
+      pageRequests: NO_PAGE_REQUESTS,
+    },
   },
 });

@@ -4,7 +4,7 @@
  */
 import { assumed, spec } from '../quantity.js';
 import type { Parameters } from '../sheet.js';
-import { NO_STALLS } from './stalls.js';
+import { NO_STALLS, SOME_PAGE_REQUESTS } from './stalls.js';
 import { deviceTlbCommands } from './device-tlb.js';
 
 export const RISCV_IOMMU = 'RISC-V IOMMU Architecture Specification 1.0';
@@ -63,4 +63,5 @@ export function invalidation(startNs: number, stepNs: number, scanNs: number, so
 export const faults: Parameters = {
   records: spec(4096, 'records', `${LINUX_RISCV}: fault queue of 4096`),
   stalls: NO_STALLS,
+  pageRequests: SOME_PAGE_REQUESTS,
 };

@@ -5,7 +5,7 @@
  */
 import { assumed, type Quantity, spec } from '../quantity.js';
 import type { Parameters } from '../sheet.js';
-import { NO_STALLS } from './stalls.js';
+import { NO_STALLS, SOME_PAGE_REQUESTS } from './stalls.js';
 import { deviceTlbCommands } from './device-tlb.js';
 
 export const SMMU = 'Arm SMMUv3 architecture specification, IHI 0070G';
@@ -104,5 +104,6 @@ export const unit: Parameters = {
   faults: {
     records: assumed(1, 'records', 'the event queue lies in memory, as large as software makes it'),
     stalls: NO_STALLS,
+    pageRequests: SOME_PAGE_REQUESTS,
   },
 };

@@ -2,7 +2,7 @@
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Parameters, type Sheet } from '../sheet.js';
 import { legacyUnit, structure } from './vtd.js';
-import { NO_STALLS } from './stalls.js';
+import { NO_PAGE_REQUESTS, NO_STALLS } from './stalls.js';
 import { noDeviceTlb } from './device-tlb.js';
 
 const QEMU = 'QEMU hw/virtio/virtio-iommu.c';
@@ -41,6 +41,10 @@ export const virtioKvm: Sheet = defineSheet({
       nonLeafScope: spec('range', '', 'freed tables only'),
       maxAddressMask: spec(52, 'log2 pages', 'UNMAP names any range'),
     },
-    faults: { records: spec(256, 'buffers', `${QEMU}: event queue of 256`), stalls: NO_STALLS },
+    faults: {
+      records: spec(256, 'buffers', `${QEMU}: event queue of 256`),
+      stalls: NO_STALLS,
+      pageRequests: NO_PAGE_REQUESTS,
+    },
   },
 });

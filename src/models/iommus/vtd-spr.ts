@@ -1,7 +1,7 @@
 /** VT-d unit of Sapphire Rapids: scalable mode, first-stage tables for DMA mappings. */
 import { assumed, spec } from '../quantity.js';
 import { defineSheet, type Sheet } from '../sheet.js';
-import { invalidation, iotlb, legacyUnit, walkers } from './vtd.js';
+import { invalidation, iotlb, legacyUnit, PAGE_REQUESTS, walkers } from './vtd.js';
 import { NO_STALLS } from './stalls.js';
 
 export const ECAP = 'CAP 19ed008c40780c66, ECAP 3ee9e86f050df from a kernel boot log';
@@ -23,6 +23,6 @@ export const vtdSpr: Sheet = defineSheet({
     iotlb: iotlb(assumed(256, 'entries', 'not published')),
     walkers: walkers(32, 80, 40, 'not published; occupancy counters of later parts allow hundreds of walks'),
     invalidation: { ...invalidation, maxAddressMask: spec(45, 'log2 pages', `${ECAP}: MAMV`) },
-    faults: { records: spec(1, 'records', `${ECAP}: NFR + 1`), stalls: NO_STALLS },
+    faults: { records: spec(1, 'records', `${ECAP}: NFR + 1`), stalls: NO_STALLS, pageRequests: PAGE_REQUESTS },
   },
 });

@@ -86,6 +86,9 @@ export const invalidation: Parameters = {
   maxAddressMask: spec(18, 'log2 pages', 'CAP.MAMV of Xeon E5 to Ice Lake'),
 };
 
+/** Records of the page request queue. */
+export const PAGE_REQUESTS: Quantity = spec(2048, 'records', 'Linux drivers/iommu/intel/prq.c: PRQ_ORDER 4, 64 KiB');
+
 /** A legacy-mode unit of a Xeon E5 or first Xeon Scalable. */
 export const legacyUnit: Parameters = {
   architecture: spec('vtd', '', VTD),
@@ -110,7 +113,7 @@ export const legacyUnit: Parameters = {
   },
   walkers: walkers(4, 100, 50, 'start value of the fit'),
   invalidation,
-  faults: { records: spec(8, 'records', 'CAP.NFR + 1'), stalls: NO_STALLS },
+  faults: { records: spec(8, 'records', 'CAP.NFR + 1'), stalls: NO_STALLS, pageRequests: PAGE_REQUESTS },
 };
 
 /** The walkers of another unit, taken over without evidence of their own: fitted or not there, they are assumed here. */

@@ -76,7 +76,7 @@ export const linuxKunpeng920: Sheet = os(
       'store and look take 80 ns more than the read of a register after an event (same mail)',
     ),
     unmapCall: assumed(200, 'ns', START),
-    lineTransfer: assumed(100, 'ns', START),
+    lineTransfer: assumed(140, 'ns', START),
     lineTransferRemote: assumed(200, 'ns', START),
     iovaTree: assumed(150, 'ns', START),
     mapCallback: assumed(50, 'ns', START),

@@ -69,7 +69,8 @@ export class CommandBuffer {
 
   /** Returns when hardware has executed every command queued before. */
   *completion(thread: Thread): Call<void> {
-    const { scheduler, statistics } = this.environment;
+    const { scheduler, statistics, units } = this.environment;
+    const { deviceWait } = units[this.unit]!;
     if (thread.debt !== 0) yield Wait.Run;
     if (!this.lock.take(thread)) yield Wait.Block;
     if (this.uncovered > 0) yield* this.pushWait(thread);
@@ -78,9 +79,11 @@ export class CommandBuffer {
     this.lock.release(thread);
     if (this.completed >= sequence) return;
     const asked = scheduler.now();
+    const heldBefore = deviceWait === null ? 0 : deviceWait.heldPs();
     this.pollers.push({ thread, sequence });
     scheduler.block(thread, Step.Completion);
     yield Wait.Block;
+    if (deviceWait !== null) thread.reassign(Step.Completion, Step.DeviceTlb, deviceWait.heldPs() - heldBefore);
     statistics.completion.add(scheduler.now() - asked);
   }
 

@@ -2,11 +2,12 @@
  * The AMD driver (drivers/iommu/amd/iommu.c): device table entries, GCR3 entries, domain ids, and the invalidations of the DMA API. Host (v1)
  * domains share one domain id over all units and devices; guest (v2) domains are tagged by a domain id of each device and PASID. A flush
  * queues a command for every unit, or device, and then waits for one unit after the other, all under the domain's lock.
- * Not modelled: ATS, growing host tables (change_top), dirty tracking, SNP.
+ * TLBs of devices are invalidated after that, before the waits. Not modelled: growing host tables (change_top), dirty tracking, SNP.
  */
 import {
   encodeInvalidateAll,
   encodeInvalidateDevice,
+  encodeInvalidateDeviceTlb,
   encodeInvalidatePages,
   EVERYTHING,
 } from '../../iommu/arch/amdvi/format.js';
@@ -16,7 +17,8 @@ import type { DomainState } from '../domain-state.js';
 import { AttachError } from '../errors.js';
 import { type Block, coveringBlock } from '../flush-range.js';
 import { Shadow } from '../guest/shadow.js';
-import type { Endpoint, IommuDriver } from '../iommu-driver.js';
+import type { PageResponder } from '../fault-device.js';
+import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { COMMAND_WORDS } from './command-buffer.js';
@@ -101,15 +103,17 @@ export class AmdviDriver implements IommuDriver {
       throw new AttachError('EINVAL', `${device.name}: AMD-Vi has no pass-through for requests with PASID`);
     }
     const known = this.attachmentsOf(domain);
+    const ats = device.ats !== null;
+    if (root !== null) domain.addDeviceTag(device, pasid);
     if (usesGuestTables(unit.spec)) {
       const guest = this.guestOf(unit, requester);
       guest.users++;
       if (root !== null) guest.gcr3.set(Math.max(pasid, 0), root);
-      if (pasid < 0) unit.setGuestEntry(requester, guest, root !== null);
+      if (pasid < 0) unit.setGuestEntry(requester, guest, root !== null, ats, device.ats?.pageRequests === true);
       addTarget(known, { unit, requester, id: guest.domainId, pasid: Math.max(pasid, 0) });
     } else {
       if (known.id === 0) known.id = this.allocateId();
-      unit.setHostEntry(requester, this.walkedRoot(domain, unit, known.id, root), known.id);
+      unit.setHostEntry(requester, this.walkedRoot(domain, unit, known.id, root), known.id, ats);
       addTarget(known, { unit, requester, id: known.id, pasid: -1 });
     }
     this.environment.observer?.attached(domain.id, device.unit, requester, pasid, root === null);
@@ -132,15 +136,21 @@ export class AmdviDriver implements IommuDriver {
     }
     if (pasid < 0) {
       // Its GCR3 table stays while other PASIDs use it; that of PASID 0 is empty now.
-      if (guest !== null && guest.users > 0) unit.setGuestEntry(requester, guest, true);
-      else unit.devices.block(requester);
+      if (guest !== null && guest.users > 0) {
+        unit.setGuestEntry(requester, guest, true, device.ats !== null, device.ats?.pageRequests === true);
+      } else unit.devices.block(requester);
       encodeInvalidateDevice(known.words, 0, requester);
       yield* unit.commands.queue(thread, known.words);
       yield* unit.commands.completion(thread);
     }
     encodeInvalidatePages(known.words, 0, target.id, tagPasid, 0, 0, EVERYTHING, true);
     yield* unit.commands.queue(thread, known.words);
+    if (device.ats !== null) {
+      encodeInvalidateDeviceTlb(known.words, 0, requester, device.ats.queueDepth, tagPasid, 0, 0, EVERYTHING);
+      yield* unit.commands.queue(thread, known.words);
+    }
     yield* unit.commands.completion(thread);
+    domain.dropDeviceTag(device, pasid);
     if (thread.debt !== 0) yield Wait.Run;
     domain.cacheLock.release(thread);
     known.targets.splice(known.targets.indexOf(target), 1);
@@ -211,6 +221,18 @@ export class AmdviDriver implements IommuDriver {
     for (const unit of this.units) if (unit?.spec.stage === 'nested') yield* unit.flushStage2(thread);
   }
 
+  recoverPageRequests(unit: number, path: FaultPath): PageResponder {
+    return this.units[unit]!.recoverPageRequests(path);
+  }
+
+  pagesRequested(unit: number): void {
+    this.units[unit]!.pages!.line.raise();
+  }
+
+  changed(unit: number, offset: number, _hi: number, lo: number): void {
+    this.units[unit]?.pages?.changed(offset, lo);
+  }
+
   stored(hi: number, lo: number): void {
     for (const unit of this.units) if (unit?.hostCommands.stored(hi, lo) === true) return;
   }
@@ -235,6 +257,16 @@ export class AmdviDriver implements IommuDriver {
         const hi = all ? 0 : Math.floor(start / 2 ** 32);
         const lo = all ? 0 : (start % 2 ** 32) | 0;
         encodeInvalidatePages(words, 0, id, pasid, hi, lo, all ? EVERYTHING : mask, directories);
+        yield* unit.commands.queue(thread, words);
+      }
+      for (const { unit: id, requester, pasid, queueDepth } of domain.deviceTags) {
+        const unit = this.units[id]!;
+        const all = mask >= EVERYTHING;
+        const hi = all ? 0 : Math.floor(start / 2 ** 32);
+        const lo = all ? 0 : (start % 2 ** 32) | 0;
+        const named = usesGuestTables(unit.spec) ? Math.max(pasid, 0) : -1;
+        encodeInvalidateDeviceTlb(words, 0, requester, queueDepth, named, hi, lo, mask);
+        statistics.devices++;
         yield* unit.commands.queue(thread, words);
       }
     }

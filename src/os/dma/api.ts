@@ -17,6 +17,7 @@ import { Mapper } from './mapper.js';
 import type { DmaPath } from './path.js';
 import type { ScatterList } from './scatter-list.js';
 import type { StrategyEnvironment } from './strategies/environment.js';
+import { UnmapCall } from './unmap-call.js';
 import { makeMapper, makePath } from './strategies/factory.js';
 
 /** Page of machines without translation. */
@@ -32,6 +33,8 @@ export class DmaApi {
   readonly unmaps: CallMeter;
   readonly settles: CallMeter;
   readonly mapper: Mapper;
+  /** Records of unmaps that are over. */
+  readonly idle: UnmapCall[] = [];
   readonly path: DmaPath;
 
   /**
@@ -119,13 +122,17 @@ export class DmaApi {
   }
 
   /** dma_unmap_page of a whole mapping, with the access it was mapped for. */
-  *unmap(thread: Thread, domain: Domain, address: number, bytes: number, access: Access): Call<void> {
-    const outer = this.begin(thread, this.unmaps);
+  unmap(thread: Thread, domain: Domain, address: number, bytes: number, access: Access): Call<void> {
+    const call = this.idle.pop() ?? new UnmapCall(this, this.scheduler);
+    call.begin(thread, domain, address, bytes, access);
+    return call;
+  }
+
+  /** What `unmap` begins with; its account has been opened. */
+  unmapping(thread: Thread, domain: Domain, address: number, bytes: number, access: Access): Call<void> {
     thread.charge(Step.Call, this.costs.unmapCall);
     if (this.traced) thread.charge(Step.Trace, this.costs.probe);
-    yield* this.path.unmap(thread, domain, address, bytes, access);
-    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
-    this.end(thread, this.unmaps, outer, Turn.Unmap);
+    return this.path.unmap(thread, domain, address, bytes, access);
   }
 
   /** Ends a burst of unmaps on this CPU: their buffers may be reused when it returns. */

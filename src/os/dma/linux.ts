@@ -6,14 +6,16 @@
 import type { Access } from '../../protocol/access.js';
 import type { Domain } from '../domain.js';
 import type { DmaSpace } from '../domain-state.js';
-import { Step } from '../step.js';
-import { type Call, NOTHING, type Thread, Wait } from '../thread.js';
+import { type Call, NOTHING, type Thread } from '../thread.js';
 import type { Mapper } from './mapper.js';
 import type { DmaPath } from './path.js';
 import type { ScatterList } from './scatter-list.js';
+import { Unmapping } from './unmapping.js';
 
 export class LinuxPath implements DmaPath {
   readonly statistics = null;
+  /** Records of unmaps that are over. */
+  private readonly idle: Unmapping[] = [];
 
   constructor(private readonly mapper: Mapper) {}
 
@@ -111,29 +113,10 @@ export class LinuxPath implements DmaPath {
     if (domain.driver.syncsMaps) yield* domain.driver.syncMap(thread, domain, iova, done);
   }
 
-  /** __iommu_dma_unmap. */
-  private *unmapPages(thread: Thread, domain: Domain, space: DmaSpace, iova: number, pages: number): Call<void> {
-    const { page } = space;
-    const { mapper } = this;
-    const freed = thread.freedTables;
-    thread.charge(Step.Table, space.code.unmap.call);
-    if (!mapper.scheduler.passes(thread)) yield Wait.Run;
-    mapper.clear(thread, domain, space, iova, pages * page, freed);
-    const { driver } = domain;
-    if (driver.forgetRange !== undefined) yield* driver.forgetRange(thread, domain, iova, pages * page);
-    const pfn = iova / page;
-    if (space.queue === null) {
-      yield* mapper.flush(thread, domain, iova, pages * page, freed.length > 0);
-      mapper.giveBack(thread, space, freed);
-      // Reported before the range can be allocated again, which may be before this call has returned.
-      mapper.observer?.unmapped(domain.id, iova, pages * page, true, mapper.scheduler.now());
-      if (space.iova.freesLocally(thread, pages)) space.iova.freeLocal(thread, pfn, pages);
-      else yield* space.iova.free(thread, pfn, pages);
-    } else {
-      if (!space.queue.addFast(thread, pfn, pages, freed)) yield* space.queue.add(thread, pfn, pages, freed);
-      if (thread.debt !== 0 && !mapper.scheduler.passes(thread)) yield Wait.Run;
-      mapper.observer?.unmapped(domain.id, iova, pages * page, false, mapper.scheduler.now());
-    }
+  private unmapPages(thread: Thread, domain: Domain, space: DmaSpace, iova: number, pages: number): Call<void> {
+    const unmapping = this.idle.pop() ?? new Unmapping(this.mapper, this.idle);
+    unmapping.begin(thread, domain, space, iova, pages);
+    return unmapping;
   }
 }
 

@@ -1,13 +1,19 @@
 /**
  * The RISC-V IOMMU driver (drivers/iommu/riscv/iommu.c): device contexts, an address space id for each domain, and the invalidations of
  * the DMA API: commands to every unit of the domain first, then a fence on each in turn, without a lock over the whole.
- * Beyond Linux 7.2, which only has first-stage tables: second-stage and nested tables, and PASIDs where the unit has process
- * directories. Not modelled: ATS, MSI page tables, hardware updates of accessed and dirty bits (they are preset).
+ * Beyond Linux 7.2, which only has first-stage tables: second-stage and nested tables, PASIDs where the unit has process
+ * directories, and ATS: device TLBs are invalidated after a fence, and waited for by another. Not modelled: MSI page tables, hardware updates of accessed and dirty bits (they are preset).
  */
-import { Command, encodeInvalidateDevices, encodeInvalidateProcess } from '../../iommu/arch/riscv/format.js';
+import {
+  Command,
+  encodeAtsInvalidate,
+  encodeInvalidateDevices,
+  encodeInvalidateProcess,
+} from '../../iommu/arch/riscv/format.js';
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import type { DomainState } from '../domain-state.js';
+import { type Block, coveringBlock } from '../flush-range.js';
 import type { Endpoint, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import { type Call, type Thread, Wait } from '../thread.js';
@@ -18,6 +24,8 @@ import { GUEST, RiscvUnit } from './unit.js';
 
 /** PSCIDs are 20 bits, GSCIDs 16; 0 stands for identity. */
 const FIRST_ID = 2;
+/** log2 of all pages of 4 KiB. */
+const WHOLE_SPACE = 52;
 
 export class RiscvDriver implements IommuDriver {
   readonly syncsMaps = false;
@@ -59,6 +67,8 @@ export class RiscvDriver implements IommuDriver {
   attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const { spec, tables } = this.units[device.unit]!;
     const tag = domain.addTag(device.unit, -1, () => (domain.type === 'identity' ? 0 : this.allocateId(spec)));
+    if (device.ats !== null) tables.enableAts(device.requester);
+    if (domain.table !== null) domain.addDeviceTag(device, pasid);
     const translation = { root: domain.table?.root ?? null, id: tag.id };
     if (hasProcesses(spec)) tables.setProcess(device.requester, Math.max(pasid, 0), translation);
     else tables.setDevice(device.requester, translation);
@@ -88,6 +98,13 @@ export class RiscvDriver implements IommuDriver {
     encodePlan(words, EVERYTHING, 0, scopeOf(domain, spec, tag.id));
     yield* queue.send(thread, words);
     yield* queue.sync(thread);
+    if (device.ats !== null) {
+      const ofDevice = newCommand();
+      encodeAtsInvalidate(ofDevice, 0, device.requester, pasid, 0, 12 + WHOLE_SPACE);
+      yield* queue.send(thread, ofDevice);
+      yield* queue.sync(thread);
+      domain.dropDeviceTag(device, pasid);
+    }
     if (domain.dropTag(device.unit, -1)) {
       yield* queue.send(thread, words);
       yield* queue.sync(thread);
@@ -109,11 +126,17 @@ export class RiscvDriver implements IommuDriver {
     bytes: number,
     tablesFreed: boolean,
   ): Call<void> {
-    return this.flush(thread, domain, (spec) => iovas.map((iova) => planRange(spec, iova, bytes, tablesFreed)));
+    const plans = (spec: UnitSpec): Plan[] => iovas.map((iova) => planRange(spec, iova, bytes, tablesFreed));
+    return this.flush(
+      thread,
+      domain,
+      plans,
+      iovas.map((iova) => coveringBlock(iova, bytes)),
+    );
   }
 
   flushAll(thread: Thread, domain: DomainState): Call<void> {
-    return this.flush(thread, domain, () => [EVERYTHING]);
+    return this.flush(thread, domain, () => [EVERYTHING], [{ start: 0, mask: WHOLE_SPACE }]);
   }
 
   /** What a command without PSCID and GSCID removes: everything of its stage. */
@@ -138,7 +161,17 @@ export class RiscvDriver implements IommuDriver {
     for (const unit of this.units) if (unit?.queue.stored(hi, lo) === true) return;
   }
 
-  private *flush(thread: Thread, domain: DomainState, plansFor: (spec: UnitSpec) => readonly Plan[]): Call<void> {
+  changed(unit: number, offset: number, _hi: number, lo: number): void {
+    this.units[unit]?.queue.changed(offset, lo);
+  }
+
+  /** `blocks`: what device TLBs are to forget. */
+  private *flush(
+    thread: Thread,
+    domain: DomainState,
+    plansFor: (spec: UnitSpec) => readonly Plan[],
+    blocks: readonly Block[],
+  ): Call<void> {
     const { scheduler, statistics } = this.environment;
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now();
@@ -157,6 +190,17 @@ export class RiscvDriver implements IommuDriver {
       }
     }
     for (const { unit } of tags) yield* this.units[unit]!.queue.sync(thread);
+    const { deviceTags } = domain;
+    if (deviceTags.length > 0) {
+      for (const { unit, requester, pasid } of deviceTags) {
+        for (const { start, mask } of blocks) {
+          encodeAtsInvalidate(words, 0, requester, pasid, start, 12 + mask);
+          yield* this.units[unit]!.queue.send(thread, words);
+          statistics.devices++;
+        }
+      }
+      for (const { unit } of tags) yield* this.units[unit]!.queue.sync(thread);
+    }
     statistics.flushes++;
     statistics.latency.add(scheduler.now() - asked);
   }

@@ -1,9 +1,10 @@
 /**
  * Software side of the command queue (riscv_iommu_cmd_send, riscv_iommu_cmd_sync in drivers/iommu/riscv/iommu.c): a ring in simulated
  * memory, one tail-register write for each command, under a raw spin lock; completion is IOFENCE.C, seen by polling the head register.
- * A full ring (one slot stays empty) is waited for with the lock held. Not modelled: time-outs, queue errors.
+ * A full ring (one slot stays empty) is waited for with the lock held. A fence that a device holds up too long is
+ * repeated. Not modelled: time-outs of software, illegal commands.
  */
-import { COMMAND_LG2, encodeFence, Register } from '../../iommu/arch/riscv/format.js';
+import { COMMAND_LG2, encodeFence, QueueControl, Register } from '../../iommu/arch/riscv/format.js';
 import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
@@ -64,12 +65,15 @@ export class CommandQueue {
 
   /** Returns when every command queued before has been executed. */
   *sync(thread: Thread): Call<void> {
-    const { scheduler, statistics } = this.environment;
+    const { scheduler, statistics, units } = this.environment;
+    const { deviceWait } = units[this.unit]!;
     const slot = yield* this.send(thread, this.fence);
     const rung = scheduler.now();
+    const heldBefore = deviceWait === null ? 0 : deviceWait.heldPs();
     this.pollers[slot] = thread;
     scheduler.block(thread, Step.Completion);
     yield Wait.Block;
+    if (deviceWait !== null) thread.reassign(Step.Completion, Step.DeviceTlb, deviceWait.heldPs() - heldBefore);
     statistics.completion.add(scheduler.now() - rung);
   }
 
@@ -87,6 +91,14 @@ export class CommandQueue {
     this.spaceWaiter = null;
     if (waiter !== null) scheduler.wakePoller(waiter, distance.poll(waiter, this.unit));
     return true;
+  }
+
+  /** cqcsr has changed; cmd_to: the handler of the queue's interrupt writes it back, and the fence runs again (riscv_iommu_cmdq_process). */
+  changed(offset: number, value: number): void {
+    if ((offset as Register) !== Register.CommandQueueControl || (value & QueueControl.CommandTimeout) === 0) return;
+    const { costs, registers, statistics } = this.environment;
+    statistics.timeouts++;
+    registers.write(this.unit, offset, 0, value, costs.timer + costs.mmioRead + costs.mmioWrite);
   }
 
   private get full(): boolean {

@@ -47,8 +47,15 @@ export class RiscvTables {
     private readonly memory: PhysicalMemory,
     private readonly frames: FrameAllocator,
     private readonly host: Host | null,
+    /** Devices that use ATS. */
+    private readonly ats: Set<number> = new Set(),
   ) {
     this.root = frames.allocate();
+  }
+
+  /** The device uses ATS: contexts written from now on say so (EN_ATS). */
+  enableAts(deviceId: number): void {
+    this.ats.add(deviceId);
   }
 
   /** Requests of a device without process directory. Throws RangeError for a device id that the directory does not take. */
@@ -57,7 +64,7 @@ export class RiscvTables {
     const second = stage === 'second' && root !== null;
     const first = stage !== 'second' && root !== null;
     this.setContext(deviceId, {
-      ...this.outer(),
+      ...this.outer(deviceId),
       ...(second ? { secondRoot: root, secondLevels: levels, gscid: id } : {}),
       firstRoot: first ? root : 0,
       firstLevels: first ? levels : 0,
@@ -84,10 +91,15 @@ export class RiscvTables {
   }
 
   /** Of a device context, the part that all its attachments share: everything of a guest is behind its host's second stage. */
-  private outer(): Pick<DeviceContext, 'control' | 'secondRoot' | 'secondLevels' | 'gscid'> {
+  private outer(deviceId: number): Pick<DeviceContext, 'control' | 'secondRoot' | 'secondLevels' | 'gscid'> {
     const { host, spec } = this;
-    if (host === null) return { control: 0, secondRoot: 0, secondLevels: 0, gscid: 0 };
-    return { control: 0, secondRoot: host.root, secondLevels: spec.secondLevels, gscid: host.gscid };
+    const control = this.controlOf(deviceId);
+    if (host === null) return { control, secondRoot: 0, secondLevels: 0, gscid: 0 };
+    return { control, secondRoot: host.root, secondLevels: spec.secondLevels, gscid: host.gscid };
+  }
+
+  private controlOf(deviceId: number): number {
+    return this.ats.has(deviceId) ? Control.AtsEnable : 0;
   }
 
   private setContext(deviceId: number, context: DeviceContext): void {
@@ -119,8 +131,8 @@ export class RiscvTables {
       table = this.frames.allocate();
       this.below.set(context, table);
       this.setContext(deviceId, {
-        ...this.outer(),
-        control: Control.ProcessDirectory | Control.DefaultProcess,
+        ...this.outer(deviceId),
+        control: Control.ProcessDirectory | Control.DefaultProcess | this.controlOf(deviceId),
         firstRoot: table,
         firstLevels: processLevels,
         pscid: 0,

@@ -1,11 +1,14 @@
 /**
  * The SMMUv3 driver (drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c): stream table entries and context descriptors per device, an ASID (or
  * VMID, for second-stage domains) per domain and unit, and the invalidations of the DMA API. Commands of a domain go to each of its
- * units in batches of 64 with one CMD_SYNC at the end; no lock of the domain is held. Faults of process domains stall where the unit can (faults.ts). Not modelled: ATS, broadcast TLB
+ * units in batches of 64 with one CMD_SYNC at the end; no lock of the domain is held. Faults of process domains stall where the unit can (faults.ts). TLBs of devices are
+ * invalidated after the unit's own: their commands follow a CMD_SYNC. Not modelled: broadcast TLB
  * maintenance (Linux ignores it: CR2.PTM), the rounds of writes and CFGI commands that change a live stream table entry.
  */
 import {
+  ATC_INV_ALL,
   encodeContextInvalidation,
+  encodeDeviceTlbInvalidation,
   encodeStreamInvalidation,
   encodeTlbi,
   encodeTlbiPage,
@@ -21,6 +24,7 @@ import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
+import { coveringBlock } from '../flush-range.js';
 import { granuleLg2, inputLg2, tableFormat, tableOptions } from './formats.js';
 import { BATCH, Batch } from './queue.js';
 import { isTooLarge, splitRange } from './ranges.js';
@@ -78,6 +82,8 @@ export class Smmuv3Driver implements IommuDriver {
         `${device.name}: an identity domain has no context descriptor for PASID ${pasid}`,
       );
     }
+    if (device.ats !== null) tables.enableAts(requester);
+    if (table !== null) domain.addDeviceTag(device, pasid);
     const id = table === null ? 0 : domain.addTag(device.unit, -1, () => unit.allocateId()).id;
     if (unit.spec.stage === 'second') tables.setStage2(requester, table, id);
     else if (table === null) tables.setOwn(requester, 'identity');
@@ -107,6 +113,11 @@ export class Smmuv3Driver implements IommuDriver {
     encodeStreamInvalidation(batch.words, batch.next(), requester, true);
     encodeContextInvalidation(batch.words, batch.next(), requester, Math.max(pasid, 0), true);
     yield* configuration.submit(thread, batch, true);
+    if (device.ats !== null && translates) {
+      encodeDeviceTlbInvalidation(batch.words, batch.next(), requester, pasid, 0, ATC_INV_ALL);
+      yield* queue.submit(thread, batch, true);
+      domain.dropDeviceTag(device, pasid);
+    }
     if (tag !== undefined && domain.dropTag(device.unit, -1)) {
       encodeAll(batch, spec, tag.id);
       yield* queue.submit(thread, batch, true);
@@ -169,6 +180,14 @@ export class Smmuv3Driver implements IommuDriver {
     return this.units[unit]!.recoverFaults(path, this.environment);
   }
 
+  recoverPageRequests(unit: number, path: FaultPath): PageResponder {
+    return this.units[unit]!.recoverPageRequests(path, this.environment);
+  }
+
+  pagesRequested(unit: number): void {
+    this.units[unit]!.pages!.line.raise();
+  }
+
   interrupted(unit: number): void {
     this.units[unit]!.faults!.interrupted();
   }
@@ -201,11 +220,36 @@ export class Smmuv3Driver implements IommuDriver {
         for (const iova of iovas) yield* this.gather(thread, unit, batch, tags[at]!, iova, bytes, leaf);
       }
       yield* unit.queueOf(thread.cpu).submit(thread, batch, true);
+      if (domain.deviceTags.length > 0) yield* this.invalidateDevices(thread, unit, batch, domain, iovas, bytes);
     }
     if (thread.debt !== 0) yield Wait.Run;
     this.batches.push(batch);
     statistics.flushes++;
     statistics.latency.add(scheduler.now() - asked);
+  }
+
+  /** arm_smmu_atc_inv_to_cmd: one aligned power of two of pages for each device and range. */
+  private *invalidateDevices(
+    thread: Thread,
+    unit: Smmuv3Unit,
+    batch: Batch,
+    domain: DomainState,
+    iovas: readonly number[],
+    bytes: number,
+  ): Call<void> {
+    const queue = unit.queueOf(thread.cpu);
+    // The list as it was: see `flush`.
+    const tags = domain.deviceTags;
+    for (const { unit: id, requester, pasid } of tags) {
+      if (id !== unit.id) continue;
+      for (const iova of iovas) {
+        if (batch.count === BATCH) yield* queue.submit(thread, batch, false);
+        const { start, mask } = bytes === Infinity ? { start: 0, mask: ATC_INV_ALL } : coveringBlock(iova, bytes);
+        encodeDeviceTlbInvalidation(batch.words, batch.next(), requester, pasid, start, mask);
+        this.environment.statistics.devices++;
+      }
+    }
+    if (batch.count > 0) yield* queue.submit(thread, batch, true);
   }
 
   /** Adds the commands for one tag; a full batch goes without CMD_SYNC. */

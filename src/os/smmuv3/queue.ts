@@ -258,10 +258,12 @@ export class CommandQueue {
   }
 
   private *wait(thread: Thread, position: number): Call<void> {
-    const { scheduler, statistics, probe } = this.environment;
+    const { scheduler, statistics, probe, units } = this.environment;
     if (probe > 0) thread.charge(Step.Trace, probe);
     if (thread.debt !== 0) yield Wait.Run;
     const asked = scheduler.now() - probe / 2;
+    const { deviceWait } = units[this.unit]!;
+    const heldBefore = deviceWait === null ? 0 : deviceWait.heldPs();
     if (this.port !== null) yield* this.port.consumed(thread, position);
     else if (this.pollers[position % this.layout.slots] === thread) {
       scheduler.block(thread, Step.Completion);
@@ -270,6 +272,7 @@ export class CommandQueue {
       thread.charge(Step.Completion, this.look(thread.cpu));
       yield Wait.Run;
     }
+    if (deviceWait !== null) thread.reassign(Step.Completion, Step.DeviceTlb, deviceWait.heldPs() - heldBefore);
     statistics.completion.add(scheduler.now() + probe / 2 - asked);
     if (probe > 0) thread.charge(Step.Trace, probe);
     // Commands are consumed in order: this one stands for all before it.

@@ -59,6 +59,8 @@ export class SmmuTables {
     private readonly frames: FrameAllocator,
     /** Second stage under nested first stages. */
     private readonly host: { readonly table: TableRoot; readonly vmid: number } | null,
+    /** Streams whose devices use ATS. */
+    private readonly ats: Set<number> = new Set(),
   ) {
     const bytes = this.twoLevelStreams ? 8 << (STREAMS_LG2 - STREAM_SPLIT) : 2 ** (STREAMS_LG2 + STE_LG2);
     this.streamTable = frames.allocateContiguous(Math.max(bytes, PAGE), Math.max(bytes, PAGE));
@@ -77,7 +79,15 @@ export class SmmuTables {
   /** The stream has stage 2 alone, or passes (null). */
   setStage2(requester: number, table: TableRoot | null, vmid: number): void {
     if (table === null) this.writeStream(requester, { config: StreamConfig.Bypass });
-    else this.writeStream(requester, { config: StreamConfig.Stage2, vmid, stage2: this.stage2Of(table) });
+    else {
+      const ats = this.ats.has(requester);
+      this.writeStream(requester, { config: StreamConfig.Stage2, vmid, stage2: this.stage2Of(table), ats });
+    }
+  }
+
+  /** The device of the stream uses ATS: entries written from now on that translate say so (arm_smmu_ats_supported). */
+  enableAts(requester: number): void {
+    this.ats.add(requester);
   }
 
   abort(requester: number): void {
@@ -139,6 +149,7 @@ export class SmmuTables {
             : DefaultSubstream.Terminate,
       // A kernel at EL2 (VHE) uses that StreamWorld for its own devices; the guest of a nested unit is at EL1.
       world: host === null ? StreamWorld.EL2 : StreamWorld.NonSecureEL1,
+      ats: this.ats.has(requester),
       ...stage2,
     });
   }

@@ -15,6 +15,7 @@ import {
   InterruptBit,
   Opcode,
   PAGE_1,
+  PAGE_REQUEST_LG2,
   producerRegister,
   queueRegister,
   RANGE_ALL,
@@ -29,6 +30,9 @@ import { tableFormat, tableOptions } from './formats.js';
 import type { FaultPath } from '../iommu-driver.js';
 import { EmulatedQueue } from './emulated-queue.js';
 import { type EventRing, StallDriver } from './faults.js';
+import type { FrameAllocator } from '../../memory/frames.js';
+import { log2 } from '../log2.js';
+import { PageRequestDriver } from './page-requests.js';
 import { HardwareQueue } from './hardware-queue.js';
 import { Batch, CommandQueue, type RingLayout } from './queue.js';
 import { SmmuTables, STREAM_SPLIT, STREAMS_LG2 } from './tables.js';
@@ -56,6 +60,10 @@ export class Smmuv3Unit {
   /** The event queue, and whoever reads it; null: nobody does. */
   private readonly events: EventRing;
   faults: StallDriver | null = null;
+  /** Whoever reads the PRI queue. */
+  pages: PageRequestDriver | null = null;
+  private interrupts = 0;
+  private readonly frames: FrameAllocator;
   private readonly freeIds: number[] = [];
   private nextId = FIRST_ID;
 
@@ -64,8 +72,9 @@ export class Smmuv3Unit {
     readonly id: number,
     readonly spec: UnitSpec,
     { frames, queueFrames, queueSocket }: UnitMemory,
-    environment: UnitDriverEnvironment,
+    private readonly environment: UnitDriverEnvironment,
   ) {
+    this.frames = frames;
     const { memory, ranges, registers, monitor } = environment;
     const { sizeLg2 } = spec.invalidation;
     if (sizeLg2 < LEAST_LG2 || sizeLg2 > MOST_LG2) {
@@ -161,14 +170,50 @@ export class Smmuv3Unit {
   /** From now on faults of process domains stall, and the event queue is read. */
   recoverFaults(path: FaultPath, environment: UnitDriverEnvironment): StallDriver {
     this.faults = new StallDriver(this, this.events, path, environment);
-    environment.registers.write(this.id, Register.InterruptControl, 0, InterruptBit.EVENTQ, 0);
+    this.interrupts |= InterruptBit.EVENTQ;
+    environment.registers.write(this.id, Register.InterruptControl, 0, this.interrupts, 0);
     return this.faults;
+  }
+
+  /** From now on page requests are queued and read. */
+  recoverPageRequests(path: FaultPath, environment: UnitDriverEnvironment): PageRequestDriver {
+    const entriesLg2 = log2(this.spec.faults.pageRequests);
+    const bytes = Math.max(2 ** (entriesLg2 + PAGE_REQUEST_LG2), PAGE);
+    const base = this.frames.allocateContiguous(bytes, bytes);
+    this.pages = new PageRequestDriver(this, { base, entriesLg2 }, path, environment);
+    this.interrupts |= InterruptBit.PRIQ;
+    const write = (register: number, value: number, hi = 0): void =>
+      environment.registers.write(this.id, register, hi, value, 0);
+    write(Register.PageRequestQueueBase, encodeQueueBase(base, entriesLg2), upper(base));
+    write(PAGE_1 + Register.PageRequestQueueConsumer, 0);
+    write(Register.InterruptControl, this.interrupts);
+    write(Register.Control0, Control0Bit.CMDQEN | Control0Bit.EVTQEN | Control0Bit.SMMUEN | Control0Bit.PRIQEN);
+    return this.pages;
+  }
+
+  /**
+   * arm_smmu_gerror_handler, after a CMD_SYNC that follows an ATC_INV without answer: the error is acknowledged, and the CMD_SYNC repeated by
+   * the hardware (arm_smmu_cmdq_skip_err).
+   */
+  private acknowledge(globalError: number): void {
+    const { costs, registers } = this.environment;
+    const delay = costs.timer + costs.mmioRead + costs.mmioWrite;
+    this.environment.statistics.timeouts++;
+    registers.write(this.id, Register.GlobalErrorAcknowledge, 0, globalError, delay);
   }
 
   /** A register of the unit has changed. */
   changed(offset: number, value: number): void {
+    if (offset === Register.GlobalError) {
+      this.acknowledge(value);
+      return;
+    }
     if (offset === PAGE_1 + Register.EventQueueProducer) {
       this.faults?.produced(value);
+      return;
+    }
+    if (offset === PAGE_1 + Register.PageRequestQueueProducer) {
+      this.pages?.produced(value);
       return;
     }
     const index = queueRegister(offset)?.queue ?? 0;

@@ -24,11 +24,10 @@ import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import { type Block, coveringBlock } from '../flush-range.js';
 import { DESCRIPTOR_WORDS } from './queue.js';
+import { BATCH, RangeFlush } from './range-flush.js';
 import { firstStageFormat, secondStageFormat, usesFirstStage } from './formats.js';
 import { VtdUnit } from './unit.js';
 
-/** Descriptors submitted at once (QI_MAX_BATCHED_DESC_COUNT). */
-const BATCH = 16;
 /** Address mask that no unit takes: everything in the domain. */
 const EVERYTHING = 64;
 /** Domain id of identity domains and process address spaces (FLPT_DEFAULT_DID); 0 is reserved, others are handed out from 2 up. */
@@ -44,6 +43,8 @@ export class VtdDriver implements IommuDriver {
   readonly defersFlush: boolean;
   private readonly units: readonly (VtdUnit | null)[];
   private readonly formats: readonly (Format | null)[];
+  /** Records of flushes that are over. */
+  private readonly idleFlushes: RangeFlush[] = [];
 
   /** Sets up and enables every unit. */
   constructor(protected readonly environment: UnitDriverEnvironment) {
@@ -222,43 +223,54 @@ export class VtdDriver implements IommuDriver {
     for (const unit of this.units) if (unit?.stored(hi, lo) === true) return;
   }
 
-  /** cache_tag_flush_range: one descriptor per tag and block, one batch after the other, all under cache_lock, which is held over the waits. */
-  private *flush(thread: Thread, domain: DomainState, blocks: readonly Block[], hint: boolean): Call<void> {
-    const { scheduler, statistics } = this.environment;
-    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
-    const asked = scheduler.now();
-    if (!domain.cacheLock.take(thread)) yield Wait.Block;
-    const { tags, deviceTags } = domain;
+  private flush(thread: Thread, domain: DomainState, blocks: readonly Block[], hint: boolean): Call<void> {
+    const flush = this.idleFlushes.pop() ?? new RangeFlush(this.environment, this, this.idleFlushes);
+    flush.begin(thread, domain, blocks, hint);
+    return flush;
+  }
+
+  /** End of the tags of one unit, of which number `first` is the first. */
+  unitEnd({ tags }: DomainState, first: number): number {
+    let end = first + 1;
+    while (end < tags.length && tags[end]!.unit === tags[first]!.unit) end++;
+    return end;
+  }
+
+  /** Tags of devices behind the unit of tag `first`. */
+  deviceTags({ tags, deviceTags }: DomainState, first: number): number {
+    let count = 0;
+    for (const tag of deviceTags) if (tag.unit === tags[first]!.unit) count++;
+    return count;
+  }
+
+  /**
+   * Submits `count` descriptors for a unit, those from number `from` on: one for each of its tags and each block, then, because a device that
+   * missed before the unit's caches were clean would bring the old translation back, for the tags of devices.
+   */
+  submitBatch(
+    thread: Thread,
+    domain: DomainState,
+    first: number,
+    from: number,
+    count: number,
+    blocks: readonly Block[],
+    hint: boolean,
+  ): Call<void> {
+    const { tags } = domain;
     const words = batchOf(domain);
-    const descriptors = tags.length * blocks.length;
-    for (let at = 0; at < descriptors; ) {
-      const unit = this.units[tags[Math.floor(at / blocks.length)]!.unit]!;
-      let count = 0;
-      for (; at < descriptors && count < BATCH; at++) {
-        const tag = tags[Math.floor(at / blocks.length)]!;
-        if (tag.unit !== unit.id) break;
-        this.encode(words, DESCRIPTOR_WORDS * count++, unit.spec, tag, blocks[at % blocks.length]!, hint);
+    const unit = this.units[tags[first]!.unit]!;
+    const own = this.unitEnd(domain, first) - first;
+    for (let i = 0; i < count; i++) {
+      const number = Math.floor((from + i) / blocks.length);
+      const block = blocks[from + i - number * blocks.length]!;
+      if (number < own) this.encode(words, DESCRIPTOR_WORDS * i, unit.spec, tags[first + number]!, block, hint);
+      else {
+        const tag = domain.deviceTags.filter((device) => device.unit === unit.id)[number - own]!;
+        this.environment.statistics.devices++;
+        encodeDeviceTlb(words, DESCRIPTOR_WORDS * i, tag, block.start, block.mask);
       }
-      // A device that missed before the unit's caches were clean would bring the old translation back.
-      if (tags[Math.floor(at / blocks.length)]?.unit !== unit.id) {
-        for (const tag of deviceTags) {
-          if (tag.unit !== unit.id) continue;
-          for (const { start, mask } of blocks) {
-            if (count === BATCH) {
-              yield* unit.queue.submit(thread, words, count);
-              count = 0;
-            }
-            statistics.devices++;
-            encodeDeviceTlb(words, DESCRIPTOR_WORDS * count++, tag, start, mask);
-          }
-        }
-      }
-      yield* unit.queue.submit(thread, words, count);
     }
-    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
-    domain.cacheLock.release(thread);
-    statistics.flushes++;
-    statistics.latency.add(scheduler.now() - asked);
+    return unit.queue.submit(thread, words, count);
   }
 
   /** The descriptor for one tag; a range larger than the unit can name becomes the whole domain, or PASID. */

@@ -6,11 +6,13 @@
  * up. Not modelled: other queue errors; completion by interrupt, which Linux does not use.
  */
 import { encodeWait, FaultStatusBit, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
+import type { MemorySystem } from '../../memory/system.js';
 import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
-import { type Call, type Thread, Wait } from '../thread.js';
+import { type Call, NOTHING, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import type { Doorbell } from './doorbell.js';
+import { Submission } from './submission.js';
 
 /** State of a slot; `InUse` and `Done` are also what its status word in memory holds (QI_IN_USE, QI_DONE). */
 const enum Slot {
@@ -33,7 +35,7 @@ export interface QueueLayout {
 }
 
 export class InvalidationQueue {
-  private readonly lock: SpinLock;
+  readonly lock: SpinLock;
   private readonly state: Uint8Array;
   /** Thread that polls the status word of a slot. */
   private readonly pollers: (Thread | null)[];
@@ -45,6 +47,8 @@ export class InvalidationQueue {
   /** Slot of the wait descriptor that a time-out has dropped, or -1. */
   private aborted = -1;
   private readonly wait = new Int32Array(DESCRIPTOR_WORDS);
+  /** Records of submissions that are over. */
+  readonly idle: Submission[] = [];
   /** Where the tail register of an emulated unit leads; null: to the hardware. */
   doorbell: Doorbell | null = null;
 
@@ -64,59 +68,82 @@ export class InvalidationQueue {
    * Submits the first `count` descriptors of `words` (DESCRIPTOR_WORDS each) and a wait descriptor, and returns when hardware has completed
    * them. The caller has interrupts off. `waitFlags`: further `WaitFlag` bits.
    */
-  *submit(thread: Thread, words: Int32Array, count: number, waitFlags = 0): Call<void> {
-    const { scheduler, costs, distance, registers, statistics, units } = this.environment;
-    const { deviceWait } = units[this.unit]!;
-    const { slots, descriptorLg2 } = this.layout;
+  submit(thread: Thread, words: Int32Array, count: number, waitFlags = 0): Call<void> {
+    const { slots } = this.layout;
     if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
-    if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
-    const begun = scheduler.now();
-    if (!this.lock.take(thread)) yield Wait.Block;
-    if (this.freeSlots < count + 2) {
-      statistics.slotWaits++;
-      if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
-      while (this.freeSlots < count + 2) {
-        this.waitForSlots(thread);
-        yield Wait.Block;
-        if (!this.lock.take(thread, false)) yield Wait.Block;
-      }
-    }
+    const submission = this.idle.pop() ?? new Submission(this, this.environment);
+    submission.begin(thread, words, count, waitFlags);
+    return submission;
+  }
+
+  /** Whether `count` descriptors and the wait descriptor can be added; one slot stays free. */
+  hasRoom(count: number): boolean {
+    return this.freeSlots >= count + 2;
+  }
+
+  /** Charges for `count` descriptors and a wait descriptor, and takes their slots. Returns the first. Nothing reads them before `ring`. */
+  reserve(thread: Thread, count: number): number {
+    const { costs, distance } = this.environment;
     thread.charge(Step.Descriptor, (count + 1) * costs.descriptor + distance.access(thread, this.unit));
     if (this.doorbell === null) thread.charge(Step.Doorbell, costs.mmioWrite);
     const first = this.freeHead;
-    const last = (first + count) % slots;
-    this.freeHead = (last + 1) % slots;
+    this.freeHead = this.after(first, count + 1);
     this.freeSlots -= count + 1;
-    for (let i = 0; i < count; i++) this.setState((first + i) % slots, Slot.InUse);
-    this.setState(last, Slot.InUse);
-    // The stores precede the doorbell; nothing reads them before it.
-    if (!scheduler.passes(thread)) yield Wait.Run;
-    for (let i = 0; i < count; i++) this.store((first + i) % slots, words, i * DESCRIPTOR_WORDS);
+    this.setStates(first, count + 1, Slot.InUse);
+    return first;
+  }
+
+  /** Stores the descriptors in the slots from `first` on and announces them. */
+  announce(thread: Thread, words: Int32Array, first: number, count: number, waitFlags: number): Call<void> {
+    const { distance, registers, statistics, timing } = this.environment;
+    for (let i = 0; i < count; i++) this.store(this.after(first, i), words, i * DESCRIPTOR_WORDS);
+    const last = this.after(first, count);
     const status = this.layout.status + 4 * last;
     encodeWait(this.wait, 0, WaitFlag.StatusWrite | waitFlags, Math.floor(status / 2 ** 32), status | 0, Slot.Done);
     this.store(last, this.wait, 0);
+    if (timing !== null) this.touch(timing, this.layout.ring, 1 << this.layout.descriptorLg2, first, count + 1);
     statistics.descriptors += count + 1;
     const tail = this.freeHead;
-    if (this.doorbell !== null) yield* this.doorbell.ring(thread, tail);
-    else {
-      const flight = distance.flight(thread, this.unit);
-      registers.write(this.unit, Register.InvalidationQueueTail, 0, tail << descriptorLg2, flight);
-    }
-    const rung = scheduler.now();
-    const heldBefore = deviceWait === null ? 0 : deviceWait.heldPs();
+    if (this.doorbell !== null) return this.doorbell.ring(thread, tail);
+    const flight = distance.flight(thread, this.unit);
+    registers.write(this.unit, Register.InvalidationQueueTail, 0, tail << this.layout.descriptorLg2, flight);
+    return NOTHING;
+  }
+
+  /** The thread polls the status word of the wait descriptor. */
+  expect(thread: Thread, slot: number): void {
     // An emulated unit has completed everything before the write of its tail returns.
-    if (this.doorbell === null || this.statusWord(last) !== Slot.Done) this.pollers[last] = thread;
-    while (this.pollers[last] !== null) {
-      this.lock.poll(thread, distance.poll(thread, this.unit), Step.Completion);
-      yield Wait.Block;
-    }
-    if (deviceWait !== null) thread.reassign(Step.Completion, Step.DeviceTlb, deviceWait.heldPs() - heldBefore);
-    if (this.aborted === last) yield* this.recover(thread);
-    statistics.completion.add(scheduler.now() - rung);
-    for (let i = 0; i <= count; i++) this.setState((first + i) % slots, Slot.Free);
+    if (this.doorbell === null || this.statusWord(slot) !== Slot.Done) this.pollers[slot] = thread;
+  }
+
+  /** One look at it; false: it was there already. */
+  looks(thread: Thread, slot: number): boolean {
+    if (this.pollers[slot] === null) return false;
+    this.lock.poll(thread, this.environment.distance.poll(thread, this.unit), Step.Completion);
+    return true;
+  }
+
+  /** Time that hardware has spent waiting for devices, ps. */
+  heldPs(): number {
+    return this.environment.units[this.unit]!.deviceWait?.heldPs() ?? 0;
+  }
+
+  /** What a submission has to do when its wait descriptor, in `slot`, has been dropped. */
+  recovery(thread: Thread, slot: number): Call<void> {
+    return this.aborted === slot ? this.recover(thread) : NOTHING;
+  }
+
+  /** The descriptors in the slots from `first` on are complete. */
+  release(thread: Thread, first: number, count: number): void {
+    this.setStates(first, count + 1, Slot.Free);
     this.reclaim();
     this.lock.release(thread);
-    statistics.submission.add(scheduler.now() - begun);
+  }
+
+  /** Slot `count` places behind another. */
+  after(slot: number, count: number): number {
+    const sum = slot + count;
+    return sum < this.layout.slots ? sum : sum - this.layout.slots;
   }
 
   /** qi_check_fault: head, error and tail are read, the error is cleared, and hardware goes on. */
@@ -175,7 +202,7 @@ export class InvalidationQueue {
   }
 
   /** Gives the lock up and waits until slots are reclaimed. */
-  private waitForSlots(thread: Thread): void {
+  waitForSlots(thread: Thread): void {
     this.lock.release(thread);
     thread.next = null;
     if (this.lastWaiter === null) this.firstWaiter = thread;
@@ -186,9 +213,8 @@ export class InvalidationQueue {
 
   /** Slots become free in ring order, from the oldest on, whoever used them; then spinning submitters look again. */
   private reclaim(): void {
-    const { slots } = this.layout;
     while (this.state[this.freeTail] === Slot.Free && this.freeTail !== this.freeHead) {
-      this.freeTail = (this.freeTail + 1) % slots;
+      this.freeTail = this.after(this.freeTail, 1);
       this.freeSlots++;
     }
     const { scheduler, costs } = this.environment;
@@ -203,15 +229,25 @@ export class InvalidationQueue {
     }
   }
 
-  /** Slot state, and its status word in memory, which the CPU writes with the descriptor. */
-  private setState(slot: number, value: Slot): void {
-    this.state[slot] = value;
+  /** States of `count` slots from `first` on, and their status words in memory, which the CPU writes with the descriptors. */
+  private setStates(first: number, count: number, value: Slot): void {
     const { memory, timing } = this.environment;
-    const address = this.layout.status + 4 * slot;
-    const hi = Math.floor(address / 2 ** 32);
-    const lo = address | 0;
-    memory.writeHalf(hi, lo, value);
-    timing?.cpuWrite(hi, lo, 4);
+    const { status } = this.layout;
+    for (let i = 0; i < count; i++) {
+      const slot = this.after(first, i);
+      const address = status + 4 * slot;
+      this.state[slot] = value;
+      memory.writeHalf(Math.floor(address / 2 ** 32), address | 0, value);
+    }
+    if (timing !== null) this.touch(timing, status, 4, first, count);
+  }
+
+  /** The CPU has stored to `count` slots from `first` on of an array of `bytes` a slot. */
+  private touch(timing: MemorySystem, array: number, bytes: number, first: number, count: number): void {
+    const beforeEnd = Math.min(count, this.layout.slots - first);
+    const address = array + bytes * first;
+    timing.cpuWrite(Math.floor(address / 2 ** 32), address | 0, bytes * beforeEnd);
+    if (beforeEnd < count) timing.cpuWrite(Math.floor(array / 2 ** 32), array | 0, bytes * (count - beforeEnd));
   }
 
   private statusWord(slot: number): number {
@@ -222,7 +258,7 @@ export class InvalidationQueue {
   }
 
   private store(slot: number, words: Int32Array, from: number): void {
-    const { memory, timing } = this.environment;
+    const { memory } = this.environment;
     const { ring, descriptorLg2 } = this.layout;
     const bytes = 1 << descriptorLg2;
     const address = ring + slot * bytes;
@@ -231,6 +267,5 @@ export class InvalidationQueue {
     for (let at = 0; at < bytes; at += 8) {
       memory.write(hi, (lo + at) | 0, words[from + (at >> 2) + 1]!, words[from + (at >> 2)]!);
     }
-    timing?.cpuWrite(hi, lo, bytes);
   }
 }

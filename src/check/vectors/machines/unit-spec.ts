@@ -57,6 +57,6 @@ export function coldUnit(shape: UnitShape): IommuSpec {
       nonLeafScope: 'range',
       maxAddressMask: 18,
     },
-    faults: { records: 1, stalls: 0 },
+    faults: { records: 1, stalls: 0, pageRequests: 0 },
   };
 }

@@ -1,5 +1,6 @@
 /** An AMD-Vi unit as software sees it: its registers (specification 3.4), and the parts behind them. Register writes take effect when they arrive. */
 import type { Event } from '../../../kernel/event.js';
+import type { DeviceWait } from '../../../protocol/ats.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import type { Hardware } from '../../architecture.js';
 import type { CommandCounters } from '../../command-counters.js';
@@ -18,10 +19,13 @@ import {
   ringIndex,
   StatusBit,
 } from './format.js';
+import type { PageRequests } from './page-requests.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
 import type { Registers } from './registers.js';
 
 export class Amdvi implements Hardware {
   readonly faults: FaultCounters;
+  readonly pages: PageRequestQueue;
 
   constructor(
     readonly registers: Registers,
@@ -29,19 +33,28 @@ export class Amdvi implements Hardware {
     readonly queue: CommandQueue,
     readonly commands: CommandCounters,
     readonly log: EventLog,
+    private readonly pageRequests: PageRequests,
     private readonly recycle: (event: Event) => void,
   ) {
     this.faults = log.counters;
+    this.pages = pageRequests.queue;
   }
 
   /** The status register. */
   get status(): number {
     const { ring } = this.queue;
-    return this.log.status | (ring.enabled && !ring.stopped ? StatusBit.CommandBufferRunning : 0);
+    return (
+      this.log.status | this.pageRequests.status | (ring.enabled && !ring.stopped ? StatusBit.CommandBufferRunning : 0)
+    );
+  }
+
+  get deviceWait(): DeviceWait {
+    return this.queue;
   }
 
   connect(watch: StoreWatch): void {
     this.queue.connect(watch);
+    this.pageRequests.connect(watch);
   }
 
   step(): void {
@@ -77,6 +90,12 @@ export class Amdvi implements Hardware {
         log.head = 0;
         log.tail = 0;
         break;
+      case Register.PageRequestLogBase:
+        this.pageRequests.setUp(hi, lo);
+        break;
+      case Register.PageRequestHead:
+        this.pageRequests.headMoved(lo);
+        break;
       case Register.Control:
         this.control(hi, lo);
         break;
@@ -95,6 +114,7 @@ export class Amdvi implements Hardware {
         break;
       case Register.Status:
         // Write 1 to clear; the run bits are read-only.
+        this.pageRequests.clear(lo);
         log.status &= ~(lo & (StatusBit.EventOverflow | StatusBit.EventInterrupt));
         break;
       default:
@@ -110,6 +130,11 @@ export class Amdvi implements Hardware {
     this.directory.contexts.bypass = (lo & ControlBit.IommuEnable) === 0;
     if ((lo & ControlBit.EventLogEnable) !== 0) log.enable();
     else log.disable();
+    this.pageRequests.control(
+      (lo & ControlBit.PageRequestLogEnable) !== 0 && (lo & ControlBit.PageRequestEnable) !== 0,
+      (lo & ControlBit.PageRequestInterruptEnable) !== 0,
+      (hi & ControlHighBit.PageRequestAutoResponse) !== 0,
+    );
     // A command buffer that stopped at an illegal command runs again when it is disabled and enabled.
     ring.enabled = (lo & ControlBit.CommandBufferEnable) !== 0;
     if (!ring.enabled) ring.stopped = false;

@@ -10,6 +10,7 @@ import type { PhysicalMemory } from '../../../memory/physical.js';
 import { Fault } from '../../../pagetable/fault.js';
 import { type Format, Permission } from '../../../pagetable/format.js';
 import { Access } from '../../../protocol/access.js';
+import { AtsStatus } from '../../../protocol/ats.js';
 import { TlpFlag } from '../../../protocol/tlp.js';
 import { type AddressSpace, Stage } from '../../address-space.js';
 import { type Architecture, Found } from '../../architecture.js';
@@ -145,6 +146,7 @@ export class Directory implements Architecture {
     space.did = e.domain;
     space.pasid = 0;
     space.grants = Permission.All;
+    space.ats = e.valid && e.iotlb ? 1 : 0;
     if (!e.valid) {
       space.stage = Stage.PassThrough;
       space.flags = SpaceFlag.Untranslated;
@@ -210,9 +212,13 @@ export class Directory implements Architecture {
     return Found.Located;
   }
 
-  /** IR and IW of the device table entry. */
+  /** I, IR and IW of the device table entry. */
   admit(m: Miss): EventCode {
     const { space } = m;
+    if ((m.flags & TlpFlag.Ats) !== 0) {
+      if (space.ats === 0) return EventCode.InvalidDeviceRequest;
+      if ((m.flags & TlpFlag.Translated) !== 0) return EventCode.None;
+    }
     if (m.pasid < 0 && usesGuest(space)) space.format = FormatIndex.GuestFlat;
     if ((m.walk.access & ~space.grants) === 0) return EventCode.None;
     space.flags |= EventFlag.Present | EventFlag.Permission;
@@ -238,6 +244,12 @@ export class Directory implements Architecture {
 
   accessFault(m: Miss): EventCode {
     return m.entry === DEVICE_ENTRY ? EventCode.DeviceTableHardwareError : EventCode.PageTableHardwareError;
+  }
+
+  /** Page faults say that there is no translation; a device that may not ask gets an unsupported request, a broken table a completer abort. */
+  atsStatus({ fault }: Miss): AtsStatus {
+    if (fault === EventCode.IoPageFault) return AtsStatus.Success;
+    return fault === EventCode.InvalidDeviceRequest ? AtsStatus.UnsupportedRequest : AtsStatus.CompleterAbort;
   }
 
   refused(tlp: Event, requester: number, m: Miss): void {

@@ -53,6 +53,7 @@ describe('device table entry', () => {
     read: fc.boolean(),
     write: fc.boolean(),
     domain: fc.nat(0xffff),
+    iotlb: fc.boolean(),
     suppressAfterFirst: fc.boolean(),
     suppressAll: fc.boolean(),
     guestLevelCode: fc.nat(3),
@@ -77,6 +78,7 @@ describe('device table entry', () => {
         const root = (bits(q0, 60, 58) << 12n) | (bits(q1, 31, 16) << 15n) | (bits(q1, 63, 43) << 31n);
         expect(root).toBe(BigInt(gcr3));
         expect(bits(q1, 15, 0)).toBe(BigInt(plain.domain));
+        expect(bits(q1, 32, 32)).toBe(BigInt(plain.iotlb));
         expect(bits(q1, 34, 33)).toBe(BigInt(plain.suppressAfterFirst) | (BigInt(plain.suppressAll) << 1n));
         expect(bits(q2, 55, 54)).toBe(BigInt(plain.guestLevelCode));
         expect(q3).toBe(0n);

@@ -27,6 +27,7 @@ export function buildRiscv(
   const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters);
   const { start } = spec.invalidation;
   const queue = new CommandQueue(kernel, unit, start, memory, physical, socket, commands, counters);
+  unit.onDeviceTimeout = () => commands.deviceTimedOut();
   const recycle = (event: Event): void => s.recycle(event);
   return { unit, hardware: new Riscv(registers, directory, queue, commands, counters, faults, recycle) };
 }

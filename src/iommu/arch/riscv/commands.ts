@@ -1,7 +1,7 @@
 /**
  * What the commands of the command queue do (RISC-V IOMMU specification, "Command-Queue"): caches they empty, time they take, the store
- * of a fence. Commands execute in order, each before the head moves past it. Not modelled: completion interrupts (WSI), and ATS
- * commands, which complete at once because no device has a translation cache yet.
+ * of a fence, which follows the answers of devices to ATS.INVAL; one without answer stops the queue at the next fence. Commands execute in order, each before
+ * the head moves past it. Not modelled: completion interrupts (WSI).
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
@@ -11,7 +11,7 @@ import type { InvalidationSpec } from '../../spec.js';
 import { type PageRange, pagesOf } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
 import type { Directory } from './directory.js';
-import { Capability, COMMAND_LG2, Command, DecodedCommand, decodeCommand } from './format.js';
+import { Capability, COMMAND_LG2, Command, DecodedCommand, decodeCommand, QueueControl, Register } from './format.js';
 import { invalidateFirst, invalidateSecond } from './invalidation.js';
 import type { Registers } from './registers.js';
 
@@ -20,6 +20,9 @@ export class Commands implements CommandSet {
   readonly statusBytes = 4;
   /** cqcsr.cmd_ill. */
   illegal = false;
+  /** A device has not answered in time; cqcsr.cmd_to. */
+  private unanswered = false;
+  timedOut = false;
   /** Where the head is told to who polls for it. */
   private ring: Ring | null = null;
   private watch: StoreWatch | null = null;
@@ -67,6 +70,8 @@ export class Commands implements CommandSet {
         return spec.context;
       case Command.InvalidateProcess:
         return spec.pasid;
+      case Command.AtsInvalidate:
+        return spec.deviceTlb;
       case Command.Fence:
         return spec.wait;
       default:
@@ -91,7 +96,11 @@ export class Commands implements CommandSet {
         directory.invalidateProcess(c.deviceId, c.processId);
         unit.walkers.overtake(-1, null);
         return After.Next;
+      case Command.AtsInvalidate:
+        return this.deviceTlb(c);
       case Command.Fence: {
+        if (unit.deviceTlbs !== null && unit.deviceTlbs.pending > 0) return After.Hold;
+        if (this.unanswered) return this.timeOut();
         counters.wait++;
         const drains = c.drains && this.spec.drain;
         if (c.stores) return drains ? After.DrainStore : After.Store;
@@ -100,6 +109,26 @@ export class Commands implements CommandSet {
       default:
         return After.Next;
     }
+  }
+
+  private deviceTlb({ deviceId, byProcess, processId, global, addressHi, addressLo, sizeLg2 }: DecodedCommand): After {
+    const { deviceTlbs } = this.unit;
+    if (deviceTlbs === null) return After.Next;
+    const pasid = byProcess ? processId : -1;
+    return deviceTlbs.send(deviceId, 0, pasid, global, addressHi, addressLo, sizeLg2) ? After.Next : After.Hold;
+  }
+
+  /** A device has not answered ATS.INVAL: the next fence tells. */
+  deviceTimedOut(): void {
+    this.unanswered = true;
+  }
+
+  private timeOut(): After {
+    this.unanswered = false;
+    this.timedOut = true;
+    const status = QueueControl.Enable | QueueControl.CommandTimeout;
+    this.watch?.changed?.(this.unit.index, Register.CommandQueueControl, 0, status);
+    return After.Stop;
   }
 
   private invalidate(c: DecodedCommand): void {

@@ -3,7 +3,7 @@
  * process directory (PD8, PD17, PD20), each entry read from simulated memory, with caches of device and process contexts in front
  * (RISC-V IOMMU specification, "Process to translate an IOVA" and the two "Process to locate" sections). With a second stage on,
  * the process directory lies at guest-physical addresses. Invalid entries are never cached.
- * Not modelled: ATS requests, custom context fields, QoS ids, poisoned data, tables in big-endian order.
+ * Not modelled: custom context fields, QoS ids, poisoned data, tables in big-endian order.
  */
 import type { Event } from '../../../kernel/event.js';
 import type { PhysicalMemory } from '../../../memory/physical.js';
@@ -11,6 +11,7 @@ import { type Format, Permission } from '../../../pagetable/format.js';
 import { Fault } from '../../../pagetable/fault.js';
 import { Target } from '../../../pagetable/two-stage.js';
 import { Access } from '../../../protocol/access.js';
+import { AtsStatus } from '../../../protocol/ats.js';
 import { TlpFlag } from '../../../protocol/tlp.js';
 import { type AddressSpace, Stage } from '../../address-space.js';
 import { type Architecture, Found } from '../../architecture.js';
@@ -183,6 +184,8 @@ export class Directory implements Architecture {
     const updates = (control & Control.SecondUpdates) !== 0 ? Variant.Updates : 0;
     space.suppressFaults = (control & Control.NoFaultReports) !== 0;
     space.grants = Permission.All;
+    // With T2GPA translated requests would have to go through the second stage.
+    space.ats = (control & (Control.AtsEnable | Control.TranslatedToGuest)) === Control.AtsEnable ? 1 : 0;
     space.flags = (control & Control.FirstUpdates) !== 0 ? Flag.FirstUpdates : 0;
     space.did = levels === 0 ? 0 : format.guestId(secondHi);
     space.secondLevels = levels;
@@ -278,7 +281,11 @@ export class Directory implements Architecture {
   }
 
   admit(m: Miss): number {
-    const { flags } = m.space;
+    const { flags, ats } = m.space;
+    if ((m.flags & TlpFlag.Ats) !== 0) {
+      if (ats === 0) return Cause.TypeDisallowed;
+      if ((m.flags & TlpFlag.Translated) !== 0) return 0;
+    }
     if (m.pasid >= 0 && (m.flags & TlpFlag.Privileged) !== 0 && (flags & Flag.Process) !== 0) {
       if ((flags & Flag.Supervisor) === 0) return Cause.TypeDisallowed;
     }
@@ -328,17 +335,36 @@ export class Directory implements Architecture {
     return [two.guestHi, (two.guestLo & ~3) | implicit | write];
   }
 
+  /** "PCIe ATS translation request handling": errors of the device's context, of what is broken, and page faults. */
+  atsStatus({ fault }: Miss): AtsStatus {
+    if (fault >= Cause.AllDisallowed && fault <= Cause.TypeDisallowed) return AtsStatus.UnsupportedRequest;
+    switch (fault as Cause) {
+      case Cause.InstructionPage:
+      case Cause.ReadPage:
+      case Cause.WritePage:
+      case Cause.InstructionGuestPage:
+      case Cause.ReadGuestPage:
+      case Cause.WriteGuestPage:
+      case Cause.MsiInvalid:
+      case Cause.ProcessInvalid:
+        return AtsStatus.Success;
+      default:
+        return AtsStatus.CompleterAbort;
+    }
+  }
+
   refused(tlp: Event, requester: number, m: Miss): void {
     if (m.space.suppressFaults && !format.alwaysReported(m.fault)) return;
     const [secondHi, secondLo] = this.secondValue(m);
+    const translated = (tlp.flags & TlpFlag.Translated) !== 0;
     this.faults.report({
       cause: m.fault,
-      type: byAccess(tlp.flags, TransactionType.Execute, TransactionType.Read, TransactionType.Write),
+      type: typeOf(tlp.flags),
       deviceId: requester,
       processId: tlp.context,
       privileged: (tlp.flags & TlpFlag.Privileged) !== 0,
-      addressHi: tlp.addressHi,
-      addressLo: tlp.addressLo,
+      addressHi: translated ? tlp.outHi : tlp.addressHi,
+      addressLo: translated ? tlp.outLo : tlp.addressLo,
       secondHi,
       secondLo,
     });
@@ -365,6 +391,18 @@ export class Directory implements Architecture {
 function byAccess<T>(flags: number, execute: T, read: T, write: T): T {
   if ((flags & TlpFlag.Write) !== 0) return write;
   return (flags & TlpFlag.Execute) !== 0 ? execute : read;
+}
+
+function typeOf(flags: number): TransactionType {
+  if ((flags & TlpFlag.TranslationRequest) !== 0) return TransactionType.AtsRequest;
+  if ((flags & TlpFlag.Translated) === 0)
+    return byAccess(flags, TransactionType.Execute, TransactionType.Read, TransactionType.Write);
+  return byAccess(
+    flags,
+    TransactionType.TranslatedExecute,
+    TransactionType.TranslatedRead,
+    TransactionType.TranslatedWrite,
+  );
 }
 
 function refuse(m: Miss, fault: Cause): Found {

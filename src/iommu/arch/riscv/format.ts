@@ -58,6 +58,8 @@ export const enum QueueControl {
   InterruptEnable = 2,
   /** fqcsr.fqof. */
   Overflow = 1 << 9,
+  /** cqcsr.cmd_to. */
+  CommandTimeout = 1 << 9,
   IllegalCommand = 1 << 10,
 }
 
@@ -426,6 +428,10 @@ export class DecodedCommand {
   byDevice = false;
   deviceId = 0;
   processId = 0;
+  /** ATS.INVAL: of requests with the process id, of any; log2 of the bytes from the address on. */
+  byProcess = false;
+  global = false;
+  sizeLg2 = 0;
 }
 
 /** What extensions make legal. */
@@ -461,6 +467,12 @@ export function decodeCommand(words: Dwords, rules: CommandRules, out: DecodedCo
       return ((d0 & 0xc00) | (d1 & 0xfd) | d2 | d3) === 0;
     }
     case Command.AtsInvalidate:
+      out.processId = d0 >>> 12;
+      out.byProcess = (d1 & 1) !== 0;
+      out.deviceId = (d1 >>> 8) & 0xffff;
+      out.global = (d2 & 1) !== 0;
+      decodeInvalidateRequest(d2, d3, out);
+      return ((d0 & 0xc00) | (d1 & 0xfc)) === 0;
     case Command.PageGroupResponse:
       return ((d0 & 0xc00) | (d1 & 0xfc)) === 0;
     default:
@@ -489,6 +501,35 @@ function decodeInvalidation(
   if (!first && out.byPscid) return false;
   decodeRange(d2, d3, range, out);
   return true;
+}
+
+/** Payload of an Invalidate Request (PCI Express Base Specification 10.3.1): with S the bits below the first zero of the address are ones. */
+function decodeInvalidateRequest(lo: number, hi: number, out: DecodedCommand): void {
+  let lg2 = 12;
+  if ((lo & 0x800) !== 0) {
+    const low = ~lo & ~0xfff;
+    const high = ~hi;
+    lg2 = low !== 0 ? 32 - Math.clz32(low & -low) : high === 0 ? 64 : 64 - Math.clz32(high & -high);
+  }
+  out.sizeLg2 = lg2;
+  out.addressLo = lg2 >= 32 ? 0 : lo & (-1 << lg2);
+  out.addressHi = lg2 >= 64 ? 0 : lg2 > 32 ? hi & (-1 << (lg2 - 32)) : hi;
+}
+
+/** ATS.INVAL: 2^sizeLg2 bytes at an aligned address, 64 everything; `processId` -1: of requests without. */
+export function encodeAtsInvalidate(
+  out: Dwords,
+  at: number,
+  deviceId: number,
+  processId: number,
+  address: number,
+  sizeLg2: number,
+): void {
+  out[at] = Command.AtsInvalidate | (Math.max(processId, 0) << 12);
+  out[at + 1] = (processId >= 0 ? 1 : 0) | (deviceId << 8);
+  const ones = sizeLg2 <= 13 ? 0 : sizeLg2 >= 64 ? 2 ** 63 - 4096 : 2 ** (sizeLg2 - 1) - 4096;
+  out[at + 2] = address | 0 | ((ones % 4294967296) | 0) | (sizeLg2 > 12 ? 0x800 : 0);
+  out[at + 3] = high(address) | high(ones);
 }
 
 /** ADDR holds address bits 63:12 in bits 61:10; as a range, the bits below its first zero are ones. */
@@ -581,6 +622,10 @@ export const enum TransactionType {
   Execute = 1,
   Read = 2,
   Write = 3,
+  TranslatedExecute = 5,
+  TranslatedRead = 6,
+  TranslatedWrite = 7,
+  AtsRequest = 8,
 }
 
 export interface FaultRecord {

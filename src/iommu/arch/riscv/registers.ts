@@ -22,13 +22,14 @@ export class Registers {
   rootHi = 0;
   rootLo = 0;
 
-  /** The unit of a specification: base-format contexts, tables of up to its levels, no hardware A/D updates, no ATS. */
+  /** The unit of a specification: base-format contexts, tables of up to its levels, no hardware A/D updates, ATS. */
   static of(spec: IommuSpec): Registers {
     const registers = new Registers();
     const { stage, levels, secondLevels, processLevels, hostAddressWidth } = spec;
     registers.enable(FIRST.slice(0, Math.max(0, stage === 'second' ? 0 : levels - 2)));
     registers.enable(SECOND.slice(0, Math.max(0, (stage === 'second' ? levels : secondLevels) - 2)));
     registers.enable(PROCESS.slice(0, processLevels));
+    registers.enable([Capability.Ats]);
     if (spec.invalidation.maxAddressMask > 0) registers.enable([Capability.NonLeaf, Capability.AddressRange]);
     registers.high |= hostAddressWidth;
     return registers;

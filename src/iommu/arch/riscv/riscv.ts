@@ -4,6 +4,7 @@
  * interrupts, performance counters, the translation-request interface.
  */
 import type { Event } from '../../../kernel/event.js';
+import type { DeviceWait } from '../../../protocol/ats.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import type { Hardware } from '../../architecture.js';
 import type { CommandCounters } from '../../command-counters.js';
@@ -31,6 +32,10 @@ export class Riscv implements Hardware {
     private readonly recycle: (event: Event) => void,
   ) {
     this.faults = faultQueue.counters;
+  }
+
+  get deviceWait(): DeviceWait {
+    return this.queue;
   }
 
   connect(watch: StoreWatch): void {
@@ -93,13 +98,17 @@ export class Riscv implements Hardware {
     }
   }
 
-  /** Writing cmd_ill clears it, and the command at the head is tried again. */
+  /** Writing cmd_ill or cmd_to clears it, and the command at the head is tried again. */
   private commandQueueControl(lo: number): void {
     const { ring } = this.queue;
     ring.enabled = (lo & QueueControl.Enable) !== 0;
     if ((lo & QueueControl.IllegalCommand) !== 0) {
       this.executed.illegal = false;
-      ring.stopped = false;
+      ring.stopped = this.executed.timedOut;
+    }
+    if ((lo & QueueControl.CommandTimeout) !== 0) {
+      this.executed.timedOut = false;
+      ring.stopped = this.executed.illegal;
     }
     this.queue.doorbell();
   }

@@ -2,6 +2,7 @@
 import type { Event } from '../../../kernel/event.js';
 import { CommandCounters } from '../../command-counters.js';
 import { CommandQueue } from '../../command-queue.js';
+import { PageRequestQueue } from '../../page-request-queue.js';
 import type { IommuSpec } from '../../spec.js';
 import type { Surroundings } from '../../surroundings.js';
 import { IommuUnit } from '../../unit.js';
@@ -9,6 +10,7 @@ import { Commands } from './commands.js';
 import { Directory } from './directory.js';
 import { EventQueue } from './event-queue.js';
 import { featuresOf } from './features.js';
+import { PageRequests } from './page-requests.js';
 import { Registers } from './registers.js';
 import { Smmuv3 } from './smmuv3.js';
 import { Stalls } from './stalls.js';
@@ -28,12 +30,23 @@ export function buildSmmuv3(
   const unit = new IommuUnit(index, name, spec, s, directory);
   stalls.connect(unit);
   const counters = new CommandCounters();
-  const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters);
+  const pages = new PageRequestQueue(unit, memory, physical, socket);
+  const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters, pages);
   const { start } = spec.invalidation;
   const queue = new CommandQueue(kernel, unit, start, memory, physical, socket, commands, counters);
+  unit.onDeviceTimeout = () => commands.deviceTimedOut();
   const recycle = (event: Event): void => s.recycle(event);
   return {
     unit,
-    hardware: new Smmuv3(registers, directory, queue, counters, commands, recycle, spec.invalidation.queues),
+    hardware: new Smmuv3(
+      registers,
+      directory,
+      queue,
+      counters,
+      commands,
+      new PageRequests(index, pages),
+      recycle,
+      spec.invalidation.queues,
+    ),
   };
 }

@@ -1,15 +1,17 @@
 /**
  * What the commands of the command queue do (Arm IHI 0070G chapter 4): caches they empty, time they take, the MSI write of a CMD_SYNC.
  * A command has taken effect when it has been consumed; a CMD_SYNC also waits until requests that used what was removed have been
- * served. Not modelled: prefetch commands, ATC_INV and PRI_RESP (there is no ATS yet): all
- * are consumed without effect; time of RESUME and STALL_TERM besides their fetch; completion by wired interrupt; aborted fetches (CERROR_ABT).
+ * served, and until devices have answered ATC_INV; one that a device does not answer makes the CMD_SYNC an error. Not modelled: prefetch commands, which
+ * are consumed without effect; devices that answer another queue's ATC_INV (a CMD_SYNC waits for all); time of RESUME and STALL_TERM besides their fetch; completion by wired interrupt; aborted fetches (CERROR_ABT).
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
+import { PageStatus } from '../../../protocol/page-request.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import { type CommandCounters, Removes } from '../../command-counters.js';
 import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
 import type { PageRange, Pages } from '../../page-range.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
 import type { IommuUnit } from '../../unit.js';
 import { type Directory, NO_SUBSTREAM } from './directory.js';
 import {
@@ -20,7 +22,9 @@ import {
   decodeCommand,
   GlobalErrorBit,
   Opcode,
+  PriResponse,
   RANGE_ALL,
+  Register,
 } from './format.js';
 import {
   invalidateAsid,
@@ -32,11 +36,20 @@ import {
 } from './invalidation.js';
 import type { Registers } from './registers.js';
 
+/** Answers on the wire by CMD_PRI_RESP.Resp; 0b11 is reserved. */
+const STATUS: Readonly<Record<number, PageStatus>> = {
+  [PriResponse.Failure]: PageStatus.Failure,
+  [PriResponse.Invalid]: PageStatus.Invalid,
+  [PriResponse.Success]: PageStatus.Success,
+};
+
 export class Commands implements CommandSet {
   readonly statusBytes = 4;
   private readonly command = new Command();
   /** Something has been removed since the last CMD_SYNC. */
   private pending = false;
+  /** A device has not answered an ATC_INV in time. */
+  private unanswered = false;
   /** Who is told of CMDQ_CONS. */
   private watch: StoreWatch | null = null;
 
@@ -47,6 +60,7 @@ export class Commands implements CommandSet {
     private readonly directory: Directory,
     private readonly physical: PhysicalMemory,
     private readonly counters: CommandCounters,
+    private readonly pages: PageRequestQueue,
   ) {}
 
   /** Software that polls CMDQ_CONS, woken by an event or not, is told when it passes a CMD_SYNC without message. */
@@ -90,6 +104,8 @@ export class Commands implements CommandSet {
       case Opcode.TLBI_EL2_VAA:
       case Opcode.TLBI_S2_IPA:
         return spec.iotlbPage;
+      case Opcode.ATC_INV:
+        return spec.deviceTlb;
       case Opcode.CMD_SYNC:
         return spec.wait;
       default:
@@ -152,9 +168,14 @@ export class Commands implements CommandSet {
       case Opcode.RESUME:
         this.directory.stalls.resume(c.sid, c.tag, c.retry);
         break;
+      case Opcode.PRI_RESP:
+        this.pages.respond(c.sid, c.group, STATUS[c.response] ?? PageStatus.Failure);
+        break;
       case Opcode.STALL_TERM:
         this.directory.stalls.terminate(c.sid);
         break;
+      case Opcode.ATC_INV:
+        return this.deviceTlb(c);
       case Opcode.CMD_SYNC:
         return this.sync(c);
       default:
@@ -204,7 +225,31 @@ export class Commands implements CommandSet {
     this.overtake(-1);
   }
 
+  /** ATC_INV (4.5.1). */
+  private deviceTlb({ sid, ssid, substreamValid, global, sizeLg2, addressHi, addressLo }: Command): After {
+    const { deviceTlbs } = this.unit;
+    if (deviceTlbs === null) return After.Next;
+    const hi = sizeLg2 >= 64 ? 0 : sizeLg2 > 32 ? addressHi & (-1 << (sizeLg2 - 32)) : addressHi;
+    const lo = sizeLg2 >= 32 ? 0 : addressLo & (-1 << sizeLg2);
+    return deviceTlbs.send(sid, 0, substreamValid ? ssid : -1, global, hi, lo, sizeLg2) ? After.Next : After.Hold;
+  }
+
+  /** A device has not answered: the next CMD_SYNC is an error (7.1, CERROR_ATC_INV_SYNC). */
+  deviceTimedOut(): void {
+    this.unanswered = true;
+  }
+
   private sync({ completion, addressHi, addressLo }: Command): After {
+    const { deviceTlbs } = this.unit;
+    if (deviceTlbs !== null && deviceTlbs.pending > 0) return After.Hold;
+    if (this.unanswered) {
+      this.unanswered = false;
+      const { registers } = this;
+      registers.commandError = CommandError.CERROR_ATC_INV_SYNC;
+      registers.globalError ^= GlobalErrorBit.CMDQ;
+      this.watch?.changed?.(this.unit.index, Register.GlobalError, 0, registers.globalError);
+      return After.Stop;
+    }
     this.counters.wait++;
     const drain = this.pending && this.spec.drain;
     this.pending = false;

@@ -3,13 +3,14 @@
  * descriptor, each read from simulated memory, with caches of STEs and CDs in front (Arm IHI 0070G 3.3, 5.1 to 5.4, 16.2.1). Where a
  * stream has stage 2, context descriptor tables lie at guest-physical addresses. Invalid and ILLEGAL STEs and CDs are cached as well,
  * as the specification allows: software invalidates after it makes one valid. Level 1 descriptors are not cached.
- * Not modelled: ATS and translated requests, STE.CONT, StreamWorld EL2 without CR2.E2H, the VMS.
+ * Not modelled: STE.CONT, StreamWorld EL2 without CR2.E2H, the VMS.
  */
 import type { Event } from '../../../kernel/event.js';
 import type { PhysicalMemory } from '../../../memory/physical.js';
 import { type Format, Permission } from '../../../pagetable/format.js';
 import { Target } from '../../../pagetable/two-stage.js';
 import { Fault } from '../../../pagetable/walk.js';
+import { AtsStatus } from '../../../protocol/ats.js';
 import { TlpFlag } from '../../../protocol/tlp.js';
 import { AddressSpace, Stage } from '../../address-space.js';
 import { type Architecture, Found } from '../../architecture.js';
@@ -187,6 +188,7 @@ export class Directory implements Architecture {
     space.rootHi = stream.rootHi;
     space.rootLo = stream.rootLo;
     space.flags = stream.recordsStage2 ? 0 : SpaceFlag.SilentStage2;
+    space.ats = stream.ats ? 1 : 0;
     space.grants = Permission.All;
     space.aboveHi = -1 << (this.features.outputLg2 - 32);
   }
@@ -203,6 +205,7 @@ export class Directory implements Architecture {
     space.stage = stream.stage2 ? Stage.Nested : Stage.First;
     space.did = stream.vmid;
     space.pasid = stream.el2 ? EL2_TAG : 0;
+    space.ats = stream.ats ? 1 : 0;
     space.grants = Permission.All;
     space.flags = stream.recordsStage2 ? 0 : SpaceFlag.SilentStage2;
     if (stream.leafLg2 === 10) space.flags |= SpaceFlag.LargeLeaf;
@@ -249,7 +252,12 @@ export class Directory implements Architecture {
     const { space, walk } = m;
     m.two.faultStage = 0;
     walk.exclusions = 0;
+    if ((m.flags & TlpFlag.Ats) !== 0 && space.ats === 0) {
+      const asks = (m.flags & TlpFlag.TranslationRequest) !== 0;
+      return asks ? EventCode.F_BAD_ATS_TREQ : EventCode.F_TRANSL_FORBIDDEN;
+    }
     if ((space.flags & SpaceFlag.Illegal) !== 0) return EventCode.C_BAD_CD;
+    if ((m.flags & TlpFlag.Translated) !== 0) return 0;
     if (space.stage === Stage.Second || space.stage === Stage.PassThrough) {
       return fits(m.inputHi, this.features.outputLg2) ? 0 : EventCode.F_ADDR_SIZE;
     }
@@ -295,6 +303,25 @@ export class Directory implements Architecture {
   accessFault(m: Miss): EventCode {
     const stream = m.entry === Entry.StreamPointer || m.entry === Entry.Stream;
     return stream ? EventCode.F_STE_FETCH : EventCode.F_CD_FETCH;
+  }
+
+  /** 3.9.1.2: faults of the stages of translation say that there is no translation; errors of structures are completer aborts. */
+  atsStatus(m: Miss): AtsStatus {
+    switch (m.fault as EventCode) {
+      case EventCode.F_TRANSLATION:
+      case EventCode.F_ADDR_SIZE:
+      case EventCode.F_ACCESS:
+      case EventCode.F_PERMISSION:
+        return AtsStatus.Success;
+      case EventCode.F_STE_FETCH:
+      case EventCode.C_BAD_STE:
+      case EventCode.F_CD_FETCH:
+      case EventCode.C_BAD_CD:
+      case EventCode.F_WALK_EABT:
+        return AtsStatus.CompleterAbort;
+      default:
+        return AtsStatus.UnsupportedRequest;
+    }
   }
 
   refused(tlp: Event, requester: number, m: Miss): void {

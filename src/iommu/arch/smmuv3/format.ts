@@ -1,10 +1,11 @@
 /**
  * Arm SMMUv3 encodings: registers (Arm IHI 0070G chapter 6), stream table entries and context descriptors (chapter 5), commands
- * (chapter 4), event records (7.3). Encodings only: no timing, no state. A structure is an Int32Array of little-endian dwords; names and
+ * (chapter 4), event records (7.3), PRI queue entries (8.1). Encodings only: no timing, no state. A structure is an Int32Array of little-endian dwords; names and
  * bit numbers are the specification's, those of 64-bit words counted within the word. Cross-checked with Linux
  * drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h and QEMU hw/arm/smmuv3-internal.h.
- * Not modelled: Secure and Realm programming interfaces, AArch32 tables, memory attributes, MPAM, PRIQ entries, ECMDQ.
+ * Not modelled: Secure and Realm programming interfaces, AArch32 tables, memory attributes, MPAM, ECMDQ.
  */
+import { PageRequestBit } from '../../../protocol/page-request.js';
 type Dwords = Int32Array;
 
 const ADDRESS_LO = ~0x3f;
@@ -36,6 +37,10 @@ export const enum Register {
   /** In register page 1 since SMMUv3.0; page 0 offsets are aliases here. */
   EventQueueProducer = 0xa8,
   EventQueueConsumer = 0xac,
+  PageRequestQueueBase = 0xc0,
+  /** In register page 1 too. */
+  PageRequestQueueProducer = 0xc8,
+  PageRequestQueueConsumer = 0xcc,
 }
 
 /** Offset of register page 1. */
@@ -95,6 +100,7 @@ export const enum GlobalBypassBit {
 
 /** SMMU_IRQ_CTRL. */
 export const enum InterruptBit {
+  PRIQ = 1 << 1,
   EVENTQ = 1 << 2,
 }
 
@@ -213,6 +219,8 @@ export const enum StreamWorld {
 }
 
 export interface StreamEntry {
+  /** EATS; left out: no. */
+  readonly ats?: boolean;
   readonly config: StreamConfig;
   /** Stage 1. `contextsLg2`: S1CDMax; 0: no substreams. */
   readonly contextTable?: number;
@@ -254,6 +262,9 @@ function startLevelCode(granuleLg2: number, levels: number): number {
   return granuleLg2 === 12 ? levels - 2 : levels - 1;
 }
 
+/** STE.EATS 0b01: translation requests are answered, and translated requests pass. */
+const EATS_TRANSLATE = 1;
+
 /** An STE (5.2), valid; 16 dwords. */
 export function encodeStreamEntry(out: Dwords, e: StreamEntry): void {
   const { config, contextTable = 0, contextFormat = 0, contextsLg2 = 0, defaultSubstream = 0, world = 0, vmid = 0 } = e;
@@ -264,6 +275,7 @@ export function encodeStreamEntry(out: Dwords, e: StreamEntry): void {
     out[1] = high(contextTable) | (contextsLg2 << 27);
     out[2] = defaultSubstream | (world << 30);
   }
+  if (e.ats === true) out[2]! |= EATS_TRANSLATE << 28;
   out[4] = vmid;
   if (e.stage2 === undefined) return;
   const { root, granuleLg2, levels, inputLg2, outputLg2 } = e.stage2;
@@ -277,6 +289,11 @@ export function encodeStreamEntry(out: Dwords, e: StreamEntry): void {
     (1 << 26);
   out[6] = root | 0;
   out[7] = high(root);
+}
+
+/** The stream may use ATS. Checks of stage 2 for translated requests (EATS 0b10) are not modelled. */
+export function streamTranslatesRequests(d2: number): boolean {
+  return ((d2 >>> 28) & 3) === EATS_TRANSLATE;
 }
 
 export function streamValid(d0: number): boolean {
@@ -500,6 +517,12 @@ export class Command {
   /** RESUME: STAG, and Ac: look the transaction up again. */
   tag = 0;
   retry = false;
+  /** CMD_PRI_RESP. */
+  group = 0;
+  response = 0;
+  /** ATC_INV: log2 of the bytes named; entries of every substream. */
+  sizeLg2 = 0;
+  global = false;
 }
 
 function encodeOpcode(out: Dwords, at: number, opcode: Opcode): void {
@@ -530,6 +553,24 @@ export function encodeContextInvalidation(out: Dwords, at: number, sid: number, 
   out[at + 1] = sid;
   out[at + 2] = leaf ? 1 : 0;
 }
+
+/** ATC_INV, 4.5.1: 2^size pages of 4 KiB, ATC_INV_ALL everything, of a substream or (-1) of requests without. */
+export function encodeDeviceTlbInvalidation(
+  out: Dwords,
+  at: number,
+  sid: number,
+  ssid: number,
+  address: number,
+  size: number,
+): void {
+  encodeOpcode(out, at, Opcode.ATC_INV);
+  if (ssid >= 0) out[at]! |= (ssid << 12) | 0x800;
+  out[at + 1] = sid;
+  out[at + 2] = (address & ~0xfff) | size;
+  out[at + 3] = high(address);
+}
+
+export const ATC_INV_ALL = 52;
 
 /** CFGI_CD_ALL. */
 export function encodeContextsInvalidation(out: Dwords, at: number, sid: number): void {
@@ -583,6 +624,28 @@ export function encodeResume(out: Dwords, at: number, sid: number, tag: number, 
   out[at + 2] = tag;
 }
 
+/** CMD_PRI_RESP.Resp. */
+export const enum PriResponse {
+  Failure = 0,
+  Invalid = 1,
+  Success = 2,
+}
+
+/** `ssid` -1: the requests had no PASID. */
+export function encodePriResponse(
+  out: Dwords,
+  at: number,
+  sid: number,
+  ssid: number,
+  group: number,
+  response: PriResponse,
+): void {
+  encodeOpcode(out, at, Opcode.PRI_RESP);
+  if (ssid >= 0) out[at]! |= 0x800 | (ssid << 12);
+  out[at + 1] = sid;
+  out[at + 2] = (group & 0x1ff) | (response << 12);
+}
+
 export function encodeStallTerminate(out: Dwords, at: number, sid: number): void {
   encodeOpcode(out, at, Opcode.STALL_TERM);
   out[at + 1] = sid;
@@ -617,7 +680,11 @@ export function decodeCommand(words: Dwords, ranges: boolean, out: Command): boo
   out.addressHi = d3;
   out.addressLo = d2 & ~0xfff;
   out.tag = d2 & 0xffff;
+  out.group = d2 & 0x1ff;
+  out.response = (d2 >>> 12) & 3;
   out.retry = (d0 & (Resume.Retry << 12)) !== 0;
+  out.sizeLg2 = Math.min(12 + (d2 & 0x3f), 64);
+  out.global = (d0 & 0x200) !== 0;
   switch (out.opcode) {
     case Opcode.TLBI_NH_VA:
     case Opcode.TLBI_NH_VAA:
@@ -656,6 +723,59 @@ export function decodeCommand(words: Dwords, ranges: boolean, out: Command): boo
       // EL3 commands and CFGI_VMS_PIDM are of interfaces and features that are not there.
       return false;
   }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// PRI queue entries, 8.1
+
+export const PAGE_REQUEST_LG2 = 4;
+export const PAGE_REQUEST_WORDS = 4;
+
+/** 8.1: StreamID 31:0, SubstreamID 51:32, PnU 58, Xn 59, uR 60, uW 61, Last 62, SSV 63, PRG index 72:64, address 127:76. */
+export function encodePageRequest(
+  out: Dwords,
+  sid: number,
+  ssid: number,
+  bits: number,
+  group: number,
+  addressHi: number,
+  addressLo: number,
+): void {
+  out[0] = sid;
+  out[1] =
+    (ssid < 0 ? 0 : (ssid & 0xfffff) | (1 << 31)) |
+    ((bits & PageRequestBit.Privileged) !== 0 ? 1 << 26 : 0) |
+    ((bits & PageRequestBit.Execute) !== 0 ? 1 << 27 : 0) |
+    ((bits & (PageRequestBit.Read | PageRequestBit.Write)) << 28) |
+    ((bits & PageRequestBit.Last) !== 0 ? 1 << 30 : 0);
+  out[2] = (group & 0x1ff) | (addressLo & ~0xfff);
+  out[3] = addressHi;
+}
+
+/** A decoded entry. */
+export class PageRequest {
+  source = 0;
+  /** -1: none. */
+  pasid = -1;
+  /** `PageRequestBit` bits. */
+  bits = 0;
+  group = 0;
+  addressHi = 0;
+  addressLo = 0;
+}
+
+export function decodePageRequest(d: Dwords, out: PageRequest): void {
+  const [d0, d1, d2, d3] = [d[0]!, d[1]!, d[2]!, d[3]!];
+  out.source = d0;
+  out.pasid = d1 < 0 ? d1 & 0xfffff : -1;
+  out.bits =
+    ((d1 >>> 28) & 3) |
+    ((d1 & (1 << 26)) !== 0 ? PageRequestBit.Privileged : 0) |
+    ((d1 & (1 << 27)) !== 0 ? PageRequestBit.Execute : 0) |
+    ((d1 & (1 << 30)) !== 0 ? PageRequestBit.Last : 0);
+  out.group = d2 & 0x1ff;
+  out.addressHi = d3;
+  out.addressLo = d2 & ~0xfff;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

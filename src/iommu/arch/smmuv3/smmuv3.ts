@@ -4,12 +4,14 @@
  * Not modelled: reads of registers, interrupts but that of the event queue, GBPA attributes, the Secure and Realm register pages.
  */
 import type { Event } from '../../../kernel/event.js';
+import type { DeviceWait } from '../../../protocol/ats.js';
 import type { StallLog } from '../../../protocol/stall.js';
 import type { StoreWatch } from '../../../protocol/watch.js';
 import type { Hardware } from '../../architecture.js';
 import type { CommandCounters } from '../../command-counters.js';
 import type { CommandQueue } from '../../command-queue.js';
 import type { FaultCounters } from '../../fault-counters.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
 import type { StallCounters } from '../../stall-counters.js';
 import type { Commands } from './commands.js';
 import type { Directory } from './directory.js';
@@ -24,12 +26,14 @@ import {
   PAGE_1,
   Register,
 } from './format.js';
+import type { PageRequests } from './page-requests.js';
 import type { Registers } from './registers.js';
 
 export class Smmuv3 implements Hardware {
   readonly faults: FaultCounters;
   readonly stalls: StallCounters;
   readonly stallLog: StallLog;
+  readonly pages: PageRequestQueue;
   /** Low dword of STRTAB_BASE as written. */
   private streamBase = 0;
 
@@ -39,12 +43,14 @@ export class Smmuv3 implements Hardware {
     readonly queue: CommandQueue,
     readonly commands: CommandCounters,
     private readonly executed: Commands,
+    private readonly pageRequests: PageRequests,
     private readonly recycle: (event: Event) => void,
     queues: number,
   ) {
     this.faults = directory.events.counters;
     this.stalls = directory.stalls.counters;
     this.stallLog = directory.stalls;
+    this.pages = pageRequests.queue;
     for (let i = 1; i < queues; i++) queue.addRing();
     for (const ring of queue.rings) {
       ring.bytesLg2 = format.COMMAND_LG2;
@@ -52,10 +58,15 @@ export class Smmuv3 implements Hardware {
     }
   }
 
+  get deviceWait(): DeviceWait {
+    return this.queue;
+  }
+
   connect(watch: StoreWatch): void {
     this.queue.connect(watch);
     this.executed.connect(watch);
     this.directory.events.connect(watch);
+    this.pageRequests.connect(watch);
   }
 
   recorded(event: Event): void {
@@ -91,6 +102,7 @@ export class Smmuv3 implements Hardware {
         break;
       case Register.InterruptControl:
         events.enableInterrupts((lo & InterruptBit.EVENTQ) !== 0);
+        this.pageRequests.interrupts = (lo & InterruptBit.PRIQ) !== 0;
         break;
       case Register.GlobalErrorAcknowledge:
         this.acknowledge(lo);
@@ -116,6 +128,12 @@ export class Smmuv3 implements Hardware {
         break;
       case Register.CommandQueueConsumer:
         ring.head = ring.distance(0, lo);
+        break;
+      case Register.PageRequestQueueBase:
+        this.pageRequests.setUp(hi, lo);
+        break;
+      case Register.PageRequestQueueConsumer:
+        this.pageRequests.consumed(lo);
         break;
       case Register.EventQueueBase:
         events.hi = format.queueBaseHi(hi);
@@ -147,6 +165,7 @@ export class Smmuv3 implements Hardware {
     r.enabled = (bits & Control0Bit.SMMUEN) !== 0;
     const { events } = this.directory;
     events.enabled = (bits & Control0Bit.EVTQEN) !== 0;
+    this.pageRequests.enabled = (bits & Control0Bit.PRIQEN) !== 0;
     events.flush();
     for (const ring of queue.rings) ring.enabled = (bits & Control0Bit.CMDQEN) !== 0;
     this.applyBypass();

@@ -130,6 +130,23 @@ describe('a stalled transaction', () => {
 });
 
 describe('places for stalled transactions', () => {
+  it('are beside the queue: others pass, in whatever order; who finds none stays in it', () => {
+    for (const order of ['none', 'all'] as const) {
+      const { rig, map } = machine(1, true, order);
+      const there = map(3);
+      rig.send(0, at(0));
+      rig.send(1, at(3));
+      expect(rig.gone.get(1)!.answer.output).toBe(there);
+      rig.send(2, at(1));
+      rig.send(3, at(3));
+      expect(rig.gone.has(3)).toBe(order === 'none');
+      map(0);
+      map(1);
+      rig.submit(resume(0, Resume.Retry));
+      expect([...rig.gone.keys()].sort((a, b) => a - b)).toEqual([0, 1, 2, 3]);
+    }
+  });
+
   it('are bounded: who finds none waits without a record, and gets the next free one', () => {
     const { rig, map } = machine(1);
     rig.send(0, at(0));
@@ -160,18 +177,19 @@ describe('places for stalled transactions', () => {
 describe('CMD_SYNC after an invalidation', () => {
   const flush = (words: Int32Array): void => encodeTlbi(words, 0, Opcode.TLBI_NSNH_ALL, 0, 0);
 
-  it('does not wait for requests that are behind a stalled one: they are looked up again', () => {
-    const { rig, table, map } = machine(4, true, 'all');
+  it('does not wait for requests that are behind one without a place: they are looked up again', () => {
+    const { rig, table, map } = machine(1, true, 'all');
     const first = map(1);
     rig.send(0, at(0));
-    rig.send(1, at(1));
+    rig.send(1, at(2));
+    rig.send(2, at(1));
     table.unmap(IOVA + PAGE, PAGE, []);
     const second = map(1);
     rig.submit(flush, rig.sync());
     expect([rig.stored, rig.gone.size]).toEqual([[rig.status], 0]);
-    const pa = map(0);
+    const [pa, other] = [map(0), map(2)];
     rig.submit(resume(0, Resume.Retry));
-    expect([...rig.gone.values()].map(({ answer }) => answer.output)).toEqual([pa, second]);
+    expect([0, 1, 2].map((id) => rig.gone.get(id)!.answer.output)).toEqual([pa, other, second]);
     expect(second).not.toBe(first);
   });
 });

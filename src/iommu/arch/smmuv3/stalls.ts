@@ -1,6 +1,7 @@
 /**
  * The stall model (Arm IHI 0070G 3.12.2): a transaction that faults is kept, with a tag (STAG), until software resumes or terminates it by
- * command. At most SMMU_IDR5.STALL_MAX at a time; one that finds every place taken waits, and is looked up again when a place is free.
+ * command. It is kept beside the transaction queue: others pass it, those of its stream too. At most SMMU_IDR5.STALL_MAX at a time; one that
+ * finds every place taken waits in the queue, with all that is ordered behind it, and is looked up again when a place is free.
  * One that faults on a page for which a transaction of its stream and SubstreamID is stalled already waits for that one, without a record, and
  * is looked up again with it. Records of stalls are never lost: they wait for room in the event queue. Not modelled: stalls of stage 2,
  * terminated reads that return zeros (TERM_MODEL 1).
@@ -57,8 +58,8 @@ export class Stalls implements StallLog {
 
   /** The transaction faults; `fill` writes what the record says. */
   add(tlp: Event, sid: number, fill: (record: EventRecord) => void): void {
-    const now = this.unit!.kernel.clock[0]!;
-    this.unit!.hold(tlp);
+    const { unit } = this;
+    const now = unit!.kernel.clock[0]!;
     const stall = this.stallOf(tlp, now);
     const again = stall.tlp !== null;
     stall.tlp = tlp;
@@ -68,6 +69,7 @@ export class Stalls implements StallLog {
       this.counters.merged++;
       this.open.set(tlp, stall);
       same.joined.push(tlp);
+      unit!.park(tlp);
       return;
     }
     const tag = this.taken === this.most || (this.waiting.length > 0 && !again) ? -1 : this.slots.indexOf(null);
@@ -75,6 +77,7 @@ export class Stalls implements StallLog {
       if (!again) this.counters.waits++;
       this.open.set(tlp, stall);
       this.waiting.push(tlp);
+      unit!.hold(tlp);
       return;
     }
     this.slots[tag] = stall;
@@ -86,6 +89,7 @@ export class Stalls implements StallLog {
     stall.record.stall = true;
     stall.record.tag = tag;
     this.events.report(stall.record, stall.times, RECORDED);
+    unit!.park(tlp);
   }
 
   private stalledOn(tlp: Event, sid: number): Stall | null {

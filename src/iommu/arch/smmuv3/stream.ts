@@ -1,6 +1,6 @@
 /**
  * What a stream table entry says (Arm IHI 0070G 5.2), with the rules that make it ILLEGAL (C_BAD_STE): pseudocode SteIllegal.
- * Not modelled: stalls of stage 2 (asking for them is ILLEGAL), S2PTW, ATS (EATS), attribute overrides, contiguity
+ * Not modelled: stalls of stage 2 (asking for them is ILLEGAL), S2PTW, split-stage ATS (EATS 0b10), attribute overrides, contiguity
  * of STEs (CONT).
  */
 import type { Features } from './features.js';
@@ -35,6 +35,8 @@ export class Stream {
   rootHi = 0;
   rootLo = 0;
   recordsStage2 = true;
+  /** EATS. */
+  ats = false;
   /** S1STALLD. */
   stallDisabled = false;
 
@@ -53,6 +55,7 @@ export class Stream {
     this.legal = format.streamValid(d[0]!) && !(this.stage1 && !features.stage1) && !(this.stage2 && !features.stage2);
     this.contextsLg2 = features.substreamBits === 0 ? 0 : format.contextsLg2(d[1]!);
     this.defaultSubstream = format.defaultSubstream(d[2]!);
+    this.ats = format.streamTranslatesRequests(d[2]!);
     this.el2 = false;
     if (this.stage1) this.legal &&= this.decodeContexts(d);
     this.vmid = features.stage2 && !this.el2 ? format.streamVmid(d[4]!) : 0;

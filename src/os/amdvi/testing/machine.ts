@@ -35,7 +35,7 @@ const UNIT: Partial<UnitSpec> = {
   processLevels: 2,
   hostAddressWidth: 48,
   invalidation: { sizeLg2: 9, maxAddressMask: 40, queues: 1 },
-  faults: { records: 512, stalls: 0 },
+  faults: { records: 512, stalls: 0, pageRequests: 512 },
 };
 
 export class AmdMachine extends TestMachine {

@@ -295,6 +295,9 @@ export class SmmuRig {
         case Op.EventRecorded:
           this.smmu.recorded(event);
           break;
+        case Op.PageRecorded:
+          this.smmu.pages.recorded(event);
+          break;
         case Op.Relay:
           this.kernel.relayed(event);
           break;
