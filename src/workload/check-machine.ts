@@ -169,7 +169,7 @@ function checkEngine({ engine }: DeviceSpec, path: readonly string[]): Fault[] {
 /** Architectures whose units answer translation requests. */
 const ATS: ReadonlySet<string> = new Set(['vtd', 'smmuv3', 'amdvi', 'riscv']);
 /** Those that queue page requests. */
-const PRI: ReadonlySet<string> = new Set(['vtd']);
+const PRI: ReadonlySet<string> = new Set(['vtd', 'smmuv3', 'amdvi']);
 
 function checkAts(
   { ats }: DeviceSpec,
