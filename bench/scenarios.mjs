@@ -37,6 +37,7 @@ const iommu = {
   walkers: { count: 8, overhead: 20_000, replay: 10_000, readHold: 0, merge: true, outstanding: 32 },
   invalidation: {
     sizeLg2: 8,
+    queues: 1,
     start: 60_000,
     context: 60_000,
     pasid: 60_000,
@@ -44,12 +45,16 @@ const iommu = {
     iotlbDomain: 80_000,
     iotlbPage: 50_000,
     wait: 20_000,
+    deviceTlb: 20_000,
+    deviceTimeout: 60e12,
     drain: true,
     hintHonoured: true,
     nonLeafScope: 'range',
     maxAddressMask: 18,
+    deviceTlb: 50_000,
+    deviceTimeout: 1_000_000_000_000,
   },
-  faults: { records: 8 },
+  faults: { records: 8, stalls: 0, pageRequests: 0 },
 };
 
 const port = {
@@ -85,7 +90,20 @@ const device = {
     outstandingReadBytes: 64 * KIB,
     readSlots: [],
   },
-  ats: { enabled: false, pri: { enabled: false } },
+  ats: {
+    ...structure(64, 8, 0),
+    enabled: false,
+    interval: 1000,
+    stu: 4 * KIB,
+    largestPage: 2 * MIB,
+    outstanding: 32,
+    queue: 128,
+    ahead: 0,
+    queueDepth: 32,
+    pri: { enabled: false, outstanding: 32, group: 1, gather: 0 },
+    invalidation: 100_000,
+    answers: true,
+  },
   accelerator: null,
 };
 

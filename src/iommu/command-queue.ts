@@ -166,10 +166,15 @@ export class CommandQueue implements DeviceWait {
   /** The tail has moved, or the queue has been enabled. */
   doorbell(): void {
     for (const ring of this.rings) ring.stamp(this.kernel.clock[0]!);
-    if (this.state !== State.Idle || !this.rings.some((ring) => ring.ready)) return;
+    if (this.state !== State.Idle || !this.anyReady()) return;
     this.counters.busy(this.kernel.clock[0]!);
     this.state = State.Start;
     this.next(this.startPs);
+  }
+
+  private anyReady(): boolean {
+    for (const ring of this.rings) if (ring.ready) return true;
+    return false;
   }
 
   /** Op.InvalidationStep. */

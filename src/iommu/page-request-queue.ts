@@ -50,6 +50,8 @@ export interface PageRequestRules {
   encode(words: Int32Array, requester: number, message: Event): void;
   /** The answer of a message that is not to be queued, or -1. */
   refuses(requester: number, message: Event): number;
+  /** The last requests of groups that an overflow loses are answered. */
+  readonly answersLost: boolean;
   /** Time that `refuses` took for reading directories, ps. */
   readonly delayPs: number;
   /** Software can see one more record. */
@@ -120,13 +122,19 @@ export class PageRequestQueue implements PageRequestReceiver {
     const requester = unit.requesters[message.source]!;
     const status = rules!.refuses(requester, message);
     if (status >= 0) this.answer(message, status);
-    else if (this.overflow) this.answer(message, PageStatus.Success);
+    else if (this.overflow) this.lost(message);
     else if (this.produced - this.consumed === this.capacity) {
       this.overflow = true;
       counters.overflows++;
       rules!.overflown();
-      this.answer(message, PageStatus.Success);
+      this.lost(message);
     } else this.write(requester, message);
+  }
+
+  /** A request that the overflow has lost: its device asks again if it is told to. */
+  private lost(message: Event): void {
+    if (this.rules!.answersLost) this.answer(message, PageStatus.Success);
+    else this.counters.dropped++;
   }
 
   /** Hardware answers the last request of a group; nobody answers the others, nor stop markers. */

@@ -328,7 +328,16 @@ describe('jobs', () => {
     const registry = new Registry();
     const { os } = new SmmuMachine({ cores: [8], unit: { faults: { records: 1, stalls: 4, pageRequests: 0 } } });
     const sva = { processes: 1, size: 4096, window: 8192, reads: 0, outstanding: 1, ahead: 1, huge: false, pageOut: 1 };
-    os.addSva('sva', { ...sva, pattern: 'random', prefault: 'none' }, 0, 0);
+    os.addSva('sva', { ...sva, munmap: 0, pattern: 'random', prefault: 'none' }, 0, 0);
+    const queue = {
+      queue: 'shared',
+      entries: 1,
+      depth: 1,
+      pattern: 'random',
+      retries: { limit: 0, pause: 0 },
+    } as const;
+    const processes = { threads: 1, processes: 1, virtualMachines: 0, translation: 'ahead', prefault: 'all' } as const;
+    os.addOffload('offload', { ...queue, ...processes, size: 4096, window: 4096 }, 0, 0);
     os.registerMetrics(registry);
     for (const { metric } of [...registry.collect(0), ...registry.histograms()]) reported.add(metric);
     expect([...reported].sort()).toEqual(OS_METRICS.map(({ name }) => name).sort());

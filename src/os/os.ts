@@ -33,7 +33,7 @@ import { Invalidate, type InvalidateSpec } from './drivers/invalidate.js';
 import { MapBenchmark, type MapBenchmarkSpec } from './drivers/map-benchmark.js';
 import { UserMap, type UserMapSpec } from './drivers/user-map.js';
 import { OffloadJob, type OffloadSpec } from './drivers/offload.js';
-import { SvaJob, type SvaSpec, type SvaSystem } from './drivers/sva.js';
+import { SvaJob, type SvaSpec, type SvaSystem, threadsOfSva } from './drivers/sva.js';
 import { LATE_TAG, Stream, type StreamSpec } from './drivers/stream.js';
 import { OutOfCpus } from './errors.js';
 import { registerGuest } from './guest/metrics.js';
@@ -263,7 +263,7 @@ export class Os implements StoreWatch, DeviceClient {
     const { machine, tagOwners } = this;
     const system = this.bindable(device, socket);
     const random = new RandomStream(machine.seed, `os/${name}`);
-    const cpus = this.claim(name, spec.pageOut > 0 ? 2 : 1, socket);
+    const cpus = this.claim(name, threadsOfSva(spec), socket);
     const job = new SvaJob(name, spec, tagOwners.length, random, cpus, system, this.environment(device, socket));
     for (let i = 0; i < job.tags; i++) tagOwners.push(job);
     this.jobs.push(job);

@@ -186,4 +186,12 @@ describe('an invalidate job', () => {
   ])('%s with %s%s is refused', (job, iommu, settings, message) => {
     expect(() => resolveWorkload(text(job, iommu, settings), 'w.yaml', [], null)).toThrow(message);
   });
+
+  it('of everything is refused where the device keeps translations itself', () => {
+    const sets = ['devices.nic.ats.enabled=true'];
+    expect(() => resolveWorkload(text('granularity: global', 'vtd-spr'), 'w.yaml', sets, null)).toThrow(
+      /E305: workload.cpu.granularity: commands for everything leave the TLB of "nic" as it is/,
+    );
+    expect(() => resolveWorkload(text('granularity: domain', 'vtd-spr'), 'w.yaml', sets, null)).not.toThrow();
+  });
 });

@@ -8,10 +8,19 @@ import { Machine } from '../system/machine.js';
 import type { PointResult } from './result.js';
 import { pointOf, run } from './testing/point.js';
 
-const SVA = `name: sva-pri
+/** Machine and operating system by architecture. */
+const SYSTEMS: Readonly<Record<string, string>> = {
+  vtd: `machine: { preset: spr-8480 }
+os: { preset: linux-7.2, jitter: 0% }`,
+  smmuv3: `machine: { preset: kunpeng-920-2s }
+os: { preset: linux-5.14-kunpeng-920, jitter: 0% }`,
+  amdvi: `machine: { preset: spr-8480, iommus: { iommu0: { preset: amdvi-genoa, stage: first, levels: 4 } } }
+os: { preset: linux-7.2, jitter: 0% }`,
+};
+
+const textOf = (system: string): string => `name: sva-pri
 question: How long does a page request take?
-machine: { preset: spr-8480 }
-os: { preset: linux-7.2, jitter: 0% }
+${SYSTEMS[system]!}
 devices:
   accelerator:
     preset: nic-100g
@@ -23,6 +32,7 @@ workload:
 seeds: 1
 stop: { operations: 200 }
 `;
+const SVA = textOf('vtd');
 
 const group = (n: number): string => `devices.accelerator.ats.pri.group=${n}`;
 const workers = (n: number): string => `os.processes.faults.workers=${n}`;
@@ -31,8 +41,8 @@ const value = (result: PointResult, metric: string): number =>
   result.metrics.find((m) => m.metric === metric && ['os', 'copy', 'iommu0', 'accelerator'].includes(m.component))!
     .value;
 
-function audited(sets: readonly string[]): PointResult {
-  const result = run(pointOf(SVA, sets), true);
+function audited(sets: readonly string[], text = SVA): PointResult {
+  const result = run(pointOf(text, sets), true);
   expect(result.audit!.violations).toEqual([]);
   return result;
 }
@@ -94,31 +104,57 @@ describe('a device that asks for pages', () => {
     }
   });
 
-  it('overflows the queue: hardware answers, the device asks again, and every DMA is done', () => {
-    const result = audited([
-      'machine.iommus.iommu0.faults.pageRequests=128',
-      'workload.copy.outstanding=256',
-      'workload.copy.size=256B',
-      'workload.copy.pattern=random',
-      'workload.copy.window=256MiB',
-      'workload.copy.reads=100%',
-      'devices.accelerator.ats.pri.outstanding=4096',
-      'devices.accelerator.ats.queue=65536',
-      'devices.accelerator.ats.outstanding=1024',
-      'stop.operations=2000',
-    ]);
-    expect(value(result, 'iommu.page_requests.overflows')).toBeGreaterThan(0);
-    expect(value(result, 'iommu.page_requests.auto_success')).toBeGreaterThan(0);
-    expect([value(result, 'pri.unexpected'), value(result, 'dma.faults')]).toEqual([0, 0]);
-    expect(value(result, 'iommu.page_requests.occupancy.max')).toBe(127);
-  });
-
   it('the same with every event scheduled', () => {
     const facts = [false, true].map((every) => {
       const { metrics, windows } = run(pointOf(SVA, [group(4)]), true, every);
       return JSON.stringify([metrics.map((m) => [m.component, m.metric, String(m.value)]), windows]);
     });
     expect(facts[1]).toBe(facts[0]);
+  });
+});
+
+/** Records of a small queue, and how many of them hardware uses. */
+const SMALL = [
+  ['vtd', 128, 127],
+  ['smmuv3', 64, 64],
+  ['amdvi', 256, 255],
+] as const;
+
+describe.each(SMALL)('%s', (system, records, used) => {
+  const text = textOf(system);
+
+  it('answers every group once, after which the device goes on', () => {
+    const result = audited([group(4), 'workload.copy.outstanding=4'], text);
+    const histogram = (metric: string) => result.histograms.find((h) => h.metric === metric)!;
+    const parts = result.histograms.filter(({ metric }) => metric.startsWith('fault.latency.'));
+    expect(parts.reduce((sum, { sum: each }) => sum + each, 0)).toBe(histogram('fault.latency').sum);
+    expect(value(result, 'pri.success')).toBe(value(result, 'iommu.page_requests.responses'));
+    expect([value(result, 'pri.unexpected'), value(result, 'dma.faults'), value(result, 'fault.invalid')]).toEqual([
+      0, 0, 0,
+    ]);
+  });
+
+  it('overflows the queue: hardware answers, the device asks again, and every DMA is done', () => {
+    const result = audited(
+      [
+        `machine.iommus.iommu0.faults.pageRequests=${records}`,
+        'workload.copy.outstanding=512',
+        'workload.copy.size=256B',
+        'workload.copy.pattern=random',
+        'workload.copy.window=256MiB',
+        'workload.copy.reads=100%',
+        'devices.accelerator.ats.pri.outstanding=4096',
+        'devices.accelerator.ats.queue=65536',
+        'devices.accelerator.ats.outstanding=1024',
+        'stop.operations=700',
+        'devices.accelerator.engine.outstanding=512',
+      ],
+      text,
+    );
+    expect(value(result, 'iommu.page_requests.overflows')).toBeGreaterThan(0);
+    expect(value(result, 'iommu.page_requests.auto_success')).toBeGreaterThan(0);
+    expect([value(result, 'pri.unexpected'), value(result, 'dma.faults')]).toEqual([0, 0]);
+    expect(value(result, 'iommu.page_requests.occupancy.max')).toBe(used);
   });
 });
 

@@ -87,6 +87,21 @@ describe('a device in the address spaces of processes', () => {
     }
   });
 
+  it('unmapping races DMA: what hits the gap is a page fault, nothing reaches a page that was freed', () => {
+    for (const sets of [
+      ['workload.copy.prefault=all', 'workload.copy.outstanding=8', 'stop.operations=2000'],
+      ['workload.copy.huge=true', 'workload.copy.window=4MiB', 'workload.copy.outstanding=4'],
+      ['workload.copy.pageOut=7us', 'workload.copy.outstanding=4'],
+    ]) {
+      const result = audited([...NONE, 'workload.copy.window=64KiB', ...sets, 'workload.copy.munmap=3us']);
+      expect(value(result, 'mm.invalidations')).toBeGreaterThan(10);
+      const errors = value(result, 'fault.invalid') + value(result, 'fault.errors');
+      expect(value(result, 'dma.faults') > 0).toBe(errors > 0);
+      // By the time that a worker looks the page is mapped again, or the DMA ends with an error.
+      expect(value(result, 'iommu.stalls')).toBeGreaterThan(0);
+    }
+  });
+
   it('the same with every event scheduled', () => {
     const facts = [false, true].map((every) => {
       const { metrics, windows } = run(pointOf(SVA, NONE), true, every);

@@ -34,6 +34,10 @@ export function checkInvalidate(job: InvalidateJobSpec, spec: PointSpec, path: r
   if (job.granularity === 'global' && os.guest.mode !== 'none') {
     return refuse('granularity', 'in a virtual machine only the host invalidates everything', ['os', 'guest', 'mode']);
   }
+  if (job.granularity === 'global' && devices[job.device]!.ats.enabled) {
+    const message = `commands for everything leave the TLB of "${job.device}" as it is: give domain`;
+    return refuse('granularity', message, ['devices', job.device, 'ats', 'enabled']);
+  }
   if (job.batch > 1 && job.granularity !== 'range') {
     return refuse('batch', `several ranges need the granularity range, not ${job.granularity}`);
   }

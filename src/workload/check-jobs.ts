@@ -3,6 +3,7 @@ import { checkBounce, checkBounceMode } from './check-bounce.js';
 import { checkOffload } from './check-offload.js';
 import { checkSva, faultThreads } from './check-sva.js';
 import { shareOf } from '../os/drivers/offload.js';
+import { threadsOfSva } from '../os/drivers/sva.js';
 import { checkInvalidate } from './check-invalidate.js';
 import { pasidBits } from '../iommu/limits.js';
 import { checkReference } from './check-machine.js';
@@ -258,7 +259,7 @@ function checkCores(spec: PointSpec): Fault[] {
 }
 
 function threadsOf(job: Exclude<JobSpec, DmaJobSpec>): number {
-  if (job.kind === 'sva') return job.pageOut > 0 ? 2 : 1;
+  if (job.kind === 'sva') return threadsOfSva(job);
   return job.threads + (job.kind === 'stream' ? job.completers : 0);
 }
 

@@ -103,6 +103,7 @@ const sva = z.strictObject({
   ahead: count(1, 2 ** 20, 'Pages that the CPU is ahead of the device, with prefault ahead.').default(16),
   huge: flag('Large pages where they fit.').default(false),
   pageOut: time('Time between page-outs of a random page; 0ns: never.').default(0),
+  munmap: time('Time between unmappings of a random page, which is mapped again at once; 0ns: never.').default(0),
   socket: reference('Socket of the thread that posts DMAs, and of the memory.'),
 });
 

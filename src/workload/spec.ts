@@ -127,6 +127,8 @@ export interface SvaJobSpec {
   readonly huge: boolean;
   /** ps; 0: never. */
   readonly pageOut: number;
+  /** ps; 0: never. */
+  readonly munmap: number;
   readonly socket: string;
 }
 

@@ -1,6 +1,8 @@
 /** A unit of each architecture with a page request queue, and software's hand on its registers, for tests. */
 import type { Kernel } from '../../kernel/kernel.js';
 import { PageStatus } from '../../protocol/page-request.js';
+import * as amdvi from '../arch/amdvi/format.js';
+import { REQUESTERS as AMDVI_REQUESTERS, Rig as AmdviRig } from '../arch/amdvi/testing/rig.js';
 import * as smmu from '../arch/smmuv3/format.js';
 import { SmmuRig } from '../arch/smmuv3/testing/rig.js';
 import {
@@ -180,8 +182,84 @@ class SmmuPages implements PageMachine {
   }
 }
 
+class AmdviPages implements PageMachine {
+  readonly rig = new AmdviRig();
+  readonly requester: number = AMDVI_REQUESTERS[0]!;
+  readonly refusal = PageStatus.Invalid;
+  readonly queue: PageRequestQueue = this.rig.hardware.pages;
+  onInterrupt = (): void => {};
+  private readonly base: number;
+  private head = 0;
+  private static readonly log2 = 8;
+  private static readonly control =
+    amdvi.ControlBit.IommuEnable |
+    amdvi.ControlBit.CommandBufferEnable |
+    amdvi.ControlBit.EventLogEnable |
+    amdvi.ControlBit.GuestTranslationEnable |
+    amdvi.ControlBit.PageRequestInterruptEnable |
+    amdvi.ControlBit.PageRequestEnable;
+
+  constructor(enabled: boolean) {
+    const { rig } = this;
+    rig.device(this.requester, (entry) => {
+      entry.valid = true;
+      entry.pageRequests = enabled;
+    });
+    rig.hardware.connect({ stored: () => {}, pagesRequested: () => this.onInterrupt() });
+    this.base = rig.frames.allocate();
+    const hi = amdvi.encodeRingBaseHi(this.base, AmdviPages.log2);
+    rig.hardware.write(amdvi.Register.PageRequestLogBase, hi, this.base | 0);
+    this.control(true);
+  }
+
+  private control(log: boolean): void {
+    const bits = log ? AmdviPages.control | amdvi.ControlBit.PageRequestLogEnable : AmdviPages.control;
+    this.rig.hardware.write(amdvi.Register.Control, amdvi.ControlHighBit.PageRequestAutoResponse, bits);
+  }
+
+  get kernel(): Kernel {
+    return this.rig.kernel;
+  }
+
+  run(): void {
+    this.rig.run();
+  }
+
+  record(slot: number): RecordedRequest {
+    const words = Int32Array.from({ length: 4 }, (_, i) => {
+      const at = this.base + (slot << amdvi.ENTRY_LG2) + 4 * (i & ~1);
+      this.rig.physical.read(upper(at), at | 0);
+      return (i & 1) === 0 ? this.rig.physical.wordLo : this.rig.physical.wordHi;
+    });
+    const out = new amdvi.PageRequest();
+    amdvi.decodePageRequest(words, out);
+    return { ...out };
+  }
+
+  acknowledge(): void {
+    this.rig.hardware.write(amdvi.Register.Status, 0, amdvi.StatusBit.PageRequestInterrupt);
+  }
+
+  take(count: number): void {
+    this.head = (this.head + count) % 2 ** AmdviPages.log2;
+    this.rig.hardware.write(amdvi.Register.PageRequestHead, 0, this.head << amdvi.ENTRY_LG2);
+  }
+
+  clearOverflow(): void {
+    this.control(false);
+    this.rig.hardware.write(amdvi.Register.Status, 0, amdvi.StatusBit.PageRequestOverflow);
+    this.control(true);
+  }
+
+  respond(requester: number, pasid: number, group: number, status: PageStatus): void {
+    this.rig.submit((words) => amdvi.encodeCompletePageRequest(words, 0, requester, pasid, group, status));
+    this.rig.run();
+  }
+}
+
 /** By architecture; `enabled`: the device may ask for pages. */
 export const MACHINES: Readonly<Record<string, (enabled: boolean) => PageMachine>> = {
   vtd: (enabled) => new VtdPages(enabled),
   smmuv3: (enabled) => new SmmuPages(enabled),
+  amdvi: (enabled) => new AmdviPages(enabled),
 };

@@ -17,7 +17,8 @@ import type { DomainState } from '../domain-state.js';
 import { AttachError } from '../errors.js';
 import { type Block, coveringBlock } from '../flush-range.js';
 import { Shadow } from '../guest/shadow.js';
-import type { Endpoint, IommuDriver } from '../iommu-driver.js';
+import type { PageResponder } from '../fault-device.js';
+import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { COMMAND_WORDS } from './command-buffer.js';
@@ -108,7 +109,7 @@ export class AmdviDriver implements IommuDriver {
       const guest = this.guestOf(unit, requester);
       guest.users++;
       if (root !== null) guest.gcr3.set(Math.max(pasid, 0), root);
-      if (pasid < 0) unit.setGuestEntry(requester, guest, root !== null, ats);
+      if (pasid < 0) unit.setGuestEntry(requester, guest, root !== null, ats, device.ats?.pageRequests === true);
       addTarget(known, { unit, requester, id: guest.domainId, pasid: Math.max(pasid, 0) });
     } else {
       if (known.id === 0) known.id = this.allocateId();
@@ -135,8 +136,9 @@ export class AmdviDriver implements IommuDriver {
     }
     if (pasid < 0) {
       // Its GCR3 table stays while other PASIDs use it; that of PASID 0 is empty now.
-      if (guest !== null && guest.users > 0) unit.setGuestEntry(requester, guest, true, device.ats !== null);
-      else unit.devices.block(requester);
+      if (guest !== null && guest.users > 0) {
+        unit.setGuestEntry(requester, guest, true, device.ats !== null, device.ats?.pageRequests === true);
+      } else unit.devices.block(requester);
       encodeInvalidateDevice(known.words, 0, requester);
       yield* unit.commands.queue(thread, known.words);
       yield* unit.commands.completion(thread);
@@ -217,6 +219,18 @@ export class AmdviDriver implements IommuDriver {
 
   *flushStage2(thread: Thread): Call<void> {
     for (const unit of this.units) if (unit?.spec.stage === 'nested') yield* unit.flushStage2(thread);
+  }
+
+  recoverPageRequests(unit: number, path: FaultPath): PageResponder {
+    return this.units[unit]!.recoverPageRequests(path);
+  }
+
+  pagesRequested(unit: number): void {
+    this.units[unit]!.pages!.line.raise();
+  }
+
+  changed(unit: number, offset: number, _hi: number, lo: number): void {
+    this.units[unit]?.pages?.changed(offset, lo);
   }
 
   stored(hi: number, lo: number): void {

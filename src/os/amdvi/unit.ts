@@ -21,6 +21,9 @@ import type { UnitSpec } from '../spec.js';
 import type { Call, Thread } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { COMMAND_WORDS, CommandBuffer } from './command-buffer.js';
+import type { FaultPath } from '../iommu-driver.js';
+import { log2 } from '../log2.js';
+import { PageRequestDriver } from './page-requests.js';
 import { EmulatedBuffer } from './emulated-buffer.js';
 import { DeviceTable, Gcr3Table } from './device-table.js';
 import { hostTableFormat, usesGuestTables } from './formats.js';
@@ -43,6 +46,10 @@ export class AmdviUnit {
   readonly hostCommands: CommandBuffer;
   /** The virtual unit's buffer as its monitor sees it; null where hardware executes the driver's. */
   readonly emulated: EmulatedBuffer | null;
+  /** Whoever reads the page request log; null: nobody does. */
+  pages: PageRequestDriver | null = null;
+  private readonly controlHi: number;
+  private readonly controlLo: number;
   /** Host table under nested guest tables. */
   private readonly host: PageTable | null;
   /** By requester id. */
@@ -81,13 +88,35 @@ export class AmdviUnit {
     registers.write(id, Register.CommandBufferBase, encodeRingBaseHi(ring, invalidation.sizeLg2), ring | 0, 0);
     registers.write(id, Register.EventLogBase, encodeRingBaseHi(log, logLg2), log | 0, 0);
     const high = nested ? ControlHighBit.Gcr3GuestPhysical : 0;
+    this.controlHi = high;
     const low =
       ControlBit.EventLogEnable |
       ControlBit.CommandBufferEnable |
       (spec.coherent ? ControlBit.Coherent : 0) |
       (usesGuestTables(spec) ? ControlBit.GuestTranslationEnable : 0);
     registers.write(id, Register.Control, high, low, 0);
-    registers.write(id, Register.Control, high, low | ControlBit.IommuEnable, 0);
+    this.controlLo = low | ControlBit.IommuEnable;
+    registers.write(id, Register.Control, high, this.controlLo, 0);
+  }
+
+  /** From now on page requests are logged and read. */
+  recoverPageRequests(path: FaultPath): PageRequestDriver {
+    const { id, frames, environment, commands: buffer } = this;
+    const slots = this.spec.faults.pageRequests;
+    const base = ringMemory(frames, log2(slots));
+    const controlHi = this.controlHi | ControlHighBit.PageRequestAutoResponse;
+    const controlLo =
+      this.controlLo |
+      ControlBit.PageRequestLogEnable |
+      ControlBit.PageRequestInterruptEnable |
+      ControlBit.PageRequestEnable;
+    const enable = ControlBit.PageRequestLogEnable;
+    const layout = { unit: id, base, slots, controlHi, controlLo, enable };
+    this.pages = new PageRequestDriver(layout, buffer, path, environment);
+    const { registers } = environment;
+    registers.write(id, Register.PageRequestLogBase, encodeRingBaseHi(base, log2(slots)), base | 0, 0);
+    registers.write(id, Register.Control, controlHi, controlLo, 0);
+    return this.pages;
   }
 
   /** Removes host pages of a range from the domain, by the hardware's buffer, and waits. */
@@ -132,9 +161,16 @@ export class AmdviUnit {
   }
 
   /** The device has a GCR3 table. Requests without PASID use PASID 0 in it, or none of it: then they are host (guest-physical) addresses. */
-  setGuestEntry(requester: number, { gcr3, domainId }: GuestDevice, withoutPasid: boolean, ats = false): void {
+  setGuestEntry(
+    requester: number,
+    { gcr3, domainId }: GuestDevice,
+    withoutPasid: boolean,
+    ats = false,
+    asks = false,
+  ): void {
     const entry = permittedEntry(domainId);
     entry.iotlb = ats;
+    entry.pageRequests = asks;
     entry.setGuest(gcr3.levels, gcr3.root, this.spec.levels);
     entry.guestWithoutPasid = withoutPasid;
     if (this.host !== null) entry.setHost(this.spec.secondLevels, this.host.root);

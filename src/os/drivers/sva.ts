@@ -1,8 +1,8 @@
 /**
  * Processes that share their address spaces with a device: a thread posts DMAs over a window of each process in turn, with the PASID of the
  * process. Pages are all present and stay (as if pinned), or are touched by the thread some way ahead of the device, or are left to the device
- * to fault in. Another thread may page out single pages meanwhile. Binding happens before the run. Not modelled: ENQCMD, a thread for
- * each process, pinning as a call with a time.
+ * to fault in. Other threads may page out single pages meanwhile, or unmap and map them again: a DMA in between faults. Binding happens
+ * before the run. Not modelled: a thread for each process, pinning as a call with a time.
  */
 import type { RandomStream } from '../../kernel/random.js';
 import { Access } from '../../protocol/access.js';
@@ -34,6 +34,13 @@ export interface SvaSpec {
   readonly huge: boolean;
   /** Time between page-outs of a random page, ps; 0: never. */
   readonly pageOut: number;
+  /** Time between unmappings of a random page, which is mapped again at once, ps; 0: never. */
+  readonly munmap: number;
+}
+
+/** One core each: the thread that posts, the one that pages out, the one that unmaps. */
+export function threadsOfSva({ pageOut, munmap }: Pick<SvaSpec, 'pageOut' | 'munmap'>): number {
+  return 1 + (pageOut > 0 ? 1 : 0) + (munmap > 0 ? 1 : 0);
 }
 
 /** What processes of the job run in. */
@@ -44,6 +51,7 @@ export interface SvaSystem {
 }
 
 const PAGE = 4096;
+const HUGE = 2 ** 21;
 /** Where each process has its window. */
 const BASE = 2 ** 32;
 
@@ -88,8 +96,11 @@ export class SvaJob extends Driver {
     this.processes = Array.from({ length: spec.processes }, () => this.process());
     const { scheduler } = environment;
     this.threads.push(scheduler.spawn(name, cpus[0]!, (thread) => this.program(thread)));
+    let next = 1;
     if (spec.pageOut > 0)
-      this.threads.push(scheduler.spawn(`${name}/pageout`, cpus[1]!, (thread) => this.pagingOut(thread)));
+      this.threads.push(scheduler.spawn(`${name}/pageout`, cpus[next++]!, (thread) => this.pagingOut(thread)));
+    if (spec.munmap > 0)
+      this.threads.push(scheduler.spawn(`${name}/munmap`, cpus[next]!, (thread) => this.remapping(thread)));
   }
 
   completed(tag: number, status: DmaStatus): void {
@@ -165,6 +176,25 @@ export class SvaJob extends Driver {
     const { reads } = spec;
     const access = reads === 100 || (reads > 0 && random.below(100) < reads) ? Access.Read : Access.Write;
     return { address: BASE + block * spec.size, access };
+  }
+
+  private *remapping(thread: Thread): Program {
+    const { scheduler } = this.environment;
+    const { manager } = this.system;
+    const { munmap, window, huge, prefault } = this.spec;
+    const unit = huge && window >= HUGE ? HUGE : PAGE;
+    const units = Math.floor(window / unit);
+    for (;;) {
+      scheduler.sleepFor(thread, Step.Completion, munmap);
+      yield Wait.Block;
+      const { mm } = this.processes[this.random.below(this.processes.length)]!;
+      const address = BASE + this.random.below(units) * unit;
+      yield* manager.munmap(thread, mm, address, unit);
+      yield* manager.mmap(thread, mm, address, unit, { huge });
+      // MAP_POPULATE: what is to be present is touched at once.
+      if (prefault === 'all') yield* manager.touch(thread, mm, address, Access.Write);
+      if (thread.debt !== 0) yield Wait.Run;
+    }
   }
 
   private *pagingOut(thread: Thread): Program {

@@ -121,14 +121,8 @@ export const NO_PROCESS_COSTS: OsSpec['processes'] = {
   unbind: 0,
 };
 
-const NO_PORTALS: Portals = {
-  configure: () => {
-    throw new RangeError('no device has work queues');
-  },
-  submit: () => {
-    throw new RangeError('no device has work queues');
-  },
-};
+/** Work queues that nobody serves. */
+const IDLE_PORTALS: Portals = { configure: () => 0, submit: () => undefined };
 
 /** A kernel from before generic_pt. */
 export const LEGACY: OsSpec['tableCode'] = {
@@ -211,7 +205,7 @@ export class TestMachine implements RegisterBus, DeviceQueue {
         devices: options.devices ?? [{ name: 'dev', unit: 0, requester: 0x100 }],
         registers: this,
         queue: this,
-        portals: NO_PORTALS,
+        portals: IDLE_PORTALS,
         observer: options.observer ?? null,
         sink: { operationDone: (job, latencyPs) => this.operations.push({ job, latencyPs, at: this.now }) },
         seed: options.seed ?? 1,

@@ -19,10 +19,13 @@ import {
   ringIndex,
   StatusBit,
 } from './format.js';
+import type { PageRequests } from './page-requests.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
 import type { Registers } from './registers.js';
 
 export class Amdvi implements Hardware {
   readonly faults: FaultCounters;
+  readonly pages: PageRequestQueue;
 
   constructor(
     readonly registers: Registers,
@@ -30,15 +33,19 @@ export class Amdvi implements Hardware {
     readonly queue: CommandQueue,
     readonly commands: CommandCounters,
     readonly log: EventLog,
+    private readonly pageRequests: PageRequests,
     private readonly recycle: (event: Event) => void,
   ) {
     this.faults = log.counters;
+    this.pages = pageRequests.queue;
   }
 
   /** The status register. */
   get status(): number {
     const { ring } = this.queue;
-    return this.log.status | (ring.enabled && !ring.stopped ? StatusBit.CommandBufferRunning : 0);
+    return (
+      this.log.status | this.pageRequests.status | (ring.enabled && !ring.stopped ? StatusBit.CommandBufferRunning : 0)
+    );
   }
 
   get deviceWait(): DeviceWait {
@@ -47,6 +54,7 @@ export class Amdvi implements Hardware {
 
   connect(watch: StoreWatch): void {
     this.queue.connect(watch);
+    this.pageRequests.connect(watch);
   }
 
   step(): void {
@@ -82,6 +90,12 @@ export class Amdvi implements Hardware {
         log.head = 0;
         log.tail = 0;
         break;
+      case Register.PageRequestLogBase:
+        this.pageRequests.setUp(hi, lo);
+        break;
+      case Register.PageRequestHead:
+        this.pageRequests.headMoved(lo);
+        break;
       case Register.Control:
         this.control(hi, lo);
         break;
@@ -100,6 +114,7 @@ export class Amdvi implements Hardware {
         break;
       case Register.Status:
         // Write 1 to clear; the run bits are read-only.
+        this.pageRequests.clear(lo);
         log.status &= ~(lo & (StatusBit.EventOverflow | StatusBit.EventInterrupt));
         break;
       default:
@@ -115,6 +130,11 @@ export class Amdvi implements Hardware {
     this.directory.contexts.bypass = (lo & ControlBit.IommuEnable) === 0;
     if ((lo & ControlBit.EventLogEnable) !== 0) log.enable();
     else log.disable();
+    this.pageRequests.control(
+      (lo & ControlBit.PageRequestLogEnable) !== 0 && (lo & ControlBit.PageRequestEnable) !== 0,
+      (lo & ControlBit.PageRequestInterruptEnable) !== 0,
+      (hi & ControlHighBit.PageRequestAutoResponse) !== 0,
+    );
     // A command buffer that stopped at an illegal command runs again when it is disabled and enabled.
     ring.enabled = (lo & ControlBit.CommandBufferEnable) !== 0;
     if (!ring.enabled) ring.stopped = false;

@@ -9,6 +9,8 @@ import { Amdvi } from './amdvi.js';
 import { Commands } from './commands.js';
 import { Directory } from './directory.js';
 import { EventLog } from './event-log.js';
+import { PageRequests } from './page-requests.js';
+import { PageRequestQueue } from '../../page-request-queue.js';
 import { Registers } from './registers.js';
 import { formatsOf } from './tables.js';
 
@@ -25,11 +27,13 @@ export function buildAmdvi(
   const directory = new Directory(spec, s.seed, name, physical, registers, log, formatsOf(spec));
   const unit = new IommuUnit(index, name, spec, s, directory);
   const counters = new CommandCounters();
-  const commands = new Commands(unit, spec.invalidation, directory.contexts, physical, counters, log);
+  const pages = new PageRequestQueue(unit, memory, physical, socket);
+  const pageRequests = new PageRequests(index, pages, directory, registers, log, memory, physical, socket);
+  const commands = new Commands(unit, spec.invalidation, directory.contexts, physical, counters, log, pages);
   const { start } = spec.invalidation;
   const queue = new CommandQueue(kernel, unit, start, memory, physical, socket, commands, counters);
   commands.connect(queue.ring);
   unit.onDeviceTimeout = (device) => commands.deviceTimedOut(device);
   const recycle = (event: Event): void => s.recycle(event);
-  return { unit, hardware: new Amdvi(registers, directory, queue, counters, log, recycle) };
+  return { unit, hardware: new Amdvi(registers, directory, queue, counters, log, pageRequests, recycle) };
 }

@@ -11,6 +11,8 @@ import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { ContextCaches } from '../../contexts.js';
 import type { InvalidationSpec } from '../../spec.js';
 import { type PageRange, pagesOf } from '../../page-range.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
+import type { PageStatus } from '../../../protocol/page-request.js';
 import type { IommuUnit } from '../../unit.js';
 import type { EventLog } from './event-log.js';
 import { Command, decodeCommand, ENTRY_LG2, EventCode, EVERYTHING, Opcode } from './format.js';
@@ -28,6 +30,7 @@ export class Commands implements CommandSet {
     private readonly physical: PhysicalMemory,
     private readonly counters: CommandCounters,
     private readonly log: EventLog,
+    private readonly pages: PageRequestQueue,
   ) {}
 
   /** Where the commands come from: events name the address of an illegal one. */
@@ -90,6 +93,9 @@ export class Commands implements CommandSet {
         invalidateAll(translations, contexts);
         walkers.overtake(-1, null);
         return this.invalidated();
+      case Opcode.CompletePageRequest:
+        this.pages.respond(c.device, c.group, c.status as PageStatus);
+        return After.Next;
       default:
         return After.Next;
     }

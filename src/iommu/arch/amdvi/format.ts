@@ -3,9 +3,10 @@
  * (2.2.6), commands (2.4), event log entries (2.5), registers (3.4). Encodings only: no timing, no state. A structure is an
  * Int32Array of little-endian dwords: dword i holds bits 32i+31..32i.
  * Cross-checked with Linux drivers/iommu/amd/amd_iommu_types.h, VirtualBox include/VBox/iommu-amd.h and QEMU hw/i386/amd_iommu.[ch].
- * Not modelled: interrupt remapping fields, vIOMMU fields, the page-request log.
+ * Not modelled: interrupt remapping fields, vIOMMU fields.
  */
 import { Fault } from '../../../pagetable/fault.js';
+import { PageRequestBit } from '../../../protocol/page-request.js';
 
 type Dwords = Int32Array;
 
@@ -23,12 +24,15 @@ export const enum Register {
   DeviceTableBase = 0x00,
   CommandBufferBase = 0x08,
   EventLogBase = 0x10,
+  PageRequestLogBase = 0x38,
   Control = 0x18,
   CommandHead = 0x2000,
   CommandTail = 0x2008,
   EventHead = 0x2010,
   EventTail = 0x2018,
   Status = 0x2020,
+  PageRequestHead = 0x2030,
+  PageRequestTail = 0x2038,
 }
 
 /** Control register, lower dword. */
@@ -39,11 +43,16 @@ export const enum ControlBit {
   CompletionInterruptEnable = 1 << 4,
   Coherent = 1 << 10,
   CommandBufferEnable = 1 << 12,
+  PageRequestLogEnable = 1 << 13,
+  PageRequestInterruptEnable = 1 << 14,
+  PageRequestEnable = 1 << 15,
   GuestTranslationEnable = 1 << 16,
 }
 
 /** Control register, upper dword. Bit 58, GCR3TRPMode: GCR3 table roots are guest-physical. */
 export const enum ControlHighBit {
+  /** PPRAutoRspEn. */
+  PageRequestAutoResponse = 1 << 7,
   Gcr3GuestPhysical = 1 << 26,
 }
 
@@ -54,6 +63,9 @@ export const enum StatusBit {
   CompletionInterrupt = 1 << 2,
   EventLogRunning = 1 << 3,
   CommandBufferRunning = 1 << 4,
+  PageRequestOverflow = 1 << 5,
+  PageRequestInterrupt = 1 << 6,
+  PageRequestLogRunning = 1 << 7,
 }
 
 /** Lower dword of a table or ring base register without its flags. */
@@ -101,6 +113,11 @@ export function deviceEntryOffset(deviceId: number): number {
   return deviceId * DEVICE_ENTRY_BYTES;
 }
 
+/** V and PPR of a device table entry. */
+export function deviceMayAsk(lo: number, hi: number): boolean {
+  return (lo & 1) !== 0 && (hi & (1 << 20)) !== 0;
+}
+
 /** DTE.HAD: which bits hardware sets in host entries. */
 export const enum HostAccessDirty {
   None = 0,
@@ -120,6 +137,8 @@ export class DeviceTableEntry {
   mode = NO_HOST_TABLE;
   hostRootHi = 0;
   hostRootLo = 0;
+  /** PPR: the device may ask for pages. */
+  pageRequests = false;
   /** GIOV: requests without PASID use the guest table of PASID 0. */
   guestWithoutPasid = false;
   /** GV. */
@@ -150,6 +169,7 @@ export class DeviceTableEntry {
     this.mode = (d0 >>> 9) & 7;
     this.hostRootHi = d1 & 0xfffff;
     this.hostRootLo = d0 & PAGE_MASK;
+    this.pageRequests = (d1 & (1 << 20)) !== 0;
     this.guestWithoutPasid = (d1 & (1 << 22)) !== 0;
     this.guestValid = (d1 & (1 << 23)) !== 0;
     this.gcr3LevelCode = (d1 >>> 24) & 3;
@@ -177,6 +197,7 @@ export class DeviceTableEntry {
       (this.hostRootLo & PAGE_MASK);
     out[1] =
       (this.hostRootHi & 0xfffff) |
+      flag(this.pageRequests, 20) |
       flag(this.guestWithoutPasid, 22) |
       flag(this.guestValid, 23) |
       (this.gcr3LevelCode << 24) |
@@ -279,6 +300,9 @@ export class Command {
   interrupt = false;
   dataHi = 0;
   dataLo = 0;
+  /** COMPLETE_PPR_REQUEST. */
+  group = 0;
+  status = 0;
   /** INVALIDATE_IOTLB_PAGES: unanswered invalidations that the device takes (MaxPend). */
   maxPending = 0;
 }
@@ -324,6 +348,11 @@ export function decodeCommand(words: Dwords, out: Command): boolean {
       out.pasid = d0 & 0xfffff;
       out.domain = d1 & 0xffff;
       decodeBlock(d3, d2, out);
+      break;
+    case Opcode.CompletePageRequest:
+      out.pasid = d1 & 0xfffff;
+      out.group = d3 & 0x1ff;
+      out.status = (d3 >>> 12) & 15;
       break;
     case Opcode.InvalidateIotlbPages:
       out.maxPending = d0 >>> 24;
@@ -427,6 +456,7 @@ export const enum EventCode {
   CommandHardwareError = 6,
   IotlbInvalidationTimeout = 7,
   InvalidDeviceRequest = 8,
+  InvalidPageRequest = 9,
 }
 
 /** One line for people, by event code. */
@@ -491,4 +521,85 @@ export function pageFaultFlags(fault: Fault): number {
     default:
       return EventFlag.Present | EventFlag.Permission;
   }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Page requests, 2.4.7 and 2.6
+
+/** COMPLETE_PPR_REQUEST: DeviceID 15:0, PASID 51:32, GN 66, PPR tag 104:96, completion code 111:108. `pasid` -1: none. */
+export function encodeCompletePageRequest(
+  out: Dwords,
+  at: number,
+  device: number,
+  pasid: number,
+  group: number,
+  status: number,
+): void {
+  out[at] = device;
+  out[at + 1] = (pasid < 0 ? 0 : pasid) | (Opcode.CompletePageRequest << 28);
+  out[at + 2] = pasid < 0 ? 0 : 4;
+  out[at + 3] = (group & 0x1ff) | (status << 12);
+}
+
+/** PPR_LOG_ENTRY type of a page request, bits 63:60. */
+const PAGE_REQUEST_TYPE = 1;
+const enum PageFlag {
+  Execute = 0x2,
+  Read = 0x4,
+  Write = 0x20,
+  User = 0x40,
+  Guest = 0x100,
+}
+const LAST = 1 << 9;
+
+/** Log entry: DeviceID 15:0, PASID 31:16 and 45:42, PPR tag 41:32 (bit 9: last of its group), flags 59:48, type 63:60, address 127:64. Four dwords. */
+export function encodePageRequest(
+  out: Dwords,
+  device: number,
+  pasid: number,
+  bits: number,
+  group: number,
+  addressHi: number,
+  addressLo: number,
+): void {
+  const named = Math.max(pasid, 0);
+  const tag = (group & 0x1ff) | ((bits & PageRequestBit.Last) !== 0 ? LAST : 0);
+  const flags =
+    ((bits & PageRequestBit.Execute) !== 0 ? PageFlag.Execute : 0) |
+    ((bits & PageRequestBit.Read) !== 0 ? PageFlag.Read : 0) |
+    ((bits & PageRequestBit.Write) !== 0 ? PageFlag.Write : 0) |
+    ((bits & PageRequestBit.Privileged) !== 0 ? 0 : PageFlag.User) |
+    (pasid < 0 ? 0 : PageFlag.Guest);
+  out[0] = device | ((named & 0xffff) << 16);
+  out[1] = tag | ((named >>> 16) << 10) | (flags << 16) | (PAGE_REQUEST_TYPE << 28);
+  out[2] = addressLo & PAGE_MASK;
+  out[3] = addressHi;
+}
+
+/** A decoded log entry. */
+export class PageRequest {
+  source = 0;
+  /** -1: none. */
+  pasid = -1;
+  /** `PageRequestBit` bits. */
+  bits = 0;
+  group = 0;
+  addressHi = 0;
+  addressLo = 0;
+}
+
+export function decodePageRequest(d: Dwords, out: PageRequest): void {
+  const [d0, d1, d2, d3] = [d[0]!, d[1]!, d[2]!, d[3]!];
+  const flags = (d1 >>> 16) & 0xfff;
+  out.source = d0 & 0xffff;
+  out.pasid = (flags & PageFlag.Guest) === 0 ? -1 : (d0 >>> 16) | (((d1 >>> 10) & 15) << 16);
+  out.bits =
+    ((flags & PageFlag.Execute) !== 0 ? PageRequestBit.Execute : 0) |
+    ((flags & PageFlag.Read) !== 0 ? PageRequestBit.Read : 0) |
+    ((flags & PageFlag.Write) !== 0 ? PageRequestBit.Write : 0) |
+    ((flags & PageFlag.User) !== 0 ? 0 : PageRequestBit.Privileged) |
+    ((d1 & LAST) !== 0 ? PageRequestBit.Last : 0);
+  out.group = d1 & 0x1ff;
+  out.addressHi = d3;
+  out.addressLo = d2 & PAGE_MASK;
 }

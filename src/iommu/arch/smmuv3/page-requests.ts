@@ -12,6 +12,7 @@ import { OVERFLOW_FLAG, PAGE_1, Register } from './format.js';
 
 export class PageRequests implements PageRequestRules {
   readonly recordLg2 = format.PAGE_REQUEST_LG2;
+  readonly answersLost = true;
   readonly delayPs = 0;
   /** CR0.PRIQEN, IRQ_CTRL.PRIQ_IRQEN. */
   enabled = false;

@@ -10,7 +10,7 @@ import type { InvalidationSpec } from '../../spec.js';
 import { type PageRange, pagesOf } from '../../page-range.js';
 import { dropLeaves, dropSeconds, dropStructures } from '../../sweep.js';
 import type { Tag } from '../../tag.js';
-import { ANY, inDomain } from '../../tag-index.js';
+import { ANY, inDomain, Scope } from '../../tag-index.js';
 import type { Translations } from '../../translations.js';
 
 /** First-stage and nested entries are tagged with domain and PASID, second-stage and pass-through ones with the domain alone. */
@@ -30,6 +30,13 @@ export function invalidateDomain(t: Translations, did: number): void {
   dropSeconds(t, scope, mine);
 }
 
+const PROCESSES = (1 << Stage.First) | (1 << Stage.Nested);
+const SECOND_STAGE = (1 << Stage.Second) | (1 << Stage.PassThrough);
+/** What the page-selective command at hand names: most commands are such, and should leave no garbage. */
+const named = { did: 0, range: { hi: 0, lo: 0, addressMask: 0 } as PageRange };
+const ofProcess = (tag: Tag): boolean => tag.did === named.did && hasPasid(tag);
+const inRange = (tag: Tag): boolean => tag.did === named.did && !hasPasid(tag) && tag.meets(named.range);
+
 /**
  * IOTLB invalidate, page-selective within domain (11b). First-stage and nested entries of the domain go whatever their address;
  * second-stage non-leaf entries stay when the hint (IH) is set and honoured.
@@ -42,10 +49,10 @@ export function invalidatePages(
   spec: InvalidationSpec,
 ): void {
   const pages = pagesOf(range);
-  const processes = inDomain(did, ANY, null, Stage.First, Stage.Nested);
-  const inPages = inDomain(did, 0, pages, Stage.Second, Stage.PassThrough);
-  const ofProcess = (tag: Tag): boolean => tag.did === did && hasPasid(tag);
-  const inRange = (tag: Tag): boolean => tag.did === did && !hasPasid(tag) && tag.meets(range);
+  const processes = new Scope(did, ANY, PROCESSES, null);
+  const inPages = new Scope(did, 0, SECOND_STAGE, pages);
+  named.did = did;
+  named.range = range;
   dropLeaves(t, processes, ofProcess);
   dropLeaves(t, inPages, inRange);
   dropSeconds(t, inPages, inRange);

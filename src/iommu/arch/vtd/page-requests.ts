@@ -18,6 +18,7 @@ import type { Registers } from './registers.js';
 
 export class PageRequests implements PageRequestRules {
   readonly recordLg2 = format.PAGE_REQUEST_LG2;
+  readonly answersLost = true;
   delayPs = 0;
   /** PRS_REG. */
   status = 0;

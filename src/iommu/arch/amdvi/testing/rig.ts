@@ -298,6 +298,9 @@ export class Rig {
       case Op.MemoryServed:
         this.unit.served(event);
         break;
+      case Op.PageRecorded:
+        this.hardware.pages.recorded(event);
+        break;
       case Op.Relay:
         this.kernel.relayed(event);
         break;
