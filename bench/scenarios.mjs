@@ -51,8 +51,6 @@ const iommu = {
     hintHonoured: true,
     nonLeafScope: 'range',
     maxAddressMask: 18,
-    deviceTlb: 50_000,
-    deviceTimeout: 1_000_000_000_000,
   },
   faults: { records: 8, stalls: 0, pageRequests: 0 },
 };
