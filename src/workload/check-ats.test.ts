@@ -50,10 +50,6 @@ describe('ATS of a device', () => {
       'E305 2MiB is more than an entry of the device TLB covers, 4KiB',
     ],
     [[`${ATS}.enabled=false`, `${ATS}.pri.enabled=true`], 'E305 page requests need ATS, which is off'],
-    [
-      [`${ATS}.pri.enabled=true`, `${UNIT}.preset=riscv-server`],
-      'E305 page requests to an IOMMU of architecture riscv are not modelled',
-    ],
     [[`${ATS}.outstanding=0`], 'E204 expected a whole number from 1 to 1024, got 0'],
     [[`${ATS}.queueDepth=33`], 'E204 expected a whole number from 1 to 32, got 33'],
     [[`${ATS}.stu=5KiB`], 'E302 5KiB is not a power of two'],

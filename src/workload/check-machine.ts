@@ -168,8 +168,6 @@ function checkEngine({ engine }: DeviceSpec, path: readonly string[]): Fault[] {
 
 /** Architectures whose units answer translation requests. */
 const ATS: ReadonlySet<string> = new Set(['vtd', 'smmuv3', 'amdvi', 'riscv']);
-/** Those that queue page requests. */
-const PRI: ReadonlySet<string> = new Set(['vtd']);
 
 function checkAts(
   { ats }: DeviceSpec,
@@ -204,10 +202,6 @@ function checkAts(
   }
   if (!ATS.has(unit.architecture)) {
     faults.push(fault('E305', place, `an IOMMU of architecture ${unit.architecture} has no ATS`, { related }));
-  }
-  if (ats.pri.enabled && !PRI.has(unit.architecture)) {
-    const message = `page requests to an IOMMU of architecture ${unit.architecture} are not modelled`;
-    faults.push(fault('E305', [...path, 'ats', 'pri', 'enabled'], message, { related }));
   }
   if (os.guest.mode !== 'none') {
     const message = 'device TLBs of devices that a guest has are not modelled';
