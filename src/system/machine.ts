@@ -319,16 +319,16 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
       if (job.kind === 'dma') windows.push(this.addWindow(name, job, device));
       else if (job.kind === 'stream') {
         this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
-        this.os.addStream(name, job, device, ...this.socketsOf(job));
+        this.os.jobs.addStream(name, job, device, ...this.socketsOf(job));
       } else if (job.kind === 'sva') {
         this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
-        this.os.addSva(name, job, device, this.memory.indexOf(job.socket));
+        this.os.jobs.addSva(name, job, device, this.memory.indexOf(job.socket));
       } else if (job.kind === 'offload') {
-        this.os.addOffload(name, job, device, this.memory.indexOf(job.socket));
+        this.os.jobs.addOffload(name, job, device, this.memory.indexOf(job.socket));
       } else if (job.kind === 'user-map') {
-        this.os.addUserMap(name, job, device, this.memory.indexOf(job.socket));
+        this.os.jobs.addUserMap(name, job, device, this.memory.indexOf(job.socket));
       } else if (job.kind === 'map-benchmark')
-        this.benchmarks.push(this.os.addMapBenchmark(name, job, device, ...this.socketsOf(job)));
+        this.benchmarks.push(this.os.jobs.addMapBenchmark(name, job, device, ...this.socketsOf(job)));
     }
     for (const [name, job] of jobs) if (job.kind === 'invalidate') this.addInvalidate(name, job);
     // Tables and queues have just been written by the CPU; then the windows get their state.
@@ -347,7 +347,7 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
   private addInvalidate(name: string, job: InvalidateJobSpec): void {
     const device = this.deviceNames.indexOf(job.device);
     const [base, bytes] = this.windows.get(`${device}:${job.pasid}`)!;
-    this.os.addInvalidate(name, job, device, job.pasid, base, bytes, this.memory.indexOf(job.socket));
+    this.os.jobs.addInvalidate(name, job, device, job.pasid, base, bytes, this.memory.indexOf(job.socket));
   }
 
   private addWindow(name: string, job: DmaJobSpec, device: number): [number, number] {
