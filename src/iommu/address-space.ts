@@ -50,8 +50,8 @@ export class AddressSpace {
   grants: number = Permission.All;
   /** An entry on the way to it asks that faults leave no record. */
   suppressFaults = false;
-  /** 1: the directory lets the device ask for translations and use them (ATS). */
-  ats: 0 | 1 = 0;
+  /** Not 0: the directory lets the device ask for translations and use them (ATS); further bits are the architecture's. */
+  ats = 0;
   /** Bits of the architecture's own. */
   flags = 0;
 

@@ -56,7 +56,7 @@ export class ThreadedInterrupt implements SoftWork {
 
   *run(context: Thread): Program {
     context.charge(STEP, this.costs.hardInterrupt);
-    yield Wait.Run;
+    if (!this.scheduler.passes(context)) yield Wait.Run;
     this.times[0] = this.scheduler.now();
     this.scheduler.wakeUp(this.thread);
   }
@@ -73,7 +73,7 @@ export class ThreadedInterrupt implements SoftWork {
       this.times[1] = this.scheduler.now();
       yield* handler(thread);
       thread.charge(STEP, this.costs.unmask);
-      yield Wait.Run;
+      if (!this.scheduler.passes(thread)) yield Wait.Run;
       this.scheduler.sleep(thread, STEP);
       this.masked = false;
       if (this.pending) this.deliver();

@@ -109,7 +109,7 @@ export class FaultQueue implements GroupQueue, FaultOwner {
   *report(thread: Thread, device: FaultDevice, fault: PageFault): Call<void> {
     this.statistics.reported++;
     thread.charge(STEP, this.costs.report);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     fault.charge(FaultStage.Queue, this.scheduler.now());
     const handler = device.endpoint.domainOf(fault.pasid)?.faultHandler ?? null;
     if (handler === null) {
@@ -122,7 +122,8 @@ export class FaultQueue implements GroupQueue, FaultOwner {
     }
     const group = new FaultGroup(this, device, fault.pasid, fault.group, handler);
     this.complete(group, fault);
-    for (const each of group.faults) if (each.owner === null) group.untold.push(each);
+    if (fault.owner === null || group.faults.length > 1)
+      group.untold = group.faults.filter(({ owner }) => owner === null);
     device.pending.push(group);
     if (!handler.accept(thread, group)) yield* this.respond(thread, group, PageResponse.Failure);
   }
@@ -130,10 +131,10 @@ export class FaultQueue implements GroupQueue, FaultOwner {
   /** iopf_group_response: answers a group, unless the removal of its device has done so, and lets its requests go. */
   *respond(thread: Thread, group: FaultGroup, code: PageResponse): Call<void> {
     const { lock } = group.device;
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     if (!lock.write(thread, this.lockUse)) yield Wait.Block;
     if (group.pending) yield* this.answer(thread, group, code);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     lock.releaseWrite(thread, this.lockUse);
     for (const fault of group.untold) this.unused.push(fault);
   }
@@ -194,7 +195,7 @@ export class FaultQueue implements GroupQueue, FaultOwner {
       yield* this.lock(thread, device);
       const { pasid, group } = fault;
       yield* device.responder.respond(thread, device.endpoint, pasid, group, PageResponse.Invalid);
-      if (thread.debt !== 0) yield Wait.Run;
+      if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
       this.statistics.count(PageResponse.Invalid);
       if (!told) this.finish(fault);
       yield* this.unlock(thread, device);
@@ -208,7 +209,7 @@ export class FaultQueue implements GroupQueue, FaultOwner {
     const { device, pasid, index, untold } = group;
     group.pending = false;
     yield* device.responder.respond(thread, device.endpoint, pasid, index, code);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     device.pending.splice(device.pending.indexOf(group), 1);
     this.statistics.count(code);
     for (const fault of untold) this.finish(fault);
@@ -244,12 +245,12 @@ export class FaultQueue implements GroupQueue, FaultOwner {
   }
 
   private *lock(thread: Thread, device: FaultDevice): Call<void> {
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     if (!device.lock.write(thread, this.lockUse)) yield Wait.Block;
   }
 
   private *unlock(thread: Thread, device: FaultDevice): Call<void> {
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     device.lock.releaseWrite(thread, this.lockUse);
   }
 }

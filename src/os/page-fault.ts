@@ -122,12 +122,14 @@ export interface GroupQueue {
   charge(group: FaultGroup, stage: FaultStage): void;
 }
 
+const NONE: readonly PageFault[] = [];
+
 /** The requests that one answer is for. */
 export class FaultGroup implements Work {
   /** In order of arrival, the last one last. */
   readonly faults: PageFault[] = [];
-  /** Those that end with the answer. */
-  readonly untold: PageFault[] = [];
+  /** Those that end with the answer; set when the group is complete. */
+  untold: readonly PageFault[] = NONE;
   /** No answer has been given yet. */
   pending = true;
 

@@ -142,7 +142,7 @@ export abstract class PageRequestReader implements PageResponder {
       return;
     }
     yield* path.queue.report(thread, device, pageFaultOf(path, line, source, request, slot));
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
   }
 
   respond(thread: Thread, device: Endpoint, pasid: number, group: number, code: PageResponse): Call<void> {
@@ -166,7 +166,7 @@ export abstract class PageRequestReader implements PageResponder {
   }
 
   protected *endOfPass(thread: Thread): Call<void> {
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     this.waiting.push(thread);
     this.environment.scheduler.sleep(thread, Step.Completion);
     yield Wait.Block;
@@ -176,13 +176,13 @@ export abstract class PageRequestReader implements PageResponder {
   protected *readRegisters(thread: Thread, count: number): Call<void> {
     const { costs, distance } = this.environment;
     thread.charge(Step.Completion, count * Math.max(costs.mmioRead, distance.flight(thread, this.unit)));
-    yield Wait.Run;
+    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
   }
 
   protected *writeRegister(thread: Thread, offset: number, value: number, hi = 0): Call<void> {
     const { registers, costs, distance } = this.environment;
     thread.charge(Step.Doorbell, costs.mmioWrite);
-    yield Wait.Run;
+    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
     registers.write(this.unit, offset, hi, value, distance.flight(thread, this.unit));
   }
 

@@ -85,14 +85,14 @@ export class SvaSpace implements MmuNotifier, FaultHandler {
   /** iommu_sva_handle_iopf: the first error ends the group. */
   *handle(worker: Thread, group: FaultGroup): Call<void> {
     const { queue } = group;
-    if (worker.debt !== 0) yield Wait.Run;
+    if (worker.debt !== 0 && !this.scheduler.passes(worker)) yield Wait.Run;
     queue.charge(group, FaultStage.HandOff);
     let code = PageResponse.Success;
     for (const fault of group.faults) {
       code = yield* this.resolve(worker, fault);
       if (code !== PageResponse.Success) break;
     }
-    if (worker.debt !== 0) yield Wait.Run;
+    if (worker.debt !== 0 && !this.scheduler.passes(worker)) yield Wait.Run;
     queue.charge(group, FaultStage.Handler);
     yield* queue.respond(worker, group, code);
   }
@@ -100,11 +100,11 @@ export class SvaSpace implements MmuNotifier, FaultHandler {
   private *resolve(worker: Thread, { address, access }: PageFault): Call<PageResponse> {
     const { manager, mm } = this;
     if (!mm.get()) return PageResponse.Invalid;
-    if (worker.debt !== 0) yield Wait.Run;
+    if (worker.debt !== 0 && !this.scheduler.passes(worker)) yield Wait.Run;
     if (!mm.lock.read(worker, manager.lockUse)) yield Wait.Block;
     const call = manager.fault(worker, mm, address, access);
     const kind = call === null ? FaultKind.Failed : yield* call;
-    if (worker.debt !== 0) yield Wait.Run;
+    if (worker.debt !== 0 && !this.scheduler.passes(worker)) yield Wait.Run;
     mm.lock.releaseRead(worker, manager.lockUse);
     // This may have become the last user: the worker then ends the address space.
     if (mm.users === 1) yield* manager.put(worker, mm);

@@ -73,7 +73,7 @@ export class Workqueue {
 
   /** flush_workqueue: sleeps until every item queued so far is done. */
   *flush(thread: Thread): Call<void> {
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     const left = this.queued - this.done;
     if (left === 0) return;
     this.flushes.push({ thread, sequence: this.queued, left });
@@ -89,7 +89,7 @@ export class Workqueue {
         if (this.head >= 1024 && 2 * this.head >= this.items.length) this.cut();
         worker.charge(STEP, this.costs.takeWork);
         yield* item.run(worker);
-        if (worker.debt !== 0) yield Wait.Run;
+        if (worker.debt !== 0 && !this.scheduler.passes(worker)) yield Wait.Run;
         this.finish(sequence);
       }
       this.idle.push(worker);

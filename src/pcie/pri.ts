@@ -73,7 +73,7 @@ export class Pri implements PageRequestSink {
   /** By group index: its pages, none where the index is free. */
   private readonly groups: Page[][] = Array.from({ length: PAGE_GROUPS }, () => []);
   /** Pages of all groups, in the order in which they were asked for. */
-  private sent: Page[] = [];
+  private readonly sent: Page[] = [];
   /** Pages gathered or sent by the low bits of their number: most look-ups need not search. */
   private readonly classes = new Int32Array(CLASSES);
   private readonly freeGroups: number[] = Array.from({ length: PAGE_GROUPS }, (_, i) => PAGE_GROUPS - 1 - i);
@@ -214,19 +214,21 @@ export class Pri implements PageRequestSink {
       return;
     }
     const now = kernel.clock[0]!;
-    this.groups[group] = [];
-    this.freeGroups.push(group);
     this.outstanding -= pages.length;
-    this.sent = this.sent.filter((page) => !pages.includes(page));
     occupancy.set(now, this.outstanding);
+    let kept = 0;
+    for (const page of this.sent) if (!pages.includes(page)) this.sent[kept++] = page;
+    this.sent.length = kept;
     this.latency.add(now - pages[0]!.times[ASKED]!);
     const status = code === PageStatus.Success || code === PageStatus.Invalid ? code : PageStatus.Failure;
     if (status === PageStatus.Success) counters.success++;
     else if (status === PageStatus.Invalid) counters.invalid++;
     else counters.failure++;
     for (const page of pages) this.end(page, status, now);
+    pages.length = 0;
+    this.freeGroups.push(group);
     if (status === PageStatus.Failure) this.disable(now);
-    for (const pasid of [...this.stopping]) this.finishStop(pasid);
+    if (this.stopping.length > 0) for (const pasid of [...this.stopping]) this.finishStop(pasid);
     this.pump();
   }
 

@@ -16,6 +16,8 @@ os: { preset: linux-7.2, jitter: 0% }`,
 os: { preset: linux-5.14-kunpeng-920, jitter: 0% }`,
   amdvi: `machine: { preset: spr-8480, iommus: { iommu0: { preset: amdvi-genoa, stage: first, levels: 4 } } }
 os: { preset: linux-7.2, jitter: 0% }`,
+  riscv: `machine: { preset: spr-8480, iommus: { iommu0: { preset: riscv-server, levels: 4 } } }
+os: { preset: linux-7.2, jitter: 0% }`,
 };
 
 const textOf = (system: string): string => `name: sva-pri
@@ -118,6 +120,7 @@ const SMALL = [
   ['vtd', 128, 127],
   ['smmuv3', 64, 64],
   ['amdvi', 256, 255],
+  ['riscv', 128, 127],
 ] as const;
 
 describe.each(SMALL)('%s', (system, records, used) => {

@@ -50,6 +50,7 @@ describe('ATS of a device', () => {
       'E305 2MiB is more than an entry of the device TLB covers, 4KiB',
     ],
     [[`${ATS}.enabled=false`, `${ATS}.pri.enabled=true`], 'E305 page requests need ATS, which is off'],
+    [[`${ATS}.pri.enabled=true`, `${UNIT}.faults.pageRequests=0`], 'E305 "iommu0" has no page request queue'],
     [[`${ATS}.outstanding=0`], 'E204 expected a whole number from 1 to 1024, got 0'],
     [[`${ATS}.queueDepth=33`], 'E204 expected a whole number from 1 to 32, got 33'],
     [[`${ATS}.stu=5KiB`], 'E302 5KiB is not a power of two'],

@@ -3,6 +3,8 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { PageStatus } from '../../protocol/page-request.js';
 import * as amdvi from '../arch/amdvi/format.js';
 import { REQUESTERS as AMDVI_REQUESTERS, Rig as AmdviRig } from '../arch/amdvi/testing/rig.js';
+import * as riscv from '../arch/riscv/format.js';
+import { RiscvRig } from './riscv-rig.js';
 import * as smmu from '../arch/smmuv3/format.js';
 import { SmmuRig } from '../arch/smmuv3/testing/rig.js';
 import {
@@ -257,9 +259,71 @@ class AmdviPages implements PageMachine {
   }
 }
 
+class RiscvPages implements PageMachine {
+  readonly rig = new RiscvRig({ capabilities: [riscv.Capability.Ats] });
+  readonly requester = 0x123;
+  readonly refusal = PageStatus.Invalid;
+  readonly queue: PageRequestQueue = this.rig.hardware.pages;
+  onInterrupt = (): void => {};
+  private readonly base: number;
+  private head = 0;
+  private static readonly control = riscv.QueueControl.Enable | riscv.QueueControl.InterruptEnable;
+
+  constructor(enabled: boolean) {
+    const { rig } = this;
+    rig.unit.requesters = Int32Array.of(this.requester);
+    const control = riscv.Control.AtsEnable | (enabled ? riscv.Control.PageRequests : 0);
+    rig.device({ control }, this.requester);
+    rig.hardware.connect({ stored: () => {}, pagesRequested: () => this.onInterrupt() });
+    this.base = rig.frames.allocate();
+    const hi = riscv.pageNumberHi(this.base);
+    rig.write(riscv.Register.PageRequestQueueBase, hi, riscv.encodeQueueBaseLo(this.base, ENTRIES_LG2));
+    rig.write(riscv.Register.PageRequestQueueControl, 0, RiscvPages.control);
+  }
+
+  get kernel(): Kernel {
+    return this.rig.kernel;
+  }
+
+  run(): void {
+    this.rig.run();
+  }
+
+  record(slot: number): RecordedRequest {
+    const words = Int32Array.from({ length: 4 }, (_, i) => {
+      const at = this.base + (slot << riscv.PAGE_REQUEST_LG2) + 4 * (i & ~1);
+      this.rig.physical.read(upper(at), at | 0);
+      return (i & 1) === 0 ? this.rig.physical.wordLo : this.rig.physical.wordHi;
+    });
+    const out = new riscv.PageRequest();
+    riscv.decodePageRequest(words, out);
+    return { ...out };
+  }
+
+  acknowledge(): void {
+    this.rig.write(riscv.Register.InterruptPending, 0, riscv.InterruptPending.PageRequestQueue);
+  }
+
+  take(count: number): void {
+    this.head = (this.head + count) % 2 ** ENTRIES_LG2;
+    this.rig.write(riscv.Register.PageRequestQueueHead, 0, this.head);
+  }
+
+  clearOverflow(): void {
+    const bits = RiscvPages.control | riscv.QueueControl.Overflow;
+    this.rig.write(riscv.Register.PageRequestQueueControl, 0, bits);
+  }
+
+  respond(requester: number, pasid: number, group: number, status: PageStatus): void {
+    this.rig.submit((words) => riscv.encodePageGroupResponse(words, 0, requester, pasid, group, status));
+    this.rig.run();
+  }
+}
+
 /** By architecture; `enabled`: the device may ask for pages. */
 export const MACHINES: Readonly<Record<string, (enabled: boolean) => PageMachine>> = {
   vtd: (enabled) => new VtdPages(enabled),
   smmuv3: (enabled) => new SmmuPages(enabled),
   amdvi: (enabled) => new AmdviPages(enabled),
+  riscv: (enabled) => new RiscvPages(enabled),
 };

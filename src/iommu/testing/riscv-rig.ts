@@ -317,6 +317,9 @@ export class RiscvRig {
       case Op.MemoryServed:
         unit.served(event);
         break;
+      case Op.PageRecorded:
+        this.hardware.pages.recorded(event);
+        break;
       case Op.Relay:
         this.kernel.relayed(event);
         break;

@@ -59,7 +59,7 @@ export class CommandBuffer {
 
   /** Queues the command in `words` (COMMAND_WORDS); it has taken effect when a later `completion` returns. */
   *queue(thread: Thread, words: Int32Array): Call<void> {
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     if (!this.lock.take(thread)) yield Wait.Block;
     yield* this.push(thread, words);
     this.uncovered++;
@@ -71,10 +71,10 @@ export class CommandBuffer {
   *completion(thread: Thread): Call<void> {
     const { scheduler, statistics, units } = this.environment;
     const { deviceWait } = units[this.unit]!;
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     if (!this.lock.take(thread)) yield Wait.Block;
     if (this.uncovered > 0) yield* this.pushWait(thread);
-    else if (thread.debt !== 0) yield Wait.Run;
+    else if (thread.debt !== 0 && !scheduler.passes(thread)) yield Wait.Run;
     const { sequence } = this;
     this.lock.release(thread);
     if (this.completed >= sequence) return;
@@ -126,7 +126,7 @@ export class CommandBuffer {
     thread.charge(Step.Descriptor, costs.descriptor + distance.access(thread, this.unit));
     if (this.doorbell === null) thread.charge(Step.Doorbell, costs.mmioWrite);
     // The stores precede the register write; nothing reads them before it.
-    yield Wait.Run;
+    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
     const address = ring + ((this.issued % slots) << ENTRY_LG2);
     const [hi, lo] = [Math.floor(address / 2 ** 32), (address % 2 ** 32) | 0];
     memory.write(hi, lo, words[1]!, words[0]!);
@@ -148,7 +148,7 @@ export class CommandBuffer {
   private *waitForSpace(thread: Thread): Call<void> {
     const { scheduler, statistics } = this.environment;
     statistics.slotWaits++;
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     while (this.issued - this.executed + 1 + RESERVE >= this.layout.slots) {
       this.spaceWaiter = thread;
       scheduler.block(thread, Step.SlotWait);

@@ -142,7 +142,7 @@ export class SvaJob extends Driver {
       yield* this.draw(thread, process);
       const { address, access } = process.upcoming.shift()!;
       thread.charge(Step.Doorbell, costs.mmioWrite);
-      yield Wait.Run;
+      if (!scheduler.passes(thread)) yield Wait.Run;
       const slot = this.free.pop()!;
       this.startedAt[slot] = scheduler.now();
       const [hi, lo] = [Math.floor(address / 2 ** 32), address | 0];

@@ -27,11 +27,11 @@ export class FaultHandler {
     const { scheduler, statistics, spec } = this.environment;
     const start = scheduler.now() + thread.debt;
     thread.charge(MmStep.Fault, spec.costs.fault);
-    yield Wait.Run;
+    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
     const page = Math.floor(address / PAGE) * PAGE;
     const resolution = this.resolve(thread, mm, region, page, access);
     const kind = typeof resolution === 'number' ? resolution : yield* resolution;
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     statistics.faults[kind]!.add(scheduler.now() - start);
     return kind;
   }
@@ -74,7 +74,7 @@ export class FaultHandler {
     if (frame < 0) frame = yield* this.reclaimOne(thread);
     if (frame < 0) return FaultKind.Failed;
     thread.charge(MmStep.Clear, spec.costs.clearPage);
-    yield Wait.Run;
+    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
     tables.find(mm.root, page);
     if (!tables.present || tables.frame !== zeroPage) return this.lost(frame, PAGE);
     tables.evict(false);
@@ -89,7 +89,7 @@ export class FaultHandler {
     if (frame < 0) frame = yield* this.reclaimOne(thread);
     if (frame < 0) return FaultKind.Failed;
     thread.charge(MmStep.Storage, spec.costs.submitIo);
-    yield Wait.Run;
+    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
     scheduler.sleepFor(thread, MmStep.Storage, storage.read());
     yield Wait.Block;
     return this.install(mm, region, page, PAGE_LG2, frame, writes, FaultKind.Major);
@@ -103,7 +103,7 @@ export class FaultHandler {
     if (frame < 0) return yield* this.allocate(thread, mm, region, page, writes);
     thread.charge(MmStep.Allocate, costs.allocatePage);
     thread.charge(MmStep.Clear, (HUGE / PAGE) * costs.clearPage);
-    yield Wait.Run;
+    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
     tables.find(mm.root, page);
     if (tables.present || tables.level < 2) return this.lost(frame, HUGE);
     const first = Math.floor(page / HUGE) * HUGE;
@@ -127,7 +127,7 @@ export class FaultHandler {
     if (frame < 0) frame = yield* this.reclaimOne(thread);
     if (frame < 0) return FaultKind.Failed;
     if (region.kind === 'anonymous') thread.charge(MmStep.Clear, spec.costs.clearPage);
-    yield Wait.Run;
+    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
     const dirty = writes || region.kind === 'anonymous';
     return this.install(mm, region, page, PAGE_LG2, frame, dirty, FaultKind.Minor);
   }

@@ -14,7 +14,8 @@ import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import type { DomainState } from '../domain-state.js';
 import { type Block, coveringBlock } from '../flush-range.js';
-import type { Endpoint, IommuDriver } from '../iommu-driver.js';
+import type { PageResponder } from '../fault-device.js';
+import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
@@ -67,7 +68,7 @@ export class RiscvDriver implements IommuDriver {
   attach(domain: DomainState, device: Endpoint, pasid: number): void {
     const { spec, tables } = this.units[device.unit]!;
     const tag = domain.addTag(device.unit, -1, () => (domain.type === 'identity' ? 0 : this.allocateId(spec)));
-    if (device.ats !== null) tables.enableAts(device.requester);
+    if (device.ats !== null) tables.enableAts(device.requester, device.ats.pageRequests);
     if (domain.table !== null) domain.addDeviceTag(device, pasid);
     const translation = { root: domain.table?.root ?? null, id: tag.id };
     if (hasProcesses(spec)) tables.setProcess(device.requester, Math.max(pasid, 0), translation);
@@ -157,12 +158,21 @@ export class RiscvDriver implements IommuDriver {
     statistics.latency.add(scheduler.now() - asked);
   }
 
+  recoverPageRequests(unit: number, path: FaultPath): PageResponder {
+    return this.units[unit]!.recoverPageRequests(path);
+  }
+
+  pagesRequested(unit: number): void {
+    this.units[unit]!.pages!.line.raise();
+  }
+
   stored(hi: number, lo: number): void {
     for (const unit of this.units) if (unit?.queue.stored(hi, lo) === true) return;
   }
 
   changed(unit: number, offset: number, _hi: number, lo: number): void {
     this.units[unit]?.queue.changed(offset, lo);
+    this.units[unit]?.pages?.changed(offset, lo);
   }
 
   /** `blocks`: what device TLBs are to forget. */

@@ -47,15 +47,15 @@ export class RiscvTables {
     private readonly memory: PhysicalMemory,
     private readonly frames: FrameAllocator,
     private readonly host: Host | null,
-    /** Devices that use ATS. */
-    private readonly ats: Set<number> = new Set(),
+    /** Devices that use ATS, and whether they ask for pages. */
+    private readonly ats: Map<number, boolean> = new Map(),
   ) {
     this.root = frames.allocate();
   }
 
-  /** The device uses ATS: contexts written from now on say so (EN_ATS). */
-  enableAts(deviceId: number): void {
-    this.ats.add(deviceId);
+  /** The device uses ATS, and asks for pages or not: contexts written from now on say so (EN_ATS, EN_PRI). */
+  enableAts(deviceId: number, asks: boolean): void {
+    this.ats.set(deviceId, asks);
   }
 
   /** Requests of a device without process directory. Throws RangeError for a device id that the directory does not take. */
@@ -99,7 +99,9 @@ export class RiscvTables {
   }
 
   private controlOf(deviceId: number): number {
-    return this.ats.has(deviceId) ? Control.AtsEnable : 0;
+    const asks = this.ats.get(deviceId);
+    if (asks === undefined) return 0;
+    return asks ? Control.AtsEnable | Control.PageRequests : Control.AtsEnable;
   }
 
   private setContext(deviceId: number, context: DeviceContext): void {

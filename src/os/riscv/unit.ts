@@ -7,6 +7,7 @@ import {
   DirectoryMode,
   encodeQueueBaseLo,
   FAULT_RECORD_LG2,
+  PAGE_REQUEST_LG2,
   pageNumberHi,
   pageNumberLo,
   QueueControl,
@@ -17,6 +18,9 @@ import { identityTable } from '../identity-table.js';
 import type { UnitSpec } from '../spec.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { tableFormat } from './formats.js';
+import type { FaultPath } from '../iommu-driver.js';
+import { log2 } from '../log2.js';
+import { PAGE_REQUEST_CONTROL, PageRequestDriver } from './page-requests.js';
 import { CommandQueue } from './queue.js';
 import { RiscvTables } from './tables.js';
 
@@ -28,11 +32,14 @@ export class RiscvUnit {
   readonly tables: RiscvTables;
   readonly queue: CommandQueue;
 
+  /** Whoever reads the page-request queue; null: nobody does. */
+  pages: PageRequestDriver | null = null;
+
   constructor(
-    id: number,
+    readonly id: number,
     readonly spec: UnitSpec,
-    frames: FrameAllocator,
-    environment: UnitDriverEnvironment,
+    private readonly frames: FrameAllocator,
+    private readonly environment: UnitDriverEnvironment,
   ) {
     const { memory, ranges, registers } = environment;
     const { secondLevels, deviceLevels, largestPage } = spec;
@@ -53,6 +60,18 @@ export class RiscvUnit {
     registers.write(id, Register.FaultQueueControl, 0, QueueControl.Enable, 0);
     const mode = DirectoryMode.Bare + deviceLevels;
     registers.write(id, Register.DirectoryPointer, pageNumberHi(root), pageNumberLo(root) | mode, 0);
+  }
+
+  /** From now on page requests are queued and read. */
+  recoverPageRequests(path: FaultPath): PageRequestDriver {
+    const { id, environment, frames, queue } = this;
+    const slots = this.spec.faults.pageRequests;
+    const base = allocateQueue(frames, log2(slots) + PAGE_REQUEST_LG2);
+    this.pages = new PageRequestDriver(id, base, slots, queue, path, environment);
+    const { registers } = environment;
+    registers.write(id, Register.PageRequestQueueBase, pageNumberHi(base), encodeQueueBaseLo(base, log2(slots)), 0);
+    registers.write(id, Register.PageRequestQueueControl, 0, PAGE_REQUEST_CONTROL, 0);
+    return this.pages;
   }
 }
 

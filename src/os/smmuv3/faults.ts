@@ -95,13 +95,13 @@ export class StallDriver implements PageResponder {
   private *readProducer(thread: Thread): Call<void> {
     const { costs, distance } = this.environment;
     thread.charge(Step.Completion, Math.max(costs.mmioRead, distance.flight(thread, this.unit.id)));
-    yield Wait.Run;
+    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
   }
 
   private *writeConsumer(thread: Thread): Call<void> {
     const { registers, costs, distance } = this.environment;
     thread.charge(Step.Doorbell, costs.mmioWrite);
-    yield Wait.Run;
+    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
     const { id } = this.unit;
     registers.write(id, PAGE_1 + Register.EventQueueConsumer, 0, this.consumer, distance.flight(thread, id));
   }
@@ -122,7 +122,7 @@ export class StallDriver implements PageResponder {
     yield* this.writeConsumer(thread);
     if (fault === null) this.path.queue.statistics.errors++;
     else yield* this.path.queue.report(thread, fault.device, fault.fault);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     this.handled++;
     this.release();
   }
@@ -169,7 +169,7 @@ export class StallDriver implements PageResponder {
   }
 
   *drainQueue(thread: Thread): Call<void> {
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     if (this.handled >= this.arrived) return;
     this.drains.push({ thread, until: this.arrived });
     this.environment.scheduler.sleep(thread, Step.Completion);
@@ -180,7 +180,7 @@ export class StallDriver implements PageResponder {
   *drainHardware(thread: Thread): Call<void> {
     const batch = this.batches.pop() ?? new Batch();
     yield* this.unit.queueOf(thread.cpu).submit(thread, batch, true);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     this.batches.push(batch);
   }
 }

@@ -112,7 +112,7 @@ export class CommandQueue {
     const { scheduler, costs, statistics, probe } = this.environment;
     const { count } = batch;
     if (probe > 0) thread.charge(Step.Trace, probe);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     const asked = scheduler.now() - probe / 2;
     thread.irqOff++;
     const most = BATCH + 1;
@@ -135,7 +135,7 @@ export class CommandQueue {
     const shared = first % LINE_COMMANDS !== 0 ? this.moveFrom(this.lastWriter, thread.cpu) : 0;
     this.lastWriter = thread.cpu;
     thread.charge(Step.Descriptor, length * costs.descriptor + shared);
-    yield Wait.Run;
+    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
     this.write(first, batch.words, count);
     batch.count = 0;
     if (waits) {
@@ -148,7 +148,7 @@ export class CommandQueue {
     statistics.descriptors += length;
     if (owns) yield* this.publish(thread, first);
     if (waits) yield* this.wait(thread, first + count);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     thread.irqOff--;
     statistics.submission.add(scheduler.now() + probe / 2 - asked);
     if (probe > 0) thread.charge(Step.Trace, probe);
@@ -216,7 +216,7 @@ export class CommandQueue {
     for (let at = first; at < first + length; at = Math.ceil((at + 1) / 32) * 32) {
       yield* this.marks[(at % slots) >>> MARKS_LG2]!.access(thread, true);
     }
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     for (let i = 0; i < length; i++) this.marked[(first + i) % slots] = 1;
     this.advanceMarked(this.environment.costs.lineTransfer);
   }
@@ -225,7 +225,7 @@ export class CommandQueue {
   private *publish(thread: Thread, first: number): Call<void> {
     const { scheduler, costs, distance } = this.environment;
     yield* this.locks.access(thread, false);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     if (this.published !== first) {
       this.nextOwner = thread;
       scheduler.block(thread, Step.LockWait);
@@ -236,7 +236,7 @@ export class CommandQueue {
     const publication: Publication = { thread, until: this.reserved, blocked: false };
     this.publication = publication;
     yield* this.marks[(first % this.layout.slots) >>> MARKS_LG2]!.access(thread, false);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     if (this.markedTo < publication.until) {
       publication.blocked = true;
       scheduler.block(thread, Step.LockWait);
@@ -245,12 +245,12 @@ export class CommandQueue {
     if (this.port !== null) yield* this.port.publish(thread, publication.until);
     else {
       thread.charge(Step.Doorbell, costs.mmioWrite);
-      yield Wait.Run;
+      if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
       this.doorbellAt(publication.until, distance.flight(thread, this.unit));
     }
     this.publication = null;
     yield* this.locks.access(thread, true);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     this.published = publication.until;
     const next = this.nextOwner;
     this.nextOwner = null;
@@ -260,7 +260,7 @@ export class CommandQueue {
   private *wait(thread: Thread, position: number): Call<void> {
     const { scheduler, statistics, probe, units } = this.environment;
     if (probe > 0) thread.charge(Step.Trace, probe);
-    if (thread.debt !== 0) yield Wait.Run;
+    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
     const asked = scheduler.now() - probe / 2;
     const { deviceWait } = units[this.unit]!;
     const heldBefore = deviceWait === null ? 0 : deviceWait.heldPs();
@@ -270,7 +270,7 @@ export class CommandQueue {
       yield Wait.Block;
     } else {
       thread.charge(Step.Completion, this.look(thread.cpu));
-      yield Wait.Run;
+      if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
     }
     if (deviceWait !== null) thread.reassign(Step.Completion, Step.DeviceTlb, deviceWait.heldPs() - heldBefore);
     statistics.completion.add(scheduler.now() + probe / 2 - asked);

@@ -8,6 +8,8 @@ import { IommuUnit } from '../../unit.js';
 import { Commands } from './commands.js';
 import { Directory } from './directory.js';
 import { FaultQueue } from './fault-queue.js';
+import { PageRequests } from './page-requests.js';
+import { PageRequestQueue } from '../../page-request-queue.js';
 import { Registers } from './registers.js';
 import { Riscv } from './riscv.js';
 
@@ -24,10 +26,12 @@ export function buildRiscv(
   const directory = new Directory(spec, s.seed, name, physical, registers, faults);
   const unit = new IommuUnit(index, name, spec, s, directory);
   const counters = new CommandCounters();
-  const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters);
+  const pages = new PageRequestQueue(unit, memory, physical, socket);
+  const pageRequests = new PageRequests(index, pages, directory, registers, memory, socket);
+  const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters, pages);
   const { start } = spec.invalidation;
   const queue = new CommandQueue(kernel, unit, start, memory, physical, socket, commands, counters);
   unit.onDeviceTimeout = () => commands.deviceTimedOut();
   const recycle = (event: Event): void => s.recycle(event);
-  return { unit, hardware: new Riscv(registers, directory, queue, commands, counters, faults, recycle) };
+  return { unit, hardware: new Riscv(registers, directory, queue, commands, counters, faults, pageRequests, recycle) };
 }

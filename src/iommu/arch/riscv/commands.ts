@@ -9,6 +9,8 @@ import { type CommandCounters, Removes } from '../../command-counters.js';
 import { After, type CommandSet, type Ring } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
 import { type PageRange, pagesOf } from '../../page-range.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
+import type { PageStatus } from '../../../protocol/page-request.js';
 import type { IommuUnit } from '../../unit.js';
 import type { Directory } from './directory.js';
 import { Capability, COMMAND_LG2, Command, DecodedCommand, decodeCommand, QueueControl, Register } from './format.js';
@@ -34,6 +36,7 @@ export class Commands implements CommandSet {
     private readonly directory: Directory,
     private readonly physical: PhysicalMemory,
     private readonly counters: CommandCounters,
+    private readonly pages: PageRequestQueue,
   ) {}
 
   /** Software that polls cqh is told, by the address of its slot, that the head moves past a command. */
@@ -98,6 +101,9 @@ export class Commands implements CommandSet {
         return After.Next;
       case Command.AtsInvalidate:
         return this.deviceTlb(c);
+      case Command.PageGroupResponse:
+        this.pages.respond(c.deviceId, c.group, c.code as PageStatus);
+        return After.Next;
       case Command.Fence: {
         if (unit.deviceTlbs !== null && unit.deviceTlbs.pending > 0) return After.Hold;
         if (this.unanswered) return this.timeOut();

@@ -54,6 +54,9 @@ const enum Flag {
 const CONTEXT_DWORDS = 8;
 const WORDS = new Int32Array(16);
 
+/** In `AddressSpace.ats`: EN_PRI. */
+export const MAY_ASK = 2;
+
 export class Directory implements Architecture {
   readonly contexts: ContextCaches;
   /** 4 KiB, Svnapot, and the leaf sizes of Sv39, Sv48 and Sv57. */
@@ -185,7 +188,8 @@ export class Directory implements Architecture {
     space.suppressFaults = (control & Control.NoFaultReports) !== 0;
     space.grants = Permission.All;
     // With T2GPA translated requests would have to go through the second stage.
-    space.ats = (control & (Control.AtsEnable | Control.TranslatedToGuest)) === Control.AtsEnable ? 1 : 0;
+    const ats = (control & (Control.AtsEnable | Control.TranslatedToGuest)) === Control.AtsEnable;
+    space.ats = !ats ? 0 : (control & Control.PageRequests) !== 0 ? 1 | MAY_ASK : 1;
     space.flags = (control & Control.FirstUpdates) !== 0 ? Flag.FirstUpdates : 0;
     space.did = levels === 0 ? 0 : format.guestId(secondHi);
     space.secondLevels = levels;

@@ -6,6 +6,7 @@
  * Not modelled: Sv32 and Sv32x4, big-endian structures, MRIF-mode MSI entries, page-request queue entries, performance counters.
  */
 
+import { PageRequestBit } from '../../../protocol/page-request.js';
 type Dwords = Int32Array;
 
 /** Upper 32 bits of an address that is a double; the lower ones are `address | 0`. */
@@ -26,8 +27,18 @@ export const enum Register {
   FaultQueueBase = 40,
   FaultQueueHead = 48,
   FaultQueueTail = 52,
+  PageRequestQueueBase = 56,
+  PageRequestQueueHead = 64,
+  PageRequestQueueTail = 68,
   CommandQueueControl = 72,
   FaultQueueControl = 76,
+  PageRequestQueueControl = 80,
+  InterruptPending = 84,
+}
+
+/** ipsr; written ones clear. */
+export const enum InterruptPending {
+  PageRequestQueue = 1 << 3,
 }
 
 /** Bit numbers of `capabilities`; PAS is bits 37:32. */
@@ -56,7 +67,7 @@ export const enum Capability {
 export const enum QueueControl {
   Enable = 1,
   InterruptEnable = 2,
-  /** fqcsr.fqof. */
+  /** fqcsr.fqof, pqcsr.pqof. */
   Overflow = 1 << 9,
   /** cqcsr.cmd_to. */
   CommandTimeout = 1 << 9,
@@ -432,6 +443,9 @@ export class DecodedCommand {
   byProcess = false;
   global = false;
   sizeLg2 = 0;
+  /** ATS.PRGR. */
+  group = 0;
+  code = 0;
 }
 
 /** What extensions make legal. */
@@ -474,6 +488,9 @@ export function decodeCommand(words: Dwords, rules: CommandRules, out: DecodedCo
       decodeInvalidateRequest(d2, d3, out);
       return ((d0 & 0xc00) | (d1 & 0xfc)) === 0;
     case Command.PageGroupResponse:
+      out.deviceId = (d1 >>> 8) & 0xffff;
+      out.group = d3 & 0x1ff;
+      out.code = (d3 >>> 12) & 15;
       return ((d0 & 0xc00) | (d1 & 0xfc)) === 0;
     default:
       return false;
@@ -652,4 +669,74 @@ export function encodeFaultRecord(out: Dwords, r: FaultRecord): void {
   out[5] = r.addressHi;
   out[6] = r.secondLo;
   out[7] = r.secondHi;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Page requests: "Page-Request-Queue" and ATS.PRGR
+
+/** ATS.PRGR: PID 31:12, PV 32, RID 55:40; payload PRGI 104:96, response code 111:108. `processId` -1: none. */
+export function encodePageGroupResponse(
+  out: Dwords,
+  at: number,
+  deviceId: number,
+  processId: number,
+  group: number,
+  code: number,
+): void {
+  out[at] = Command.PageGroupResponse | (Math.max(processId, 0) << 12);
+  out[at + 1] = (processId >= 0 ? 1 : 0) | (deviceId << 8);
+  out[at + 2] = 0;
+  out[at + 3] = (group & 0x1ff) | (code << 12);
+}
+
+export const PAGE_REQUEST_LG2 = 4;
+
+/** PID 31:12, PV 32, PRIV 33, EXEC 34, DID 63:40; payload R 64, W 65, L 66, PRGI 75:67, address 127:76. Four dwords. */
+export function encodePageRequest(
+  out: Dwords,
+  deviceId: number,
+  processId: number,
+  bits: number,
+  group: number,
+  addressHi: number,
+  addressLo: number,
+): void {
+  out[0] = Math.max(processId, 0) << 12;
+  out[1] =
+    (processId >= 0 ? 1 : 0) |
+    ((bits & PageRequestBit.Privileged) !== 0 ? 2 : 0) |
+    ((bits & PageRequestBit.Execute) !== 0 ? 4 : 0) |
+    (deviceId << 8);
+  out[2] =
+    (bits & (PageRequestBit.Read | PageRequestBit.Write)) |
+    ((bits & PageRequestBit.Last) !== 0 ? 4 : 0) |
+    ((group & 0x1ff) << 3) |
+    (addressLo & ~0xfff);
+  out[3] = addressHi;
+}
+
+/** A decoded record. */
+export class PageRequest {
+  source = 0;
+  /** -1: none. */
+  pasid = -1;
+  /** `PageRequestBit` bits. */
+  bits = 0;
+  group = 0;
+  addressHi = 0;
+  addressLo = 0;
+}
+
+export function decodePageRequest(d: Dwords, out: PageRequest): void {
+  const [d0, d1, d2, d3] = [d[0]!, d[1]!, d[2]!, d[3]!];
+  out.source = d1 >>> 8;
+  out.pasid = (d1 & 1) !== 0 ? d0 >>> 12 : -1;
+  out.bits =
+    (d2 & 3) |
+    ((d1 & 2) !== 0 ? PageRequestBit.Privileged : 0) |
+    ((d1 & 4) !== 0 ? PageRequestBit.Execute : 0) |
+    ((d2 & 4) !== 0 ? PageRequestBit.Last : 0);
+  out.group = (d2 >>> 3) & 0x1ff;
+  out.addressHi = d3;
+  out.addressLo = d2 & ~0xfff;
 }

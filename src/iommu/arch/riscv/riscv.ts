@@ -1,7 +1,7 @@
 /**
  * A RISC-V IOMMU as software sees it: its registers (RISC-V IOMMU specification, "Memory-mapped register interface") and the parts behind
- * them. Register writes take effect when they arrive: busy bits are never seen. Not modelled: reads of registers, page-request queue,
- * interrupts, performance counters, the translation-request interface.
+ * them. Register writes take effect when they arrive: busy bits are never seen. Not modelled: reads of registers,
+ * interrupts but that of the page-request queue, performance counters, the translation-request interface.
  */
 import type { Event } from '../../../kernel/event.js';
 import type { DeviceWait } from '../../../protocol/ats.js';
@@ -14,6 +14,8 @@ import type { Commands } from './commands.js';
 import type { Directory } from './directory.js';
 import type { FaultQueue } from './fault-queue.js';
 import { DirectoryMode, pointerHi, pointerLo, QueueControl, queueEntriesLg2, Register } from './format.js';
+import type { PageRequests } from './page-requests.js';
+import type { PageRequestQueue } from '../../page-request-queue.js';
 import type { Registers } from './registers.js';
 
 /** fctl.WSI. */
@@ -21,6 +23,7 @@ const WIRED = 2;
 
 export class Riscv implements Hardware {
   readonly faults: FaultCounters;
+  readonly pages: PageRequestQueue;
 
   constructor(
     readonly registers: Registers,
@@ -29,9 +32,11 @@ export class Riscv implements Hardware {
     private readonly executed: Commands,
     readonly commands: CommandCounters,
     readonly faultQueue: FaultQueue,
+    private readonly pageRequests: PageRequests,
     private readonly recycle: (event: Event) => void,
   ) {
     this.faults = faultQueue.counters;
+    this.pages = pageRequests.queue;
   }
 
   get deviceWait(): DeviceWait {
@@ -41,6 +46,7 @@ export class Riscv implements Hardware {
   connect(watch: StoreWatch): void {
     this.queue.connect(watch);
     this.executed.connect(this.queue.ring, watch);
+    this.pageRequests.connect(watch);
   }
 
   step(): void {
@@ -94,7 +100,7 @@ export class Riscv implements Hardware {
         if ((lo & QueueControl.Overflow) !== 0) faultQueue.overflow = false;
         break;
       default:
-        break;
+        this.pageRequests.write(offset, hi, lo);
     }
   }
 
