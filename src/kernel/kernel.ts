@@ -39,6 +39,11 @@ export class Kernel {
     return this.queue.popped + this.queue.passed;
   }
 
+  /** Those that `pass` stood for: they have cost no turn of the queue. */
+  get passed(): number {
+    return this.queue.passed;
+  }
+
   /**
    * Makes `event` due with `op` in `delayPs` picoseconds: any integer from zero on. Throws RangeError otherwise.
    * An event must not be scheduled again before `next` has returned it.
