@@ -61,6 +61,8 @@ export interface Witness {
   removed(tag: Tag): void;
 }
 
+const nothing = (): boolean => false;
+
 export class TagIndex {
   witness: Witness | null = null;
   private readonly tag = new Tag();
@@ -72,6 +74,8 @@ export class TagIndex {
   private stages = 0;
   private globals = false;
   private readonly spans: number[] = [];
+  /** The rule of the removal under way. */
+  private names: (tag: Tag) => boolean = nothing;
 
   /** `remove`: takes an entry out of the cache. */
   constructor(
@@ -153,15 +157,18 @@ export class TagIndex {
   }
 
   private dropFromChain(chains: Chains, hash: number, drop: (tag: Tag) => boolean): void {
-    const { reader, tag } = this;
-    chains.sweep(hash & chains.mask, this.cache, (entry) => {
-      reader.read(entry, tag);
-      if (!drop(tag)) return false;
-      this.witness?.removed(tag);
-      this.remove(entry);
-      return true;
-    });
+    this.names = drop;
+    chains.sweep(hash & chains.mask, this.cache, this.dropEntry);
   }
+
+  private readonly dropEntry = (entry: number): boolean => {
+    const { reader, tag } = this;
+    reader.read(entry, tag);
+    if (!this.names(tag)) return false;
+    this.witness?.removed(tag);
+    this.remove(entry);
+    return true;
+  };
 
   /** Puts the entries filled since the last call on the chains there are. */
   private settle(): void {

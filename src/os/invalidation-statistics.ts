@@ -5,9 +5,6 @@ export class InvalidationStatistics {
   flushes = 0;
   pages = 0;
   domains = 0;
-  /** Of device TLBs; those that a device did not answer. */
-  devices = 0;
-  timeouts = 0;
   descriptors = 0;
   slotWaits = 0;
   /** ps, locks included. */
@@ -22,8 +19,6 @@ export class InvalidationStatistics {
     this.flushes = 0;
     this.pages = 0;
     this.domains = 0;
-    this.devices = 0;
-    this.timeouts = 0;
     this.descriptors = 0;
     this.slotWaits = 0;
     this.latency.reset();

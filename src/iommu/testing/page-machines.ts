@@ -235,7 +235,7 @@ class AmdviPages implements PageMachine {
     });
     const out = new amdvi.PageRequest();
     amdvi.decodePageRequest(words, out);
-    return { ...out };
+    return out;
   }
 
   acknowledge(): void {
@@ -297,7 +297,7 @@ class RiscvPages implements PageMachine {
     });
     const out = new riscv.PageRequest();
     riscv.decodePageRequest(words, out);
-    return { ...out };
+    return out;
   }
 
   acknowledge(): void {

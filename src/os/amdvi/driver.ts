@@ -266,7 +266,6 @@ export class AmdviDriver implements IommuDriver {
         const lo = all ? 0 : (start % 2 ** 32) | 0;
         const named = usesGuestTables(unit.spec) ? Math.max(pasid, 0) : -1;
         encodeInvalidateDeviceTlb(words, 0, requester, queueDepth, named, hi, lo, mask);
-        statistics.devices++;
         yield* unit.commands.queue(thread, words);
       }
     }

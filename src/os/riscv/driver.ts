@@ -206,7 +206,6 @@ export class RiscvDriver implements IommuDriver {
         for (const { start, mask } of blocks) {
           encodeAtsInvalidate(words, 0, requester, pasid, start, 12 + mask);
           yield* this.units[unit]!.queue.send(thread, words);
-          statistics.devices++;
         }
       }
       for (const { unit } of tags) yield* this.units[unit]!.queue.sync(thread);

@@ -96,8 +96,7 @@ export class CommandQueue {
   /** cqcsr has changed; cmd_to: the handler of the queue's interrupt writes it back, and the fence runs again (riscv_iommu_cmdq_process). */
   changed(offset: number, value: number): void {
     if ((offset as Register) !== Register.CommandQueueControl || (value & QueueControl.CommandTimeout) === 0) return;
-    const { costs, registers, statistics } = this.environment;
-    statistics.timeouts++;
+    const { costs, registers } = this.environment;
     registers.write(this.unit, offset, 0, value, costs.timer + costs.mmioRead + costs.mmioWrite);
   }
 

@@ -246,7 +246,6 @@ export class Smmuv3Driver implements IommuDriver {
         if (batch.count === BATCH) yield* queue.submit(thread, batch, false);
         const { start, mask } = bytes === Infinity ? { start: 0, mask: ATC_INV_ALL } : coveringBlock(iova, bytes);
         encodeDeviceTlbInvalidation(batch.words, batch.next(), requester, pasid, start, mask);
-        this.environment.statistics.devices++;
       }
     }
     if (batch.count > 0) yield* queue.submit(thread, batch, true);

@@ -198,7 +198,6 @@ export class Smmuv3Unit {
   private acknowledge(globalError: number): void {
     const { costs, registers } = this.environment;
     const delay = costs.timer + costs.mmioRead + costs.mmioWrite;
-    this.environment.statistics.timeouts++;
     registers.write(this.id, Register.GlobalErrorAcknowledge, 0, globalError, delay);
   }
 

@@ -266,7 +266,6 @@ export class VtdDriver implements IommuDriver {
       if (number < own) this.encode(words, DESCRIPTOR_WORDS * i, unit.spec, tags[first + number]!, block, hint);
       else {
         const tag = domain.deviceTags.filter((device) => device.unit === unit.id)[number - own]!;
-        this.environment.statistics.devices++;
         encodeDeviceTlb(words, DESCRIPTOR_WORDS * i, tag, block.start, block.mask);
       }
     }

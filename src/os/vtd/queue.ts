@@ -148,9 +148,8 @@ export class InvalidationQueue {
 
   /** qi_check_fault: head, error and tail are read, the error is cleared, and hardware goes on. */
   private *recover(thread: Thread): Call<void> {
-    const { costs, distance, registers, statistics } = this.environment;
+    const { costs, distance, registers } = this.environment;
     this.aborted = -1;
-    statistics.timeouts++;
     thread.charge(Step.Completion, 3 * Math.max(costs.mmioRead, distance.flight(thread, this.unit)) + costs.mmioWrite);
     yield Wait.Run;
     registers.write(

@@ -6,7 +6,7 @@ import type { PhysicalMemory } from '../../../memory/physical.js';
 import { type CommandCounters, Removes } from '../../command-counters.js';
 import { After, type CommandSet } from '../../command-queue.js';
 import type { InvalidationSpec } from '../../spec.js';
-import { type PageRange, pagesOf } from '../../page-range.js';
+import { pagesOf } from '../../page-range.js';
 import type { IommuUnit } from '../../unit.js';
 import type { PageRequestQueue } from '../../page-request-queue.js';
 import type { PageStatus } from '../../../protocol/page-request.js';
@@ -23,6 +23,8 @@ import type { Registers } from './registers.js';
 
 export class Commands implements CommandSet {
   private readonly descriptor = new Descriptor();
+  /** Addresses of the invalidation at hand. */
+  private readonly range = { hi: 0, lo: 0, addressMask: 0 };
   readonly statusBytes = 4;
 
   constructor(
@@ -109,7 +111,10 @@ export class Commands implements CommandSet {
   private iotlb(d: Descriptor): After {
     const { counters, spec } = this;
     const t = this.unit.translations;
-    const range: PageRange = { hi: d.addressHi, lo: d.addressLo, addressMask: d.addressMask };
+    const { range } = this;
+    range.hi = d.addressHi;
+    range.lo = d.addressLo;
+    range.addressMask = d.addressMask;
     const hint = d.hint === 1;
     counters.removes(kindOf(d), t, d.granularity === Granularity.Selective ? pagesOf(range) : null);
     if (d.type === DescriptorType.PasidIotlb) {
