@@ -213,6 +213,7 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
       if (atc === null || !ats.pri.enabled) return null;
       const pri = new Pri(kernel, index, ats.pri, this.links[index]!, atc);
       atc.pages = pri;
+      this.ports[index]!.observer = this.audit;
       this.ports[index]!.pages = this.units[unitOf(devices[index]![1])]!.hardware.pages!;
       return pri;
     });
