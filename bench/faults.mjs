@@ -14,7 +14,7 @@ const REPEAT = quick ? 1 : 5;
 /** Seconds of CPU time for FAULTS faults of the machine, its construction left out. */
 function measure(spec) {
   const machine = new Machine(spec, { everyEvent: false, audit: false });
-  const { statistics } = machine.os.processes;
+  const { statistics } = machine.os.jobs.processes;
   machine.start();
   while (statistics.total.count < FAULTS / 5) machine.dispatcher.batch(1000);
   const first = statistics.total.count;

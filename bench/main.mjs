@@ -18,6 +18,7 @@ const NAMES = [
   'pasids',
   'walk',
   'memory',
+  'faults',
   'pool',
   'start',
 ];

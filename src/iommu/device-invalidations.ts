@@ -1,10 +1,9 @@
 /**
  * Invalidations of device TLBs under way from one unit (PCI Express Base Specification 6.0, 10.3): Invalidate Requests carry one of the 32 ITags of their
- * device, and are over when the device has answered, or has not answered for too long. A request waits until the translations that were looked up
- * before it have left for the device. Who issues invalidations (`CommandQueue`) asks again when something has changed.
+ * device, and are over when the device has answered, or has not answered for too long. Translations on their way to the device are its own business: it does
+ * not use those it had asked for before. Who issues invalidations (`CommandQueue`) asks again when something has changed.
  */
 import { Event } from '../kernel/event.js';
-import { EventFifo } from '../kernel/fifo.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type AtsEndpoint, type AtsPort, INVALIDATE_BYTES, ITAGS } from '../protocol/ats.js';
 import { Op } from '../protocol/op.js';
@@ -12,16 +11,10 @@ import { Histogram } from '../stats/histogram.js';
 
 /** One device. */
 class Target {
-  /** By ITag: the message, when it was sent (-1: the ITag is free), and after how many answers it may leave. */
+  /** By ITag: the message, and when it was sent (-1: the ITag is free). */
   readonly messages: Event[];
   readonly sentAt: Float64Array = new Float64Array(ITAGS).fill(-1);
-  readonly after: Float64Array = new Float64Array(ITAGS);
   used = 0;
-  /** Requests that wait for translations to leave. */
-  readonly held = new EventFifo();
-  /** Translations looked up, and those of them that have left for the device. */
-  found = 0;
-  left = 0;
 
   constructor(
     readonly requester: number,
@@ -102,31 +95,9 @@ export class DeviceInvalidations {
     this.pending++;
     this.requests++;
     target.sentAt[itag] = this.kernel.clock[0]!;
-    target.after[itag] = target.found;
-    target.held.push(event);
-    this.release(target);
+    target.port.message(event, INVALIDATE_BYTES);
     if (!this.armed) this.arm(this.timeoutPs);
     return true;
-  }
-
-  /** A translation has been looked up for the device, and will leave for it. */
-  found(device: number): void {
-    this.targets[device]!.found++;
-  }
-
-  /** It leaves. */
-  leaves(device: number): void {
-    const target = this.targets[device]!;
-    target.left++;
-    if (target.held.length > 0) this.release(target);
-  }
-
-  private release(target: Target): void {
-    for (let event = target.held.peek(); event !== null; event = target.held.peek()) {
-      if (target.after[event.value]! > target.left) return;
-      target.held.pop();
-      target.port.message(event, INVALIDATE_BYTES);
-    }
   }
 
   /** The device has answered; an answer to a request that was given up is dropped. */

@@ -87,9 +87,7 @@ export class TranslationAgent implements Translator, FirstLook {
 
   /** Memory has served a request, or an answer leaves. Translated requests are drained by their device. */
   served(tlp: Event): void {
-    if ((tlp.flags & TlpFlag.Translated) !== 0) return;
-    this.unit.served(tlp);
-    if ((tlp.flags & TlpFlag.TranslationRequest) !== 0) this.invalidations.leaves(tlp.source);
+    if ((tlp.flags & TlpFlag.Translated) === 0) this.unit.served(tlp);
   }
 
   /** Op.AtsCheck: a translated request, or the answer to an invalidation, which follows the writes before it. */
@@ -178,7 +176,6 @@ export class TranslationAgent implements Translator, FirstLook {
     architecture.refused(tlp, m.requester, m);
     tlp.bytes = 0;
     tlp.value = status;
-    this.invalidations.found(tlp.source);
     unit.ready(tlp);
   }
 
@@ -187,7 +184,6 @@ export class TranslationAgent implements Translator, FirstLook {
     tlp.outLo = lo;
     tlp.level = sizeLg2;
     tlp.value = permissions & (Access.Read | Access.Write);
-    this.invalidations.found(tlp.source);
     this.unit.ready(tlp);
   }
 

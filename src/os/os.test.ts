@@ -215,7 +215,7 @@ describe('jobs', () => {
   function build(options: MachineOptions): TestMachine {
     const devices = [0x100, 0x200].map((requester, i) => ({ name: `d${i}`, unit: i, requester }));
     const machine = new TestMachine({ devices, units: 2, cores: [4, 4], costs: COSTS, dma: 3_000_000, ...options });
-    machine.os.addStream(
+    machine.os.jobs.addStream(
       'rx',
       {
         threads: 2,
@@ -233,7 +233,7 @@ describe('jobs', () => {
       0,
       0,
     );
-    machine.os.addMapBenchmark(
+    machine.os.jobs.addMapBenchmark(
       'bench',
       {
         threads: 3,
@@ -247,7 +247,7 @@ describe('jobs', () => {
       1,
       1,
     );
-    machine.os.addMapBenchmark(
+    machine.os.jobs.addMapBenchmark(
       'same',
       {
         threads: 2,
@@ -290,7 +290,7 @@ describe('jobs', () => {
   it('are refused when the socket has no core left', () => {
     const machine = build({});
     expect(() =>
-      machine.os.addMapBenchmark(
+      machine.os.jobs.addMapBenchmark(
         'more',
         {
           threads: 1,
@@ -321,14 +321,14 @@ describe('jobs', () => {
     for (const options of [{}, { guest: { mode: 'caching' } }, { strategy: { kind: 'batched' } }] as const) {
       const registry = new Registry();
       const { os } = build({ ...options, cores: [5, 4] });
-      os.addInvalidate('flush', { threads: 1, ...invalidate }, 0, -1, 0, 4096, 0);
+      os.jobs.addInvalidate('flush', { threads: 1, ...invalidate }, 0, -1, 0, 4096, 0);
       os.registerMetrics(registry);
       for (const { metric } of [...registry.collect(0), ...registry.histograms()]) reported.add(metric);
     }
     const registry = new Registry();
     const { os } = new SmmuMachine({ cores: [8], unit: { faults: { records: 1, stalls: 4, pageRequests: 0 } } });
     const sva = { processes: 1, size: 4096, window: 8192, reads: 0, outstanding: 1, ahead: 1, huge: false, pageOut: 1 };
-    os.addSva('sva', { ...sva, munmap: 0, pattern: 'random', prefault: 'none' }, 0, 0);
+    os.jobs.addSva('sva', { ...sva, munmap: 0, pattern: 'random', prefault: 'none' }, 0, 0);
     const queue = {
       queue: 'shared',
       entries: 1,
@@ -337,7 +337,7 @@ describe('jobs', () => {
       retries: { limit: 0, pause: 0 },
     } as const;
     const processes = { threads: 1, processes: 1, virtualMachines: 0, translation: 'ahead', prefault: 'all' } as const;
-    os.addOffload('offload', { ...queue, ...processes, size: 4096, window: 4096 }, 0, 0);
+    os.jobs.addOffload('offload', { ...queue, ...processes, size: 4096, window: 4096 }, 0, 0);
     os.registerMetrics(registry);
     for (const { metric } of [...registry.collect(0), ...registry.histograms()]) reported.add(metric);
     expect([...reported].sort()).toEqual(OS_METRICS.map(({ name }) => name).sort());

@@ -70,6 +70,8 @@ export abstract class PageRequestReader implements PageResponder {
   readonly line: ThreadedInterrupt;
   /** First record that has not been handled. */
   protected head = 0;
+  /** Records handled since the beginning. */
+  private handled = 0;
   private readonly waiting: Thread[] = [];
   /** A pass ends with an empty ring: hardware interrupts when it has been empty. */
   protected readonly untilEmpty: boolean = false;
@@ -113,6 +115,7 @@ export abstract class PageRequestReader implements PageResponder {
       while (this.head !== tail) {
         yield* this.take(thread, this.head % this.slots);
         this.head = (this.head + 1) % this.positions;
+        this.handled++;
         yield* this.release(thread, this.head, false);
       }
       yield* this.release(thread, this.head, true);
@@ -149,14 +152,16 @@ export abstract class PageRequestReader implements PageResponder {
     return this.answer(thread, device.requester, pasid, group, code);
   }
 
-  /** Looks for requests of the PASID in the ring until there are none. */
+  /** Looks for requests of the PASID among those that are in the ring now, until there are none. */
   *drainQueue(thread: Thread, device: Endpoint, pasid: number): Call<void> {
     const { environment, positions, slots } = this;
+    let end = -1;
     for (;;) {
       const tail = yield* this.tail(thread);
+      if (end < 0) end = this.handled + ((tail - this.head + positions) % positions);
       let found = false;
-      for (let at = this.head; at !== tail && !found; at = (at + 1) % positions) {
-        const request = this.decode(at % slots);
+      for (let i = 0; i < end - this.handled && !found; i++) {
+        const request = this.decode((this.head + i) % slots);
         thread.charge(Step.Descriptor, environment.costs.pollWord);
         found = request.source === device.requester && request.pasid === pasid;
       }

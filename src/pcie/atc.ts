@@ -46,8 +46,11 @@ export class AtcCounters {
 /** A page whose translation the device has asked for; its event is the request. */
 class Request {
   active = false;
-  /** An invalidation of the page has come since it was sent. */
+  /** An invalidation of the page has come since it was sent; or one of other pages that its answer may cover. */
   stale = false;
+  narrow = false;
+  /** Nobody waited when it was sent. */
+  ahead = false;
   pageHi = 0;
   pageLo = 0;
   readonly event: Event;
@@ -90,12 +93,15 @@ export class Atc implements TlpSink, PageRequestClient {
   private readonly requests: readonly Request[];
   /** log2 of the smallest translation unit. */
   private readonly unitLg2: number;
+  private readonly largestLg2: number;
   private readonly freeRequests: Int32Array;
   private freeCount: number;
   /** Requests under way by the low bits of their page number: most misses need not search. */
   private readonly classes = new Int32Array(PAGE_CLASSES);
   /** Missed, but no request is free. */
   private readonly parked = new EventFifo();
+  /** Joined a request whose answer does not help. */
+  private readonly again = new EventFifo();
   /** On the way to the link, in this order. */
   private readonly output = new EventFifo();
   /** DMA requests between engine and link. */
@@ -130,7 +136,8 @@ export class Atc implements TlpSink, PageRequestClient {
     this.device = device;
     this.ledger = ledger;
     this.group = group;
-    this.tlb = new DeviceTlb(spec, Math.log2(spec.largestPage), seed, `${name}/device-tlb`);
+    this.largestLg2 = Math.log2(spec.largestPage);
+    this.tlb = new DeviceTlb(spec, this.largestLg2, seed, `${name}/device-tlb`);
     this.unitLg2 = Math.log2(spec.stu);
     const { outstanding } = spec;
     this.requests = Array.from({ length: outstanding }, (_, i) => new Request(firstSlot + i, index, i));
@@ -232,7 +239,7 @@ export class Atc implements TlpSink, PageRequestClient {
       this.parked.push(tlp);
       return;
     }
-    const request = this.begin(pageHi, pageLo, tlp.context, write);
+    const request = this.begin(pageHi, pageLo, tlp.context, write, false);
     request.waiters.push(tlp);
     this.ask(request.event);
     for (let i = 1; i <= this.spec.ahead && this.freeCount > 0; i++) this.prefetch(request, i, write);
@@ -251,11 +258,13 @@ export class Atc implements TlpSink, PageRequestClient {
   }
 
   /** Takes a free request. */
-  private begin(pageHi: number, pageLo: number, pasid: number, write: boolean): Request {
+  private begin(pageHi: number, pageLo: number, pasid: number, write: boolean, ahead: boolean): Request {
     const request = this.requests[this.freeRequests[--this.freeCount]!]!;
     const { event } = request;
     const shift = this.unitLg2;
     request.active = true;
+    request.narrow = false;
+    request.ahead = ahead;
     request.pageHi = pageHi;
     request.pageLo = pageLo;
     this.classes[pageLo & (PAGE_CLASSES - 1)]!++;
@@ -284,7 +293,7 @@ export class Atc implements TlpSink, PageRequestClient {
     if (this.tlb.holds(context, (hi << shift) | (lo >>> (32 - shift)), lo << shift)) return;
     if (this.find(context, hi, lo, write) !== null) return;
     this.counters.prefetches++;
-    this.ask(this.begin(hi, lo, context, write).event);
+    this.ask(this.begin(hi, lo, context, write, true).event);
   }
 
   /** Op.AtcAnswer: the answer of a translation request is there, for those who wait and, if it is a translation, for later ones. */
@@ -307,18 +316,27 @@ export class Atc implements TlpSink, PageRequestClient {
       counters.refused++;
       if (value === AtsStatus.UnsupportedRequest) this.disabled = true;
     } else if (permission === Access.None) counters.empty++;
-    else this.tlb.fill(context, addressHi, addressLo, outHi, outLo, level, permission);
+    else {
+      // What was asked for is good; the rest of a larger page may not be.
+      const sizeLg2 = request.narrow ? this.unitLg2 : level;
+      this.tlb.fill(context, addressHi, addressLo, outHi, outLo, sizeLg2, permission);
+    }
     const offsetMask = this.spec.stu - 1;
-    let cause = Cause.TranslationRequest;
+    let cause = request.ahead ? Cause.WalkMerged : Cause.TranslationRequest;
     for (let tlp = request.waiters.pop(); tlp !== null; tlp = request.waiters.pop()) {
+      const joined = cause === Cause.WalkMerged;
       this.ledger.charge(tlp.id, cause, now);
       if ((tlp.flags & TlpFlag.Resumed) !== 0) this.proceeds(tlp);
       cause = Cause.WalkMerged;
       const needed = accessOf(tlp);
       if (refused) this.sendUntranslated(tlp);
-      else if ((permission & needed) !== needed) this.askForPage(tlp, needed);
-      else this.sendTranslated(tlp, outHi, outLo | (tlp.addressLo & offsetMask));
+      else if ((permission & needed) !== needed) {
+        // One that joined may follow a map made since: it asks for itself, unless software is asked for the page anyway.
+        if (joined && (request.ahead || this.pages === null)) this.again.push(tlp);
+        else this.askForPage(tlp, needed);
+      } else this.sendTranslated(tlp, outHi, outLo | (tlp.addressLo & offsetMask));
     }
+    for (let tlp = this.again.pop(); tlp !== null; tlp = this.again.pop()) this.miss(tlp);
     this.retryParked();
   }
 
@@ -326,6 +344,7 @@ export class Atc implements TlpSink, PageRequestClient {
   private repeat(request: Request): void {
     const { event } = request;
     request.stale = false;
+    request.narrow = false;
     this.counters.repeated++;
     this.requestLatency.add(this.ledger.finish(event.id, this.kernel.clock[0]!, this.group));
     this.ask(event);
@@ -402,6 +421,7 @@ export class Atc implements TlpSink, PageRequestClient {
     const { context, state, addressHi: hi, addressLo: lo, level: sizeLg2, value: itag } = event;
     const { counters } = this;
     const everyPasid = state === 1;
+    const largest = Math.max(sizeLg2, this.largestLg2);
     counters.invalidations++;
     counters.removed += this.tlb.invalidate(context, everyPasid, hi, lo, sizeLg2);
     for (const request of this.requests) {
@@ -409,6 +429,7 @@ export class Atc implements TlpSink, PageRequestClient {
       const { addressHi, addressLo } = request.event;
       const unit = this.unitLg2;
       if (sameRegion(addressHi, addressLo, hi, lo, sizeLg2 > unit ? sizeLg2 : unit)) request.stale = true;
+      else if (sameRegion(addressHi, addressLo, hi, lo, largest)) request.narrow = true;
     }
     let reads = 0;
     for (let slot = 0; slot < this.reading.length; slot++) {

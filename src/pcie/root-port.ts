@@ -10,7 +10,13 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { MemorySystem } from '../memory/system.js';
 import type { AtsPort } from '../protocol/ats.js';
 import { Op } from '../protocol/op.js';
-import type { PageRequestReceiver, PageResponsePort, PageStatus } from '../protocol/page-request.js';
+import {
+  type PageGroupObserver,
+  PageRequestBit,
+  type PageRequestReceiver,
+  type PageResponsePort,
+  type PageStatus,
+} from '../protocol/page-request.js';
 import { Cause, TlpFlag, type Translator } from '../protocol/tlp.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
 import type { Link } from './link.js';
@@ -18,6 +24,8 @@ import type { Link } from './link.js';
 export class RootPort implements AtsPort, PageResponsePort {
   /** Where page requests go; null: nobody takes any. */
   pages: PageRequestReceiver | null = null;
+  /** Watches page request groups. */
+  observer: PageGroupObserver | null = null;
   private readonly unused = new EventFifo();
 
   constructor(
@@ -67,11 +75,16 @@ export class RootPort implements AtsPort, PageResponsePort {
   /** Op.PageRequestArrive: the message goes to the IOMMU and frees its buffer. */
   pageRequest(message: Event): void {
     this.link.returnCredits(message);
+    const { value } = message;
+    if ((value & PageRequestBit.Last) !== 0 && (value & PageRequestBit.Access) !== 0) {
+      this.observer?.groupAsked(message.source, message.parent, this.kernel.clock[0]!);
+    }
     this.pages?.receive(message);
   }
 
   /** A Page Request Group Response starts its way to the device. */
   respond(device: number, group: number, status: PageStatus): void {
+    this.observer?.groupAnswered(device, group, this.kernel.clock[0]!);
     const message = this.unused.pop() ?? new Event();
     message.source = device;
     message.parent = group;

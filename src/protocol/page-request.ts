@@ -64,6 +64,13 @@ export interface PageResponsePort {
   respond(device: number, group: number, status: PageStatus): void;
 }
 
+/** What the audit wants to know of page request groups, at the root port. */
+export interface PageGroupObserver {
+  /** The last request of a group that expects an answer has arrived. */
+  groupAsked(device: number, group: number, now: number): void;
+  groupAnswered(device: number, group: number, now: number): void;
+}
+
 /** Page requests as they are measured (see `StallLog`): nothing in hardware or software depends on it. */
 export interface PageRequestLog {
   /** When the device found that it needs the page, absolute ps; NaN when it does not wait for the group any more. */

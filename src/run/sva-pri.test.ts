@@ -1,5 +1,6 @@
 /** Whole machines whose devices ask for the pages of processes, watched by the audit. */
 import { describe, expect, it } from 'vitest';
+import { RandomStream } from '../kernel/random.js';
 import type { SvaJob } from '../os/drivers/sva.js';
 import type { Processes } from '../os/processes.js';
 import type { SvaBond, SvaSpace } from '../os/sva-space.js';
@@ -163,16 +164,19 @@ describe.each(SMALL)('%s', (system, records, used) => {
 
 describe('what cannot be resolved', () => {
   /** Runs the job with a program of the processes' own beside it. */
-  function beside(body: (thread: Thread, processes: Processes, bond: SvaBond) => Call<void>): {
+  function beside(
+    body: (thread: Thread, processes: Processes, bond: SvaBond) => Call<void>,
+    text = SVA,
+    sets: readonly string[] = [group(4), 'workload.copy.outstanding=4'],
+  ): {
     machine: Machine;
     job: SvaJob;
     processes: Processes;
   } {
-    const sets = [group(4), 'workload.copy.processes=1', 'workload.copy.outstanding=4'];
-    const machine = new Machine(pointOf(SVA, sets), { everyEvent: false, audit: true });
-    const inside = machine.os as unknown as { processes: Processes; jobs: SvaJob[] };
-    const [job] = inside.jobs as [SvaJob];
-    const { processes } = inside;
+    const spec = pointOf(text, ['workload.copy.processes=1', ...sets]);
+    const machine = new Machine(spec, { everyEvent: false, audit: true });
+    const processes = machine.os.jobs.processes!;
+    const [job] = machine.os.jobs.list as [SvaJob];
     const { mm } = (job as unknown as { processes: { mm: { notifiers: SvaSpace[] } }[] }).processes[0]!;
     const bond = mm.notifiers[0]!.bonds[0]!;
     const { scheduler } = machine.os;
@@ -212,5 +216,45 @@ describe('what cannot be resolved', () => {
     expect(held).toBeGreaterThan(0);
     expect(4 * after).toBeGreaterThanOrEqual(held);
     expect([machine.pris[0]!.occupancy.value, processes.sva.bonds, job.faults > 10]).toEqual([0, 0, true]);
+  });
+
+  it.each(Object.keys(SYSTEMS))('%s: whatever the process does meanwhile, every group has one answer', (system) => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const random = new RandomStream(seed, 'page requests');
+      const sets = [
+        group(1 + random.below(8)),
+        workers(1 + random.below(4)),
+        `workload.copy.outstanding=${1 + random.below(64)}`,
+        `workload.copy.size=${['256B', '4KiB', '32KiB'][random.below(3)]!}`,
+        `workload.copy.pattern=${random.below(2) === 0 ? 'random' : 'sequential'}`,
+        'workload.copy.window=1MiB',
+        `devices.accelerator.ats.pri.outstanding=${1 + random.below(128)}`,
+        `machine.iommus.iommu0.faults.pageRequests=${system === 'amdvi' ? 256 : 128}`,
+      ];
+      let unbound = false;
+      const { processes } = beside(
+        function* (thread, { manager, sva }, bond) {
+          const { mm } = bond.space;
+          const [base, pages] = [2 ** 32, 256];
+          for (let turn = 0; turn < 40; turn++) {
+            thread.charge(0, 1 + random.below(4_000_000));
+            yield Wait.Run;
+            const page = random.below(pages);
+            const [start, bytes] = [base + page * 4096, (1 + random.below(pages - page)) * 4096];
+            if (random.below(2) === 0) yield* manager.pageOut(thread, mm, start, bytes);
+            else {
+              yield* manager.munmap(thread, mm, start, bytes);
+              if (random.below(4) > 0) yield* manager.mmap(thread, mm, start, bytes);
+            }
+          }
+          yield* sva.unbind(thread, bond);
+          unbound = true;
+        },
+        textOf(system),
+        sets,
+      );
+      const { success, invalid } = processes.statistics;
+      expect([seed, unbound, success > 0, invalid > 0]).toEqual([seed, true, true, true]);
+    }
   });
 });

@@ -120,9 +120,9 @@ describe('what cannot be resolved', () => {
   } {
     const sets = [...NONE, 'workload.copy.processes=1', 'workload.copy.outstanding=4'];
     const machine = new Machine(pointOf(SVA, sets), { everyEvent: false, audit: true });
-    const inside = machine.os as unknown as { processes: Processes; jobs: SvaJob[] };
-    const [job] = inside.jobs as [SvaJob];
-    const { processes } = inside;
+    const { list } = machine.os.jobs;
+    const processes = machine.os.jobs.processes!;
+    const [job] = list as [SvaJob];
     const { mm } = (job as unknown as { processes: { mm: { notifiers: SvaSpace[] } }[] }).processes[0]!;
     const bond = mm.notifiers[0]!.bonds[0]!;
     const { scheduler } = machine.os;

@@ -140,3 +140,19 @@ describe('audit', () => {
     expect(audit.violationCount).toBe(1);
   });
 });
+
+it('a page request group has one answer', () => {
+  const audit = new Audit();
+  audit.groupAsked(0, 5, 10);
+  audit.groupAsked(1, 5, 10);
+  audit.groupAnswered(0, 5, 20);
+  audit.groupAsked(0, 5, 30);
+  audit.groupAnswered(0, 5, 40);
+  expect(audit.violations).toEqual([]);
+  audit.groupAnswered(0, 5, 50);
+  audit.groupAsked(1, 5, 60);
+  expect(audit.violations).toEqual([
+    '50 ps: page request group 5 of device 0 is answered, but not asked or answered already',
+    '60 ps: device 1 uses page request group 5 twice at a time',
+  ]);
+});

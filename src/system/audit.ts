@@ -2,11 +2,13 @@
  * The audit: a shadow of what every (unit, requester, PASID) may reach at this instant, fed by the OS and by every translated
  * transaction. It keeps no simulated time and costs host time only; off by default in runs, on in tests.
  * Violations: a translation nobody granted, or to another page than the one mapped; a DMA translated after a strict unmap has
- * returned; an I/O virtual address freed or handed out while a flush that covers it is pending; two mappings of one page.
+ * returned; an I/O virtual address freed or handed out while a flush that covers it is pending; two mappings of one page; a page request group that
+ * is answered twice, or was not asked.
  * In lazy mode accesses between unmap and flush are legal and counted: the exposure.
  */
 import type { Access } from '../protocol/access.js';
 import type { Observer } from '../protocol/observer.js';
+import type { PageGroupObserver } from '../protocol/page-request.js';
 import { Histogram } from '../stats/histogram.js';
 import type { MetricDef, Registry } from '../stats/registry.js';
 
@@ -125,8 +127,10 @@ export const AUDIT_METRICS: readonly MetricDef[] = [
   },
 ];
 
-export class Audit implements Observer {
+export class Audit implements Observer, PageGroupObserver {
   readonly violations: string[] = [];
+  /** Page request groups without an answer: device/group. */
+  private readonly groups = new Set<string>();
   violationCount = 0;
   translations = 0;
   staleAccesses = 0;
@@ -143,6 +147,20 @@ export class Audit implements Observer {
       this.domains.set(number, d);
     }
     return d;
+  }
+
+  groupAsked(device: number, group: number, now: number): void {
+    const key = `${device}/${group}`;
+    if (this.groups.has(key))
+      this.violate(`${now} ps: device ${device} uses page request group ${group} twice at a time`);
+    this.groups.add(key);
+  }
+
+  groupAnswered(device: number, group: number, now: number): void {
+    if (this.groups.delete(`${device}/${group}`)) return;
+    this.violate(
+      `${now} ps: page request group ${group} of device ${device} is answered, but not asked or answered already`,
+    );
   }
 
   private violate(text: string): void {

@@ -6,14 +6,12 @@
 import { Accelerator } from '../devices/accelerator.js';
 import { Engine } from '../devices/engine.js';
 import { registerAccelerator, registerEngine } from '../devices/metrics.js';
-import { Source } from '../devices/source.js';
 import type { AcceleratorSpec } from '../devices/spec.js';
 import { registerUnit } from '../iommu/metrics.js';
 import { registerPageRequests } from '../iommu/page-request-metrics.js';
 import { Event } from '../kernel/event.js';
 import { Kernel } from '../kernel/kernel.js';
 import { Meter } from '../kernel/meter.js';
-import { RandomStream } from '../kernel/random.js';
 import { ArrayLoan } from '../memory/array-store.js';
 import { FrameAllocator } from '../memory/frames.js';
 import { PhysicalMemory } from '../memory/physical.js';
@@ -35,21 +33,14 @@ import type { DeviceClient, DeviceQueue, DmaStatus } from '../protocol/queue.js'
 import { CAUSES, CAUSES_WITHOUT_ATS } from '../protocol/tlp.js';
 import { LatencyLedger } from '../stats/latency-ledger.js';
 import { Registry } from '../stats/registry.js';
-import type {
-  DeviceSpec,
-  DmaJobSpec,
-  InvalidateJobSpec,
-  JobSpec,
-  MapBenchmarkJobSpec,
-  PointSpec,
-  StreamJobSpec,
-} from '../workload/spec.js';
+import type { DeviceSpec, PointSpec } from '../workload/spec.js';
 import { Audit } from './audit.js';
 import { Dispatcher } from './dispatch.js';
 import { allMetrics } from './metrics.js';
 import { PageLog } from './page-log.js';
 import { RegisterFabric } from './registers.js';
 import { type BuiltUnit, buildUnit, translates } from './unit.js';
+import { Work } from './work.js';
 
 export interface MachineOptions {
   readonly everyEvent: boolean;
@@ -60,9 +51,6 @@ export interface MachineOptions {
 
 /** TLP records of a device beyond its tags: posted writes between the device and memory. */
 const POSTED_IN_FLIGHT = 256;
-
-/** A window is the beginning of a buffer of so many bytes, or a multiple: with superpages a small window lies in one large page. */
-const BUFFER_STEP = 2 ** 21;
 
 const entriesOf = <T>(record: Readonly<Record<string, T>>): [string, T][] =>
   Object.entries(record).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
@@ -105,17 +93,12 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
   private readonly ledger: LatencyLedger;
   private readonly ports: readonly RootPort[];
   private readonly deviceNames: readonly string[];
-  private readonly posted: (Source | null)[];
-  private readonly benchmarks: number[] = [];
+  private readonly work: Work;
   /** Latency of operations that a driver reports: count, sum in ps. */
   private readonly reported = new Float64Array(2);
   private windowStart = 0;
 
-  constructor(
-    private readonly spec: PointSpec,
-    options: MachineOptions,
-    arrays: ArrayLoan = new ArrayLoan(),
-  ) {
+  constructor(spec: PointSpec, options: MachineOptions, arrays: ArrayLoan = new ArrayLoan()) {
     const { machine, seed } = spec;
     const physical = new PhysicalMemory(arrays);
     this.physical = physical;
@@ -213,6 +196,7 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
       if (atc === null || !ats.pri.enabled) return null;
       const pri = new Pri(kernel, index, ats.pri, this.links[index]!, atc);
       atc.pages = pri;
+      this.ports[index]!.observer = this.audit;
       this.ports[index]!.pages = this.units[unitOf(devices[index]![1])]!.hardware.pages!;
       return pri;
     });
@@ -274,7 +258,8 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
       hardware.connect(this.os);
       hardware.commands.asked = this.os.asked;
     }
-    this.posted = this.engines.map(() => null);
+    const { deviceNames, engines, os, frames } = this;
+    this.work = new Work({ spec, deviceNames, engines, os, memory, physical, frames });
     this.accelerators = devices.map(([name, { accelerator }], index) =>
       accelerator === null ? null : this.buildAccelerator(name, index, accelerator),
     );
@@ -286,7 +271,7 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
       engine.connect(this.atcs[index] ?? this.links[index]!, client);
     });
 
-    this.addJobs(entriesOf(spec.workload));
+    this.work.addJobs(entriesOf(spec.workload));
     this.registerMetrics();
     this.dispatcher = new Dispatcher({
       kernel,
@@ -306,90 +291,14 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
 
   /** Its DMAs go through the engine of its device, whose other posted work is software's. */
   private buildAccelerator(name: string, device: number, spec: AcceleratorSpec): Accelerator {
-    this.posted[device] = this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
+    this.work.accept(device, name);
     return new Accelerator(this.kernel, device, spec, ACCELERATOR_TAGS, (tag, hi, lo, bytes, access, pasid) => {
       this.post(device, tag, hi, lo, bytes, access, pasid);
     });
   }
 
-  private addJobs(jobs: readonly [string, JobSpec][]): void {
-    const windows: [address: number, bytes: number][] = [];
-    for (const [name, job] of jobs) {
-      const device = this.deviceNames.indexOf(job.device);
-      if (job.kind === 'dma') windows.push(this.addWindow(name, job, device));
-      else if (job.kind === 'stream') {
-        this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
-        this.os.addStream(name, job, device, ...this.socketsOf(job));
-      } else if (job.kind === 'sva') {
-        this.posted[device] ??= this.addSource(device, new Source(null, this.random(name), this.limitOf(device)));
-        this.os.addSva(name, job, device, this.memory.indexOf(job.socket));
-      } else if (job.kind === 'offload') {
-        this.os.addOffload(name, job, device, this.memory.indexOf(job.socket));
-      } else if (job.kind === 'user-map') {
-        this.os.addUserMap(name, job, device, this.memory.indexOf(job.socket));
-      } else if (job.kind === 'map-benchmark')
-        this.benchmarks.push(this.os.addMapBenchmark(name, job, device, ...this.socketsOf(job)));
-    }
-    for (const [name, job] of jobs) if (job.kind === 'invalidate') this.addInvalidate(name, job);
-    // Tables and queues have just been written by the CPU; then the windows get their state.
-    if (this.spec.machine.hostCache !== 'cold') {
-      this.physical.forEachLine((hi, lo) => {
-        this.memory.cpuWrite(hi, lo, 64);
-      });
-    }
-    for (const [address, bytes] of windows) this.memory.warmWindow(address, bytes);
-  }
-
-  private socketsOf({ socket, memory }: StreamJobSpec | MapBenchmarkJobSpec): [threads: number, memory: number] {
-    return [this.memory.indexOf(socket), this.memory.indexOf(memory ?? socket)];
-  }
-
-  private addInvalidate(name: string, job: InvalidateJobSpec): void {
-    const device = this.deviceNames.indexOf(job.device);
-    const [base, bytes] = this.windows.get(`${device}:${job.pasid}`)!;
-    this.os.addInvalidate(name, job, device, job.pasid, base, bytes, this.memory.indexOf(job.socket));
-  }
-
-  private addWindow(name: string, job: DmaJobSpec, device: number): [number, number] {
-    const frames = this.frames[this.memory.indexOf(job.memory)]!;
-    const align = job.window >= 2 ** 30 ? 2 ** 30 : 2 ** 21;
-    const bytes = Math.ceil(job.window / BUFFER_STEP) * BUFFER_STEP;
-    const pa = frames.allocateContiguous(bytes, align);
-    if (job.pasid >= 0) this.attachOnce(device, job.pasid);
-    const base = this.os.mapStatic(device, pa, bytes, job.pasid);
-    const { window, size, reads, outstanding, interarrival, pasid } = job;
-    this.windows.set(`${device}:${pasid}`, [base, window]);
-    const sequential = job.pattern === 'sequential';
-    const work = { base, window, size, reads, sequential, outstanding, interarrival, pasid };
-    this.addSource(device, new Source(work, this.random(name), this.limitOf(device)));
-    return [pa, job.window];
-  }
-
-  /** Addresses of DMA jobs by device and PASID. */
-  private readonly windows = new Map<string, readonly [base: number, bytes: number]>();
-  private readonly attached = new Set<string>();
-  private attachOnce(device: number, pasid: number): void {
-    const key = `${device}:${pasid}`;
-    if (this.attached.has(key)) return;
-    this.attached.add(key);
-    this.os.attachPasid(device, pasid);
-  }
-
-  private addSource(device: number, source: Source): Source {
-    this.engines[device]!.addSource(source);
-    return source;
-  }
-
-  private random(name: string): RandomStream {
-    return new RandomStream(this.spec.seed, `devices/${name}`);
-  }
-
-  private limitOf(device: number): number {
-    return this.spec.devices[this.deviceNames[device]!]!.engine.outstanding;
-  }
-
   post(device: number, tag: number, hi: number, lo: number, bytes: number, access: Access, pasid = -1): void {
-    this.posted[device]!.post(hi, lo, bytes, access, tag, pasid);
+    this.work.posted[device]!.post(hi, lo, bytes, access, tag, pasid);
     this.engines[device]!.pump();
   }
 
@@ -451,7 +360,7 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
   operationLatency(): { count: number; sum: number } {
     let [count, sum] = [this.reported[0]!, this.reported[1]!];
     for (const [i, engine] of this.engines.entries()) {
-      if (this.posted[i] !== null) continue;
+      if (this.work.posted[i] !== null) continue;
       count += engine.readLatency.count + engine.writeLatency.count;
       sum += engine.readLatency.sum + engine.writeLatency.sum;
     }
@@ -466,7 +375,7 @@ export class Machine implements DeviceQueue, DeviceClient, Portals {
       .map(
         (unit) => `${this.unitNames[unit]}: Linux does not defer invalidations on this architecture: strict, not lazy`,
       );
-    const reports = this.benchmarks.flatMap((job) => this.os.benchmarkReport(job, window) ?? []);
+    const reports = this.work.benchmarks.flatMap((job) => this.os.benchmarkReport(job, window) ?? []);
     return [...strict, ...reports, ...this.os.faultReport()];
   }
 

@@ -19,7 +19,8 @@ function partial(schema: z.ZodType): z.ZodType {
     return withPreset(iommuSchema, 'iommu');
   }
   if (inner instanceof z.ZodObject) {
-    return z.strictObject(partialShape(inner));
+    const object = z.strictObject(partialShape(inner));
+    return schema.safeParse(null).success ? object.nullable() : object;
   }
   return inner instanceof z.ZodRecord ? named(partial(inner.valueType as z.ZodType)) : schema;
 }

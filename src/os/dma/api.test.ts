@@ -295,7 +295,7 @@ describe('threads that unmap in one domain', () => {
     const devices = Array.from({ length: domains }, (_, i) => ({ name: `d${i}`, unit: 0, requester: 0x100 + i }));
     const machine = new TestMachine({ devices, invalidation: 700_000, costs: { poll: 10_000 }, cores: [8] });
     for (let i = 0; i < threads; i++) {
-      machine.os.addMapBenchmark(
+      machine.os.jobs.addMapBenchmark(
         `j${i}`,
         {
           threads: 1,
@@ -337,7 +337,7 @@ describe('an invalidation queue that is full', () => {
       costs: { lockHandOver: 10, poll: 10 },
     });
     for (let i = 0; i < 200; i++) {
-      machine.os.addMapBenchmark(
+      machine.os.jobs.addMapBenchmark(
         `j${i}`,
         {
           threads: 1,

@@ -258,7 +258,7 @@ describe('bounce pool of the operating system', () => {
       [1, true],
     ] as const) {
       const machine = new TestMachine({ mode: 'bounce', cores: [3], costs: COSTS, swiotlb: { areas } });
-      machine.os.addMapBenchmark(
+      machine.os.jobs.addMapBenchmark(
         'b',
         {
           threads: 3,

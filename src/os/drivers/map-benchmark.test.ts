@@ -17,7 +17,7 @@ const SPEC: MapBenchmarkSpec = {
 
 function start(spec: Partial<MapBenchmarkSpec>, options: MachineOptions = {}) {
   const machine = new TestMachine(options);
-  const job = machine.os.addMapBenchmark('bench', { ...SPEC, ...spec }, 0, 0);
+  const job = machine.os.jobs.addMapBenchmark('bench', { ...SPEC, ...spec }, 0, 0);
   const registry = new Registry();
   machine.os.registerMetrics(registry);
   machine.os.start();

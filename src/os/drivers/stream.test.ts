@@ -24,7 +24,7 @@ const COSTS = { mapCall: 100_000, unmapCall: 200_000, completion: 50_000, poll: 
 
 function start(spec: Partial<StreamSpec>, options: MachineOptions = {}) {
   const machine = new TestMachine({ costs: COSTS, dma: 10_000_000, ...options });
-  machine.os.addStream('rx', { ...SPEC, ...spec }, 0, 0);
+  machine.os.jobs.addStream('rx', { ...SPEC, ...spec }, 0, 0);
   const registry = new Registry();
   machine.os.registerMetrics(registry);
   machine.os.start();

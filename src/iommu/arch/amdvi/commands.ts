@@ -2,7 +2,7 @@
  * What the commands do (specification 2.4): caches they empty, time they take, the store of COMPLETION_WAIT. Requests that still use
  * old translations are waited for after every invalidation, or once, at COMPLETION_WAIT (CP_CONTROL of the unit; `drain` of the
  * specification). COMPLETION_WAIT follows the answers of devices to INVALIDATE_IOTLB_PAGES, or their time-out, which is an event. Not modelled: completion
- * interrupts, page requests (their commands complete at once), interrupt remapping, COMMAND_HARDWARE_ERROR.
+ * interrupts, interrupt remapping, COMMAND_HARDWARE_ERROR.
  */
 import type { PhysicalMemory } from '../../../memory/physical.js';
 import { ITAGS } from '../../../protocol/ats.js';

@@ -3,7 +3,7 @@
  * commands, fault records, registers. Encodings only: no timing, no state. A structure is an Int32Array of little-endian dwords:
  * doubleword n of the specification is dwords 2n (bits 31:0) and 2n + 1 (bits 63:32).
  * Cross-checked with Linux drivers/iommu/riscv/iommu-bits.h and QEMU hw/riscv/riscv-iommu-bits.h.
- * Not modelled: Sv32 and Sv32x4, big-endian structures, MRIF-mode MSI entries, page-request queue entries, performance counters.
+ * Not modelled: Sv32 and Sv32x4, big-endian structures, MRIF-mode MSI entries, performance counters.
  */
 
 import { PageRequestBit } from '../../../protocol/page-request.js';

@@ -3,7 +3,7 @@
  * each read from simulated memory, with the context cache and the PASID cache in front (VT-d specification, chapters 3 and 9).
  * Cold, legacy mode reads 2 lines and scalable mode 4. Entries that are not present are never cached (CAP.CM = 0). The unit has RID_PASID
  * and RID_PRIV (ECAP.RPS), supervisor requests (SRS) and no execute requests (ERS, which rev. 5 has dropped).
- * Not modelled: page requests, abort-DMA mode; of the interrupt address range, hits in a larger page that covers it.
+ * Not modelled: abort-DMA mode; of the interrupt address range, hits in a larger page that covers it.
  */
 import type { Event } from '../../../kernel/event.js';
 import type { PhysicalMemory } from '../../../memory/physical.js';
