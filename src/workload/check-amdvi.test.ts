@@ -12,12 +12,13 @@ const AMD = {
   levels: 3,
   secondLevels: 0,
   deviceLevels: 1,
-  faults: { records: 512 },
+  faults: { records: 512, pageRequests: 512 },
 } as const;
 const KiB = 1024;
 
 function problems(changes: object): string[] {
-  const unit = unitSpec({ ...AMD, ...changes } as Partial<IommuSpec>);
+  const { faults, ...others } = changes as Partial<IommuSpec>;
+  const unit = unitSpec({ ...AMD, ...others, faults: { ...AMD.faults, ...faults } } as Partial<IommuSpec>);
   return checkArchitecture(unit, []).map(({ code, path, message }) => `${code} ${path.join('.')}: ${message}`);
 }
 
