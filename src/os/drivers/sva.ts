@@ -60,9 +60,14 @@ interface Transfer {
   readonly access: Access;
 }
 
+/** Of those whose threads are not ahead. */
+const NOTHING_UPCOMING: Transfer[] = [];
+
 interface Process {
   readonly mm: Mm;
-  /** Drawn, and touched if they are to be, but not posted. */
+  /** Of `mm`, which may be one of a million: not looked up there for every DMA. */
+  readonly pasid: number;
+  /** Drawn and touched, but not posted. */
   readonly upcoming: Transfer[];
   position: number;
 }
@@ -125,8 +130,8 @@ export class SvaJob extends Driver {
     const mm = manager.create();
     manager.addRegion(mm, BASE, Math.ceil(window / PAGE) * PAGE, { huge });
     if (prefault === 'all') manager.populate(mm, BASE, window);
-    sva.bindAtBoot(target, mm);
-    return { mm, upcoming: [], position: 0 };
+    const { pasid } = sva.bindAtBoot(target, mm);
+    return { mm, pasid, upcoming: prefault === 'ahead' ? [] : NOTHING_UPCOMING, position: 0 };
   }
 
   private *program(thread: Thread): Program {
@@ -139,26 +144,25 @@ export class SvaJob extends Driver {
       }
       const process = this.processes[this.turn]!;
       this.turn = (this.turn + 1) % this.processes.length;
-      yield* this.draw(thread, process);
-      const { address, access } = process.upcoming.shift()!;
+      const { address, access } = yield* this.draw(thread, process);
       thread.charge(Step.Doorbell, costs.mmioWrite);
       if (!scheduler.passes(thread)) yield Wait.Run;
       const slot = this.free.pop()!;
       this.startedAt[slot] = scheduler.now();
       const [hi, lo] = [Math.floor(address / 2 ** 32), address | 0];
-      queue.post(device.id, this.firstTag + slot, hi, lo, this.spec.size, access, process.mm.pasid);
+      queue.post(device.id, this.firstTag + slot, hi, lo, this.spec.size, access, process.pasid);
     }
   }
 
-  /** Decides on transfers: one, or as many as the thread is ahead by, whose pages it touches. */
-  private *draw(thread: Thread, process: Process): Call<void> {
+  /** The next transfer. A thread that is ahead has decided on more, and touched their pages. */
+  private *draw(thread: Thread, process: Process): Call<Transfer> {
     const { prefault, ahead, size } = this.spec;
+    if (prefault !== 'ahead') return this.next(process);
     const { mm, upcoming } = process;
-    const wanted = prefault === 'ahead' ? 1 + Math.ceil((ahead * PAGE) / size) : 1;
+    const wanted = 1 + Math.ceil((ahead * PAGE) / size);
     while (upcoming.length < wanted) {
       const transfer = this.next(process);
       upcoming.push(transfer);
-      if (prefault !== 'ahead') continue;
       const { address, access } = transfer;
       const last = address + size - 1;
       for (let at = address; at <= last; at = (Math.floor(at / PAGE) + 1) * PAGE) {
@@ -166,6 +170,7 @@ export class SvaJob extends Driver {
       }
     }
     if (thread.debt !== 0) yield Wait.Run;
+    return upcoming.shift()!;
   }
 
   private next(process: Process): Transfer {
