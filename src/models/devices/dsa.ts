@@ -6,6 +6,7 @@ import { link } from './link.js';
 
 const CAPABILITIES =
   'as the device reports them: Linux Documentation/ABI/stable/sysfs-driver-dma-idxd; Kuper et al., ASPLOS 2024 (arXiv 2305.02480), section 2';
+const INSIDE = 'stands for the processor-internal path of the integrated endpoint';
 const CLASS = 'estimate; about 30 GB/s from 4 KiB on, Kuper et al., ASPLOS 2024';
 
 export const dsa: Sheet = defineSheet({
@@ -16,9 +17,11 @@ export const dsa: Sheet = defineSheet({
     'Moves memory for software that submits descriptors with ENQCMD or MOVDIR64B. Its path to memory inside the processor is modelled as a PCIe gen5 x16 link with a short flight.',
   parameters: {
     link: {
-      ...link(5, 16, 'stands for the processor-internal path of the integrated endpoint'),
-      maxReadRequest: assumed(4096, 'B', 'stands for the processor-internal path'),
-      latency: assumed(20, 'ns', 'stands for the processor-internal path'),
+      ...link(5, 16, INSIDE),
+      generation: assumed(5, '', INSIDE),
+      width: assumed(16, 'lanes', INSIDE),
+      maxReadRequest: assumed(4096, 'B', INSIDE),
+      latency: assumed(20, 'ns', INSIDE),
       tags: assumed(512, 'tags', CLASS),
     },
     engine: {
