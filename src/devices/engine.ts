@@ -2,7 +2,7 @@
  * A parametric DMA engine: takes DMAs from its sources in turn, starts at most one per issue interval, cuts each into TLPs
  * (Max_Read_Request_Size, Max_Payload_Size, never across 4 KiB) and keeps reads within its tags and read-byte budget. A DMA is done
  * when its last TLP is; its latency is decomposed along that TLP.
- * Not modelled: descriptor fetches and completion writes of a particular device (see the NIC and NVMe models when they come).
+ * Not modelled: descriptor fetches and completion writes of a particular device.
  * Hot path: bench/end-to-end.
  */
 import { Event } from '../kernel/event.js';

@@ -1,7 +1,7 @@
 /**
  * Shared virtual addressing (drivers/iommu/iommu-sva.c): binds process address spaces to devices, which then use process addresses with the
  * PASID of the process. One PASID for each address space until it dies, one domain for all its devices behind units of one driver.
- * Not modelled: PASID 0 and other reserved ones beyond it, kernel address spaces, ENQCMD's lazy MSR.
+ * Not modelled: PASID 0 and other reserved ones beyond it, kernel address spaces.
  */
 import type { Device } from './device.js';
 import type { Domain } from './domain.js';

@@ -1,4 +1,5 @@
 /** A unit of each architecture with a page request queue, and software's hand on its registers, for tests. */
+import type { PhysicalMemory } from '../../memory/physical.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { PageStatus } from '../../protocol/page-request.js';
 import * as amdvi from '../arch/amdvi/format.js';
@@ -51,6 +52,15 @@ export interface PageMachine {
 
 const upper = (address: number): number => Math.floor(address / 2 ** 32);
 
+/** 32-bit words of memory from an 8-aligned address on. */
+function wordsAt(physical: PhysicalMemory, address: number, count: number): Int32Array {
+  return Int32Array.from({ length: count }, (_, i) => {
+    const at = address + 4 * (i & ~1);
+    physical.read(upper(at), at | 0);
+    return (i & 1) === 0 ? physical.wordLo : physical.wordHi;
+  });
+}
+
 /** log2 of the records of rings. */
 const ENTRIES_LG2 = 7;
 
@@ -89,11 +99,7 @@ class VtdPages implements PageMachine {
   }
 
   record(slot: number): RecordedRequest {
-    const words = Int32Array.from({ length: 8 }, (_, i) => {
-      const at = this.base + (slot << PAGE_REQUEST_LG2) + 4 * (i & ~1);
-      this.rig.physical.read(Math.floor(at / 2 ** 32), at | 0);
-      return (i & 1) === 0 ? this.rig.physical.wordLo : this.rig.physical.wordHi;
-    });
+    const words = wordsAt(this.rig.physical, this.base + (slot << PAGE_REQUEST_LG2), 8);
     const out = new PageRequest();
     decodePageRequest(words, out);
     return out;
@@ -228,11 +234,7 @@ class AmdviPages implements PageMachine {
   }
 
   record(slot: number): RecordedRequest {
-    const words = Int32Array.from({ length: 4 }, (_, i) => {
-      const at = this.base + (slot << amdvi.ENTRY_LG2) + 4 * (i & ~1);
-      this.rig.physical.read(upper(at), at | 0);
-      return (i & 1) === 0 ? this.rig.physical.wordLo : this.rig.physical.wordHi;
-    });
+    const words = wordsAt(this.rig.physical, this.base + (slot << amdvi.ENTRY_LG2), 4);
     const out = new amdvi.PageRequest();
     amdvi.decodePageRequest(words, out);
     return out;
@@ -290,11 +292,7 @@ class RiscvPages implements PageMachine {
   }
 
   record(slot: number): RecordedRequest {
-    const words = Int32Array.from({ length: 4 }, (_, i) => {
-      const at = this.base + (slot << riscv.PAGE_REQUEST_LG2) + 4 * (i & ~1);
-      this.rig.physical.read(upper(at), at | 0);
-      return (i & 1) === 0 ? this.rig.physical.wordLo : this.rig.physical.wordHi;
-    });
+    const words = wordsAt(this.rig.physical, this.base + (slot << riscv.PAGE_REQUEST_LG2), 4);
     const out = new riscv.PageRequest();
     riscv.decodePageRequest(words, out);
     return out;

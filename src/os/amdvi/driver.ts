@@ -16,7 +16,7 @@ import { PageTable } from '../../pagetable/table.js';
 import type { DomainState } from '../domain-state.js';
 import { AttachError } from '../errors.js';
 import { type Block, coveringBlock } from '../flush-range.js';
-import { Shadow } from '../guest/shadow.js';
+import { shadowOf } from '../guest/shadow.js';
 import type { PageResponder } from '../fault-device.js';
 import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
 import { type Call, type Thread, Wait } from '../thread.js';
@@ -282,23 +282,17 @@ export class AmdviDriver implements IommuDriver {
 
   /** The host table that hardware walks: the domain's own (`root`), or its shadow in caching mode. */
   private walkedRoot(domain: DomainState, unit: AmdviUnit, id: number, root: number | null): number | null {
-    const { monitor, memory, costs } = this.environment;
+    const { monitor } = this.environment;
     const { space } = domain;
     if (space === null || monitor === null || !this.syncsMaps) return root;
-    const { shadows } = unit.emulated!;
-    let shadow = shadows.get(id);
-    if (shadow === undefined) {
-      const { frames } = this.environment.units[unit.id]!;
-      shadow = new Shadow(space.table, space.code, {
-        monitor,
-        memory,
-        frames,
-        costs,
-        invalidate: (thread, ...range) => unit.invalidate(thread, id, ...range),
-      });
-      shadows.set(id, shadow);
-    }
-    return shadow.table.root;
+    const { memory, costs, units } = this.environment;
+    return shadowOf(unit.emulated!.shadows, id, space, {
+      monitor,
+      memory,
+      frames: units[unit.id]!.frames,
+      costs,
+      invalidate: (thread, ...range) => unit.invalidate(thread, id, ...range),
+    }).table.root;
   }
 
   private attachmentsOf(domain: DomainState): Attachments {

@@ -27,6 +27,21 @@ export interface ShadowEnvironment {
   invalidate(thread: Thread, iova: number, bytes: number, tablesFreed: boolean): Call<void>;
 }
 
+/** The shadow of a guest's domain on its unit, made when it is first asked for. */
+export function shadowOf(
+  shadows: Map<number, Shadow>,
+  id: number,
+  { table, code }: { readonly table: PageTable; readonly code: TableProfile },
+  environment: ShadowEnvironment,
+): Shadow {
+  let shadow = shadows.get(id);
+  if (shadow === undefined) {
+    shadow = new Shadow(table, code, environment);
+    shadows.set(id, shadow);
+  }
+  return shadow;
+}
+
 export class Shadow {
   readonly table: PageTable;
   private readonly mapped = new Intervals();

@@ -16,7 +16,7 @@ import {
 import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import type { CacheTag, DeviceTag, DomainState } from '../domain-state.js';
-import { Shadow } from '../guest/shadow.js';
+import { shadowOf } from '../guest/shadow.js';
 import type { PageResponder } from '../fault-device.js';
 import type { Endpoint, FaultPath, IommuDriver } from '../iommu-driver.js';
 import type { UnitSpec } from '../spec.js';
@@ -297,22 +297,16 @@ export class VtdDriver implements IommuDriver {
   private rootOf(domain: DomainState, unit: VtdUnit, { id }: CacheTag): number | null {
     const { space } = domain;
     if (space === null) return domain.table?.root ?? null;
-    const { monitor, memory, costs } = this.environment;
+    const { monitor } = this.environment;
     if (monitor === null || !this.syncsMaps) return space.table.root;
-    const { shadows } = unit.emulated!;
-    let shadow = shadows.get(id);
-    if (shadow === undefined) {
-      const { frames } = this.environment.units[unit.id]!;
-      shadow = new Shadow(space.table, space.code, {
-        monitor,
-        memory,
-        frames,
-        costs,
-        invalidate: (thread, ...range) => unit.invalidate(thread, id, ...range),
-      });
-      shadows.set(id, shadow);
-    }
-    return shadow.table.root;
+    const { memory, costs, units } = this.environment;
+    return shadowOf(unit.emulated!.shadows, id, space, {
+      monitor,
+      memory,
+      frames: units[unit.id]!.frames,
+      costs,
+      invalidate: (thread, ...range) => unit.invalidate(thread, id, ...range),
+    }).table.root;
   }
 
   /** First-stage translations are invalidated by PASID, 0 for requests without; second-stage ones by domain id alone. */
