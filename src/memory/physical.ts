@@ -85,6 +85,21 @@ export class PhysicalMemory {
     for (let i = 0; i < LINE_WORDS; i++) out[i] = segment[at + i]!;
   }
 
+  /** Stores the first `count` 32-bit words of `words` (an even number) from the byte address on (8-aligned), all within one line. */
+  writeWords(hi: number, lo: number, words: Int32Array, count: number): void {
+    const low = (hi << 26) | (lo >>> 6);
+    const high = USED | (hi >>> 6);
+    const hash = mix(low, high);
+    const segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+    const slot = probe(segment, hash, low, high);
+    if (segment[2 * slot + 1] === 0) {
+      for (let i = 0; i < count; i += 2) this.write(hi, (lo + 4 * i) | 0, words[i + 1]!, words[i]!);
+      return;
+    }
+    const at = LINES + slot * LINE_WORDS + ((lo >>> 2) & 14);
+    for (let i = 0; i < count; i++) segment[at + i] = words[i]!;
+  }
+
   /** Stores 32 bits at the byte address (4-aligned; lower bits are ignored), as `write` does. */
   writeHalf(hi: number, lo: number, value: number): void {
     const low = (hi << 26) | (lo >>> 6);

@@ -158,8 +158,7 @@ export class FaultQueue implements GroupQueue, FaultOwner {
   }
 
   sent(group: FaultGroup, code: PageResponse): void {
-    const { pending } = group.device;
-    pending.splice(pending.indexOf(group), 1);
+    remove(group.device.pending, group);
     this.statistics.count(code);
     for (const fault of group.untold) this.finish(fault);
   }
@@ -273,4 +272,10 @@ export class FaultQueue implements GroupQueue, FaultOwner {
     if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     device.lock.releaseWrite(thread, this.lockUse);
   }
+}
+
+/** Takes an item out; the others stay in order. */
+function remove<T>(items: T[], item: T): void {
+  for (let i = items.indexOf(item) + 1; i < items.length; i++) items[i - 1] = items[i]!;
+  items.pop();
 }

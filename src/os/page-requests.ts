@@ -80,6 +80,7 @@ export abstract class PageRequestReader implements PageResponder {
   /** The record taken last is being reported. */
   reporting = false;
   private readonly registers: RegisterAccess;
+  private readonly memoryLine = new Int32Array(16);
 
   constructor(
     name: string,
@@ -201,14 +202,11 @@ export abstract class PageRequestReader implements PageResponder {
     return this.registers.write(thread, offset, hi, value);
   }
 
-  /** Reads so many dwords of the record at `address` into `words`. */
+  /** Reads the record at `address`, as many dwords as `words` has: records do not cross lines. */
   protected load(address: number, words: Int32Array): void {
-    const { memory } = this.environment;
-    const [hi, lo] = [Math.floor(address / 2 ** 32), address | 0];
-    for (let i = 0; i < words.length; i += 2) {
-      memory.read(hi, (lo + 4 * i) | 0);
-      words[i] = memory.wordLo;
-      words[i + 1] = memory.wordHi;
-    }
+    const { memoryLine: line, environment } = this;
+    environment.memory.readLine(Math.floor(address / 2 ** 32), address | 0, line);
+    const from = (address & 63) >>> 2;
+    for (let i = 0; i < words.length; i++) words[i] = line[from + i]!;
   }
 }

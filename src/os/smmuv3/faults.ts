@@ -52,6 +52,7 @@ export class StallDriver implements PageResponder {
   /** Taken last, and what is to be reported of it. */
   private readonly record = new EventRecord();
   private fault: PageFault | null = null;
+  private readonly memoryLine = new Int32Array(16);
   private readonly words = new Int32Array(EVENT_WORDS);
   private readonly batches: Batch[] = [];
 
@@ -102,15 +103,13 @@ export class StallDriver implements PageResponder {
 
   /** Takes the next record out, and charges for that and for giving its place back; `writeConsumer` must follow. */
   take(thread: Thread): void {
-    const { environment, ring, record, words, indices } = this;
+    const { environment, ring, record, words, indices, memoryLine: line } = this;
     const { memory, costs } = environment;
     const address = ring.base + ((this.consumer & (indices >>> 1)) << EVENT_LG2);
-    const [hi, lo] = [Math.floor(address / 2 ** 32), address | 0];
-    for (let i = 0; i < EVENT_WORDS; i += 2) {
-      memory.read(hi, (lo + 4 * i) | 0);
-      words[i] = memory.wordLo;
-      words[i + 1] = memory.wordHi;
-    }
+    // Two records share a line.
+    memory.readLine(Math.floor(address / 2 ** 32), address | 0, line);
+    const from = (address & 63) >>> 2;
+    for (let i = 0; i < EVENT_WORDS; i++) words[i] = line[from + i]!;
     decodeEvent(words, record);
     thread.charge(Step.Descriptor, costs.pollWord);
     this.consumer = (this.consumer & OVERFLOW_FLAG) | ((this.consumer + 1) & indices);

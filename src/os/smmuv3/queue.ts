@@ -61,6 +61,8 @@ export class CommandQueue {
   /** Slots that are reserved, or will be by a CPU that has found room. */
   private claimed = 0;
   private readonly bitmap: Uint8Array;
+  /** Slot of a position: the number of slots is a power of two. */
+  private readonly slotMask: number;
   /** First position that is not marked, as far as anybody has looked. */
   private markedTo = 0;
   /** CPU that gathers (CMDQ_PROD_OWNED_FLAG): later ones leave the publication to it. */
@@ -96,6 +98,7 @@ export class CommandQueue {
     const { scheduler, costs, lines, seed } = environment;
     const line = (name: string): SharedLine =>
       new SharedLine(scheduler, costs, lines, new RandomStream(seed, `os/smmuv3/${unit}/${layout.producer}/${name}`));
+    this.slotMask = slots - 1;
     this.bitmap = new Uint8Array(slots);
     this.pollers = new Array<Thread | null>(slots).fill(null);
     this.indices = line('llq');
@@ -142,7 +145,7 @@ export class CommandQueue {
     const first = this.reserved;
     this.reserved += length;
     this.owner ??= thread;
-    const shared = first % LINE_COMMANDS !== 0 ? this.moveFrom(this.lastWriter, thread.cpu) : 0;
+    const shared = (first & (LINE_COMMANDS - 1)) !== 0 ? this.moveFrom(this.lastWriter, thread.cpu) : 0;
     this.lastWriter = thread.cpu;
     thread.charge(Step.Descriptor, length * this.environment.costs.descriptor + shared);
     return first;
@@ -162,7 +165,7 @@ export class CommandQueue {
   /** Stores a CMD_SYNC that the thread waits for, and takes the shared lock; `locked` must follow. */
   fillSync(thread: Thread, position: number): Call<void> {
     this.writeSync(position);
-    if (this.port === null) this.pollers[position % this.layout.slots] = thread;
+    if (this.port === null) this.pollers[position & this.slotMask] = thread;
     return this.locks.access(thread, true);
   }
 
@@ -177,17 +180,16 @@ export class CommandQueue {
 
   /** First position of the next word. */
   afterMark(position: number): number {
-    return Math.ceil((position + 1) / 32) * 32;
+    return position - (position & 31) + 32;
   }
 
   private markOf(position: number): SharedLine {
-    return this.markLines[(position % this.layout.slots) >>> MARKS_LG2]!;
+    return this.markLines[(position & this.slotMask) >>> MARKS_LG2]!;
   }
 
   /** The slots are marked from now on. */
   marked(first: number, length: number): void {
-    const { slots } = this.layout;
-    for (let i = 0; i < length; i++) this.bitmap[(first + i) % slots] = 1;
+    for (let i = 0; i < length; i++) this.bitmap[(first + i) & this.slotMask] = 1;
     this.advanceMarked(this.environment.costs.lineTransfer);
   }
 
@@ -270,7 +272,7 @@ export class CommandQueue {
 
   /** The thread waits until the CMD_SYNC is complete; false: it is, and the look is charged. */
   polls(thread: Thread, position: number): boolean {
-    if (this.pollers[position % this.layout.slots] === thread) {
+    if (this.pollers[position & this.slotMask] === thread) {
       this.environment.scheduler.block(thread, Step.Completion);
       return true;
     }
@@ -310,7 +312,7 @@ export class CommandQueue {
     this.reserved += count;
     this.claimed += count;
     this.fill(first, batch);
-    for (let i = 0; i < count; i++) this.bitmap[(first + i) % this.layout.slots] = 1;
+    for (let i = 0; i < count; i++) this.bitmap[(first + i) & this.slotMask] = 1;
     this.advanceMarked(0);
     // Otherwise the owner of the moment publishes them.
     if (idle) {
@@ -332,8 +334,7 @@ export class CommandQueue {
 
   /** CMDQ_CONS reads `value` from now on, having moved past a CMD_SYNC. */
   passed(value: number): void {
-    const { slots } = this.layout;
-    const poller = this.complete((value + slots - 1) % slots);
+    const poller = this.complete((value - 1) & this.slotMask);
     if (poller === null) return;
     const { scheduler, costs, completion } = this.environment;
     // An event ends the sleep, and then the register says so; without events it is read over and over.
@@ -368,14 +369,14 @@ export class CommandQueue {
 
   private doorbellAt(position: number, flightPs: number): void {
     const { slots, producer } = this.layout;
-    this.environment.registers.write(this.unit, producer, 0, position % (2 * slots), flightPs);
+    this.environment.registers.write(this.unit, producer, 0, position & (2 * slots - 1), flightPs);
   }
 
   /** The CPU that made the last mark hands it to the owner that waits for it, a line move later. */
   private advanceMarked(movePs: number): void {
-    const { slots } = this.layout;
-    while (this.markedTo < this.reserved && this.bitmap[this.markedTo % slots] === 1) {
-      this.bitmap[this.markedTo % slots] = 0;
+    const { bitmap, slotMask } = this;
+    while (this.markedTo < this.reserved && bitmap[this.markedTo & slotMask] === 1) {
+      bitmap[this.markedTo & slotMask] = 0;
       this.markedTo++;
     }
     const { publication } = this;
@@ -388,7 +389,7 @@ export class CommandQueue {
   private writeSync(position: number): void {
     const completion = this.port === null ? this.environment.completion : 'register';
     if (completion === 'msi') {
-      const address = this.layout.ring + ((position % this.layout.slots) << COMMAND_LG2);
+      const address = this.layout.ring + ((position & this.slotMask) << COMMAND_LG2);
       encodeSync(this.sync, 0, address, 0);
     } else encodeSyncSignal(this.sync, 0, completion === 'event' ? Completion.Event : Completion.None);
     this.store(position, this.sync, 0);
@@ -396,10 +397,10 @@ export class CommandQueue {
 
   private store(position: number, words: Int32Array, from: number): void {
     const { memory, timing } = this.environment;
-    const slot = position % this.layout.slots;
+    const slot = position & this.slotMask;
     const address = this.layout.ring + (slot << COMMAND_LG2);
     const hi = Math.floor(address / 2 ** 32);
-    const lo = (address % 2 ** 32) | 0;
+    const lo = address | 0;
     memory.write(hi, lo, words[from + 1]!, words[from]!);
     memory.write(hi, (lo + 8) | 0, words[from + 3]!, words[from + 2]!);
     timing?.cpuWrite(hi, lo, 1 << COMMAND_LG2);
