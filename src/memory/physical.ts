@@ -14,8 +14,8 @@ const SLOTS_LG2 = 13;
 const SLOTS = 1 << SLOTS_LG2;
 const HOME_SHIFT = 32 - SLOTS_LG2;
 const SLOT_MASK = SLOTS - 1;
-/** Slots in use at which a segment splits: keys are eight to a host cache line, so long probes are cheap, and half-empty segments are not. */
-const SEGMENT_LIMIT = (SLOTS * 15) / 16;
+/** Slots in use at which a segment splits. Looking for a line that is not there, as every first walk to a page does, takes 8 steps then; at 15/16, 128. */
+const SEGMENT_LIMIT = (SLOTS * 3) / 4;
 const LINE_WORDS = 16;
 
 /** Segment: two key words a slot (line address bits 31:0; bits 63:32 with USED), then the lines, then slots in use, then hash bits it stands for. */
