@@ -26,7 +26,7 @@ export class IovaAllocator {
   private readonly limit: number;
   /** Linux tries PCI devices below 4 GiB first (pci_32bit_workaround). */
   private narrow: boolean;
-  /** Sizes below this are rounded up to a power of two. */
+  /** The largest size that magazines hold; smaller ones are rounded up to a power of two. */
   private readonly cacheable: number;
   /** Bytes of a page: the granule of the domain's tables. */
   private readonly page: number;
@@ -180,9 +180,7 @@ export class IovaAllocator {
   }
 
   private cacheFor(pages: number): RangeCache | null {
-    let order = 0;
-    while (2 ** order < pages) order++;
-    return this.caches[order] ?? null;
+    return pages > this.cacheable ? null : this.caches[32 - Math.clz32(pages - 1)]!;
   }
 
   private reportFree(pfn: number, pages: number): void {
