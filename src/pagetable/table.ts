@@ -73,7 +73,7 @@ export class PageTable {
       throw new RangeError(`${format.name}: ${levels} levels do not translate ${this.inputLg2} bits`);
     }
     this.sizes = new PageSizes(format, levels, options.pageSizes);
-    this.granule = 2 ** format.granuleLg2;
+    this.granule = 1 << format.granuleLg2;
     this.live = freeTables === 'empty' ? new Map() : null;
     this.iovaLimit = Math.min(format.mappableBytes(this.inputLg2), 2 ** 53);
     this.paLimit = 2 ** format.hostAddressWidth;

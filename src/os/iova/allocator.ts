@@ -42,7 +42,7 @@ export class IovaAllocator {
     const { scheduler, spec, costs, treeLocks, depotLocks, page, reserved } = environment;
     this.page = page;
     this.tree = new IovaTree(2 ** 32 / page);
-    this.limit32 = 2 ** 32 / page - 1;
+    this.limit32 = (2 ** 32 / page - 1) | 0;
     this.statistics = environment.statistics;
     this.costs = costs;
     this.treeLock = new SpinLock(scheduler, costs, treeLocks);
@@ -50,7 +50,7 @@ export class IovaAllocator {
       const lock = new SpinLock(scheduler, costs, depotLocks);
       this.caches.push(new RangeCache(order, scheduler.cpus.length, spec.magazine, lock));
     }
-    this.cacheable = spec.cachedOrders === 0 ? 0 : 2 ** (spec.cachedOrders - 1);
+    this.cacheable = spec.cachedOrders === 0 ? 0 : 1 << (spec.cachedOrders - 1);
     this.limit = 2 ** Math.min(spec.addressBits, apertureBits, 52) / page - 1;
     this.narrow = this.limit > this.limit32;
     for (const [first, last] of reserved) this.tree.reserve(Math.floor(first / page), Math.floor(last / page));
