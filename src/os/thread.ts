@@ -27,9 +27,9 @@ export interface Call<T> {
 export type Program = Call<void>;
 
 /** What `next` of a routine returns. */
-export const RUN: IteratorResult<Wait, void> = { value: Wait.Run, done: false };
-export const BLOCK: IteratorResult<Wait, void> = { value: Wait.Block, done: false };
-export const DONE: IteratorResult<Wait, void> = { value: undefined, done: true };
+export const RUN: IteratorYieldResult<Wait> = { value: Wait.Run, done: false };
+export const BLOCK: IteratorYieldResult<Wait> = { value: Wait.Block, done: false };
+export const DONE: IteratorReturnResult<void> = { value: undefined, done: true };
 
 /**
  * A subroutine as a record with a state, which its owner uses again and again: what every map and unmap goes through. A generator reads
