@@ -10,6 +10,8 @@ const COUNTS: readonly [name: string, sentence: string, counter: keyof PriCounte
   ['success', 'Groups answered: try again.', 'success'],
   ['invalid', 'Groups answered: the access is an error.', 'invalid'],
   ['failure', 'Groups answered: the interface is stopped.', 'failure'],
+  ['prefetches', 'Page requests for pages that nothing needed yet.', 'prefetches'],
+  ['prefetch_late', 'Pages asked for ahead that an access needed before the answer was there.', 'prefetchLate'],
   ['unexpected', 'Answers for groups that nobody waited for.', 'unexpected'],
   ['stop_markers', 'Stop markers sent.', 'stopMarkers'],
 ];
