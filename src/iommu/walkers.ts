@@ -428,26 +428,32 @@ export class Walkers {
   /** The walk ends `delayPs` from now. */
   private finish(m: Miss, delayPs: number): void {
     m.phase = Phase.Replay;
-    const read = (m.flags & TlpFlag.Write) === 0;
-    this.kernel.after(delayPs + (read ? this.spec.walkers.readHold : 0), m.event, Op.WalkReplay);
+    const { event } = m;
+    const delay = delayPs + ((m.flags & TlpFlag.Write) === 0 ? this.spec.walkers.readHold : 0);
+    // With the read that has just been served: no event for no time. Others go round the queue, or a row of walks without a read would nest.
+    if (delay === 0 && (event.op as Op) === Op.WalkRead) this.ended(m);
+    else this.kernel.after(delay, event, Op.WalkReplay);
   }
 
-  /** Op.WalkReplay: first the walker is released; `replay` after the end of the walk its transactions go on. */
-  walkReplay(event: Event): void {
-    const m = this.misses[event.id]!;
-    if (event.state === 1) {
-      event.state = 0;
-      this.replay(m);
-      return;
-    }
+  /** The walker is free for the next miss; `replay` after the end of the walk its transactions go on. */
+  private ended(m: Miss): void {
     this.busy.add(this.kernel.clock[0]!, -1);
     this.free++;
     const next = this.waiting.pop();
     if (next !== null) this.begin(this.misses[next.id]!);
     const { replay, readHold } = this.spec.walkers;
     const read = (m.flags & TlpFlag.Write) === 0;
-    event.state = 1;
-    this.kernel.after(replay - (read ? readHold : 0), event, Op.WalkReplay);
+    m.event.state = 1;
+    this.kernel.after(replay - (read ? readHold : 0), m.event, Op.WalkReplay);
+  }
+
+  /** Op.WalkReplay: the end of the walk, then that of its replay. */
+  walkReplay(event: Event): void {
+    const m = this.misses[event.id]!;
+    if (event.state === 1) {
+      event.state = 0;
+      this.replay(m);
+    } else this.ended(m);
   }
 
   private replay(m: Miss): void {
