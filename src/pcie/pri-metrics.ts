@@ -25,6 +25,13 @@ export const PRI_METRICS: readonly MetricDef[] = [
     formula: 'one sample per group',
   },
   {
+    name: 'pri.busy',
+    unit: 'ns',
+    sentence:
+      'Time from a page being asked for while no other is, until all that are asked for meanwhile are answered.',
+    formula: 'one sample per such period',
+  },
+  {
     name: 'pri.outstanding',
     unit: 'requests',
     sentence: 'Page requests without an answer.',
@@ -41,6 +48,7 @@ export const PRI_METRICS: readonly MetricDef[] = [
 export function registerPri(registry: Registry, component: string, pri: Pri): void {
   for (const [name, , counter] of COUNTS) registry.gauge(component, `pri.${name}`, () => pri.counters[counter]);
   registry.histogram(component, 'pri.latency', pri.latency);
+  registry.histogram(component, 'pri.busy', pri.busy);
   registry.gauge(component, 'pri.outstanding', (now) => pri.occupancy.mean(now));
   registry.gauge(component, 'pri.outstanding.max', () => pri.occupancy.max);
   registry.onReset((now) => pri.resetCounters(now));

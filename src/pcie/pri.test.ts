@@ -190,6 +190,39 @@ describe('page requests of a device', () => {
   });
 });
 
+describe('a device is busy asking', () => {
+  it('from the first page until the last answer, gathering included', () => {
+    const rig = new Rig({ group: 1, outstanding: 1 });
+    rig.runTo(100);
+    rig.ask(1);
+    rig.runTo(300);
+    rig.ask(2);
+    rig.runTo(700);
+    rig.pri.responded(rig.sent[0]!.group, PageStatus.Success);
+    expect(rig.pri.busy.count).toBe(0);
+    rig.runTo(1000);
+    rig.pri.responded(rig.sent[1]!.group, PageStatus.Success);
+    rig.runTo(2000);
+    rig.ask(3);
+    rig.runTo(2050);
+    rig.pri.responded(rig.sent[2]!.group, PageStatus.Invalid);
+    expect([rig.pri.busy.count, rig.pri.busy.sum]).toEqual([2, 950]);
+  });
+
+  it('and no longer when what it gathers is given up', () => {
+    const rig = new Rig({ group: 2, gather: 1000 });
+    rig.ask(1, WRITE, 5);
+    rig.runTo(40);
+    rig.pri.stop(5);
+    rig.runTo(100);
+    rig.ask(2, WRITE, 6);
+    rig.ask(3, WRITE, 6);
+    rig.runTo(160);
+    rig.pri.responded(rig.sent.at(-1)!.group, PageStatus.Success);
+    expect([rig.pri.busy.count, rig.pri.busy.sum]).toEqual([2, 100]);
+  });
+});
+
 describe('pages asked for before they are needed', () => {
   it('are told of when they are there; nobody waits for them, and their groups have no others', () => {
     const rig = new Rig({ group: 4, gather: 100 });

@@ -66,6 +66,8 @@ export class Pri implements PageRequestSink {
   readonly counters = new PriCounters();
   /** From the first page that asks to its answer, by group, ps. */
   readonly latency = new Histogram();
+  /** From a page being asked for while no other is, until all that are asked for meanwhile are answered, ps. */
+  readonly busy = new Histogram();
   /** Requests without an answer. */
   readonly occupancy = new TimeAverage();
   /** Software has enabled the interface; a Response Failure, or `stop` of the device, ends that. */
@@ -87,6 +89,8 @@ export class Pri implements PageRequestSink {
   /** Answered with success, by the access that was first: for measurement. */
   private readonly retrying = new Map<Event, Page>();
   private outstanding = 0;
+  /** Absolute ps; -1: no page is asked for. */
+  private busySince = -1;
   /** PASIDs that software takes away, and that have requests without an answer. */
   private readonly stopping: number[] = [];
 
@@ -144,6 +148,7 @@ export class Pri implements PageRequestSink {
     page.ahead = false;
     page.client = null;
     this.classes[classOf(lo)]!++;
+    if (this.busySince < 0) this.busySince = this.kernel.clock[0]!;
     return page;
   }
 
@@ -261,6 +266,14 @@ export class Pri implements PageRequestSink {
     if (status === PageStatus.Failure) this.disable(now);
     if (this.stopping.length > 0) for (const pasid of [...this.stopping]) this.finishStop(pasid);
     this.pump();
+    this.settle(now);
+  }
+
+  /** Nothing may be asked for any more. */
+  private settle(now: number): void {
+    if (this.busySince < 0 || this.outstanding > 0 || this.gathering.length > 0) return;
+    this.busy.add(now - this.busySince);
+    this.busySince = -1;
   }
 
   private end(page: Page, status: PageStatus, now: number): void {
@@ -313,6 +326,7 @@ export class Pri implements PageRequestSink {
     this.gathering.splice(0, this.gathering.length, ...kept);
     for (const page of gone) this.end(page, PageStatus.Invalid, now);
     this.finishStop(pasid);
+    this.settle(now);
   }
 
   private finishStop(pasid: number): void {
@@ -339,6 +353,7 @@ export class Pri implements PageRequestSink {
   resetCounters(now: number): void {
     Object.assign(this.counters, new PriCounters());
     this.latency.reset();
+    this.busy.reset();
     this.occupancy.reset(now);
   }
 }
