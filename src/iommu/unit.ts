@@ -234,9 +234,7 @@ export class IommuUnit implements Translator {
   }
 
   private forward(tlp: Event): void {
-    const now = this.kernel.clock[0]!;
-    this.ledger.charge(tlp.id, Cause.Order, now);
-    if (this.observer !== null && (tlp.flags & TlpFlag.NoMemory) === 0) this.report(tlp, now);
+    if (this.observer !== null && (tlp.flags & TlpFlag.NoMemory) === 0) this.report(tlp, this.kernel.clock[0]!);
     this.forwarders[tlp.source]!.forward(tlp);
   }
 

@@ -7,8 +7,7 @@
 
 const SUB_LG2 = 7;
 const SUB = 1 << SUB_LG2;
-/** Values from here on are scaled down before the int32 arithmetic; no bits that matter are lost. */
-const WIDE = 2 ** 31;
+/** Values from 2^31 on are scaled down by so many bits before the int32 arithmetic; no bits that matter are lost. */
 const WIDE_SHIFT = 22;
 const HALF_RANGE = 2 ** 52;
 const LARGEST = Number.MAX_SAFE_INTEGER;
@@ -47,8 +46,8 @@ export class Histogram {
 
   /** Adds one value. Throws RangeError unless it is an integer from 0 to 2^53 - 1. */
   add(value: number): void {
-    if (!(value >= 0 && value <= LARGEST) || Math.floor(value) !== value) refuse(value);
-    const index = bucketOf(value);
+    const narrow = value | 0;
+    const index = narrow === value && narrow >= 0 ? narrowBucket(narrow) : wideBucket(value);
     if (index >= this.counts.length) this.grow(index + 1);
     this.counts[index]! += 1;
     this.values += 1;
@@ -126,8 +125,9 @@ export class Histogram {
   }
 }
 
-function bucketOf(value: number): number {
-  if (value < WIDE) return narrowBucket(value | 0);
+/** Bucket of a value that is no int32. */
+function wideBucket(value: number): number {
+  if (!(value >= 0 && value <= LARGEST) || Math.floor(value) !== value) refuse(value);
   return narrowBucket(Math.floor(value / 2 ** WIDE_SHIFT) | 0) + (WIDE_SHIFT << SUB_LG2);
 }
 

@@ -8,7 +8,7 @@ import { FrameAllocator } from '../../memory/frames.js';
 import { PhysicalMemory } from '../../memory/physical.js';
 import { MemorySystem } from '../../memory/system.js';
 import { Op } from '../../protocol/op.js';
-import { CAUSES, TlpFlag } from '../../protocol/tlp.js';
+import { Cause, CAUSES, TlpFlag } from '../../protocol/tlp.js';
 import { LatencyLedger } from '../../stats/latency-ledger.js';
 import type { Hardware } from '../architecture.js';
 import type { IommuSpec } from '../spec.js';
@@ -168,6 +168,7 @@ export class BareRig<H extends Hardware> {
   private forward(tlp: Event): void {
     const output = (tlp.outHi >>> 0) * 2 ** 32 + (tlp.outLo >>> 0);
     this.departures.push({ id: tlp.id, at: this.now, output, aborted: (tlp.flags & TlpFlag.Aborted) !== 0 });
+    this.ledger.charge(tlp.id, Cause.Order, this.now);
     this.ledger.finish(tlp.id, this.now);
     this.kernel.after(this.servicePs, tlp, Op.MemoryServed);
   }

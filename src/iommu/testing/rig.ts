@@ -11,7 +11,7 @@ import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import { Access } from '../../protocol/access.js';
 import { Op } from '../../protocol/op.js';
-import { CAUSES, TlpFlag } from '../../protocol/tlp.js';
+import { Cause, CAUSES, TlpFlag } from '../../protocol/tlp.js';
 import { LatencyLedger } from '../../stats/latency-ledger.js';
 import { buildVtd } from '../arch/vtd/build.js';
 import type { Directory } from '../arch/vtd/directory.js';
@@ -271,6 +271,7 @@ export class Rig {
     const { id, bytes, source: device, context: pasid } = tlp;
     if (this.departures.some((d) => d.id === id)) throw new Error(`request ${id} left twice`);
     this.departures.push({ id, address, write, bytes, device, pasid, at: this.now, output, aborted });
+    this.ledger.charge(id, Cause.Order, this.now);
     this.ledger.finish(id, this.now);
     // Nobody drains what devices have translated.
     if ((tlp.flags & TlpFlag.Translated) === 0) this.kernel.after(this.servicePs, tlp, Op.MemoryServed);

@@ -12,7 +12,7 @@ import { riscv } from '../../pagetable/formats/riscv.js';
 import { PageTable } from '../../pagetable/table.js';
 import { Access } from '../../protocol/access.js';
 import { Op } from '../../protocol/op.js';
-import { CAUSES, TlpFlag } from '../../protocol/tlp.js';
+import { Cause, CAUSES, TlpFlag } from '../../protocol/tlp.js';
 import { LatencyLedger } from '../../stats/latency-ledger.js';
 import { buildRiscv } from '../arch/riscv/build.js';
 import {
@@ -331,6 +331,7 @@ export class RiscvRig {
   private forward(tlp: Event): void {
     const output = (tlp.outHi >>> 0) * 2 ** 32 + (tlp.outLo >>> 0);
     this.outcomes[tlp.id] = { aborted: (tlp.flags & TlpFlag.Aborted) !== 0, output, at: this.now };
+    this.ledger.charge(tlp.id, Cause.Order, this.now);
     this.ledger.finish(tlp.id, this.now);
     this.kernel.after(this.servicePs, tlp, Op.MemoryServed);
   }

@@ -10,7 +10,7 @@ import { MemorySystem } from '../../../../memory/system.js';
 import { PageTable } from '../../../../pagetable/table.js';
 import { Access } from '../../../../protocol/access.js';
 import { Op } from '../../../../protocol/op.js';
-import { CAUSES, TlpFlag } from '../../../../protocol/tlp.js';
+import { Cause, CAUSES, TlpFlag } from '../../../../protocol/tlp.js';
 import { LatencyLedger } from '../../../../stats/latency-ledger.js';
 import type { IommuSpec } from '../../../spec.js';
 import { MEMORY, type UnitChanges, unitSpec } from '../../../testing/spec.js';
@@ -317,6 +317,7 @@ export class Rig {
     const aborted = (tlp.flags & TlpFlag.Aborted) !== 0;
     if (this.departures.some((d) => d.id === tlp.id)) throw new Error(`request ${tlp.id} left twice`);
     this.departures.push({ id: tlp.id, at: this.now, output, aborted });
+    this.ledger.charge(tlp.id, Cause.Order, this.now);
     this.ledger.finish(tlp.id, this.now);
     this.kernel.after(this.servicePs, tlp, Op.MemoryServed);
   }
