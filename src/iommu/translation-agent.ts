@@ -140,7 +140,7 @@ export class TranslationAgent implements Translator, FirstLook {
     return true;
   }
 
-  /** What a translation has to permit so that its walk succeeds: writes mark the page dirty. */
+  /** What a cached translation has to permit to answer a request: one for writes may have to mark the page dirty first. */
   neededBy(flags: number): number {
     return ((flags & TlpFlag.NoWrite) !== 0 ? Access.Read : Access.Write) | Permission.User;
   }
@@ -168,7 +168,6 @@ export class TranslationAgent implements Translator, FirstLook {
     }
     const status = architecture.atsStatus!(m);
     if (status === AtsStatus.Success) {
-      counters.empty++;
       this.answer(tlp, 0, 0, this.passThroughLg2, 0);
       return;
     }
@@ -180,10 +179,12 @@ export class TranslationAgent implements Translator, FirstLook {
   }
 
   private answer(tlp: Event, hi: number, lo: number, sizeLg2: number, permissions: number): void {
+    const granted = permissions & (Access.Read | Access.Write);
+    if (granted === 0) this.counters.empty++;
     tlp.outHi = hi;
     tlp.outLo = lo;
     tlp.level = sizeLg2;
-    tlp.value = permissions & (Access.Read | Access.Write);
+    tlp.value = granted;
     this.unit.ready(tlp);
   }
 

@@ -23,7 +23,7 @@ import {
   translateOnly,
 } from '../pagetable/two-stage.js';
 import { Permission } from '../pagetable/format.js';
-import { refuseWalk, resumeWalk, Step, startWalk, stepWalk, type Walk } from '../pagetable/walk.js';
+import { Fault, refuseWalk, resumeWalk, Step, startWalk, stepWalk, type Walk } from '../pagetable/walk.js';
 import { Access } from '../protocol/access.js';
 import { Op } from '../protocol/op.js';
 import { Cause, TlpFlag } from '../protocol/tlp.js';
@@ -149,7 +149,7 @@ export class Walkers {
     this.attempts[m.event.id] = this.kernel.clock[0]!;
     m.walk.inputHi = m.inputHi;
     m.walk.inputLo = m.inputLo;
-    m.walk.access = this.unit.neededBy(m.flags);
+    this.require(m);
     const known = this.architecture.contexts.find(m.requester, m.pasid, false);
     if (known !== null) {
       m.space.copy(known);
@@ -158,6 +158,16 @@ export class Walkers {
     }
     m.located = false;
     this.search(m, this.architecture.start(m), delayPs);
+  }
+
+  /**
+   * What the tables have to permit. A translation request is answered with what they do permit, as long as its privilege suffices; unless it says that the device
+   * will not write, a page that may be written is marked dirty (PCI Express 10.2.3; VT-d 3.6.2, IHI 0070 13.7).
+   */
+  private require({ walk, flags }: Miss): void {
+    const asks = (flags & TlpFlag.TranslationRequest) !== 0;
+    walk.access = asks ? Permission.User : this.unit.neededBy(flags);
+    walk.intent = asks && (flags & TlpFlag.NoWrite) === 0 ? Permission.Write : 0;
   }
 
   /** Time of walks that invalidations overtook, ps. */
@@ -231,9 +241,10 @@ export class Walkers {
       this.finish(m, delayPs);
       return;
     }
+    walk.intent &= space.grants;
     const format = this.architecture.formats[space.format]!;
     const t = this.translations;
-    if (searched && t.lookup(space, m.inputHi, m.inputLo, walk.access)) {
+    if (searched && t.lookup(space, m.inputHi, m.inputLo, this.unit.neededBy(m.flags))) {
       t.answer(m);
       this.finish(m, delayPs);
       return;
@@ -263,7 +274,10 @@ export class Walkers {
       return;
     }
     if (step === Step.Fault) m.fault = this.architecture.translationFault(m);
-    else if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
+    else if (grantsNothing(m)) {
+      m.walk.fault = Fault.ReadDenied;
+      m.fault = this.architecture.translationFault(m);
+    } else if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
     this.finish(m, delayPs);
   }
 
@@ -333,7 +347,10 @@ export class Walkers {
       walk.permissions = two.permissions;
       walk.clean = two.clean;
       withhold(m);
-      if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
+      if (grantsNothing(m)) {
+        two.fail(1, Fault.ReadDenied);
+        m.fault = this.architecture.translationFault(m);
+      } else if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
       this.finish(m, delay);
     }
   }
@@ -471,7 +488,7 @@ export class Walkers {
         // A fault answers the request that walked. One that joined may need less, or follow a map made since: it asks again.
         if (tlp === first) this.abort(tlp, m);
         else again.push(tlp);
-      } else if (!passThrough && (permissions & needed) !== needed) again.push(tlp);
+      } else if (!passThrough && (permissions & needed) !== needed && !answers(tlp, first)) again.push(tlp);
       else if ((tlp.flags & TlpFlag.Ats) !== 0) {
         unit.agent!.walked(tlp, outHi, pageLo | (tlp.addressLo & 4095), sizeLg2, passThrough, granted);
       } else {
@@ -521,6 +538,16 @@ export class Walkers {
       }
     }
   }
+}
+
+/** A translation request is answered by the walk that was made for it, whatever is permitted. */
+function answers(tlp: Event, first: Event | null): boolean {
+  return tlp === first && (tlp.flags & TlpFlag.TranslationRequest) !== 0;
+}
+
+/** The walk of a translation request has found a page that may be neither read nor written: there is no translation. */
+function grantsNothing({ flags, walk }: Miss): boolean {
+  return (flags & TlpFlag.TranslationRequest) !== 0 && (walk.permissions & (Access.Read | Access.Write)) === 0;
 }
 
 /** A page whose dirty bit is still clear may be cached, but not for writes: the first write must walk and set it. */

@@ -19,7 +19,9 @@ import {
 export const Event = {
   C_BAD_STREAMID: 0x02,
   C_BAD_STE: 0x04,
+  F_BAD_ATS_TREQ: 0x05,
   F_STREAM_DISABLED: 0x06,
+  F_TRANSL_FORBIDDEN: 0x07,
   C_BAD_SUBSTREAMID: 0x08,
   C_BAD_CD: 0x0a,
   F_TRANSLATION: 0x10,
@@ -76,6 +78,12 @@ const ACCESS_FLAG = 10;
 const DIRTY_MODIFIER = 51;
 const CONTIGUOUS = 52;
 
+/** What a translation may be used for. */
+export interface Granted {
+  readonly read: boolean;
+  readonly write: boolean;
+}
+
 /** The output of a descriptor, and where it is, for hardware updates. */
 interface Leaf {
   readonly address: bigint;
@@ -87,6 +95,7 @@ interface Leaf {
 export interface Translated {
   readonly address: bigint;
   readonly sizeLg2: number;
+  readonly granted: Granted;
 }
 
 /** log2 of the entries of a contiguous group (DDI 0487 D8.7.1). */
@@ -135,13 +144,18 @@ export class Walker {
     const first = this.translateVa(input, need, context);
     if (this.stage2 === null) return first;
     const second = this.translateIpa(first.address, need);
-    return { address: second.address, sizeLg2: Math.min(first.sizeLg2, second.sizeLg2) };
+    const granted = {
+      read: first.granted.read && second.granted.read,
+      write: first.granted.write && second.granted.write,
+    };
+    return { address: second.address, sizeLg2: Math.min(first.sizeLg2, second.sizeLg2), granted };
   }
 
   private translateIpa(ipa: bigint, need: Need): Translated {
     const leaf = this.walkIpa(ipa);
     this.useStage2(leaf, ipa, need);
-    return { address: leaf.address, sizeLg2: leaf.sizeLg2 };
+    const granted = { read: flag(leaf.descriptor, S2AP_READ), write: flag(leaf.descriptor, S2AP_WRITE) };
+    return { address: leaf.address, sizeLg2: leaf.sizeLg2, granted };
   }
 
   private stage2Of(): Stage2 {
@@ -224,7 +238,9 @@ export class Walker {
         if (holder !== null) this.useStage2(holder, pointer, STORE);
         this.memory.update(place, updated);
       }
-      return { address: step.leaf.address, sizeLg2: step.leaf.sizeLg2 };
+      const read = permitted1(updated, false, hierarchy, { ...need, read: true, write: false }, context);
+      const write = permitted1(updated, false, hierarchy, { ...need, read: false, write: true }, context);
+      return { address: step.leaf.address, sizeLg2: step.leaf.sizeLg2, granted: { read, write } };
     }
   }
 

@@ -206,6 +206,7 @@ export class Directory implements Architecture {
 
   /** Aims at the PASID directory entry. */
   private toDirectory(m: Miss, d0: number, d1: number, d2: number): Found {
+    if ((m.flags & TlpFlag.Ats) !== 0 && !format.deviceTlbEnabled(d0)) return refuse(m, FaultReason.DeviceTlbDisabled);
     if (m.pasid >= 0 && !format.pasidEnabled(d0)) return refuse(m, FaultReason.PasidDisabled);
     const own = format.requesterPasid(d2);
     if (m.pasid >= format.pasidLimit(d0)) return refuse(m, FaultReason.PasidTooLarge);
