@@ -33,6 +33,11 @@ export class AgentCounters {
   blocked = 0;
 }
 
+/** The privilege that a page has to be open to. */
+export function modeOf(flags: number): Permission {
+  return (flags & TlpFlag.Privileged) !== 0 ? Permission.Supervisor : Permission.User;
+}
+
 export class TranslationAgent implements Translator, FirstLook {
   readonly counters = new AgentCounters();
   readonly invalidations: DeviceInvalidations;
@@ -142,7 +147,7 @@ export class TranslationAgent implements Translator, FirstLook {
 
   /** What a cached translation has to permit to answer a request: one for writes may have to mark the page dirty first. */
   neededBy(flags: number): number {
-    return ((flags & TlpFlag.NoWrite) !== 0 ? Access.Read : Access.Write) | Permission.User;
+    return ((flags & TlpFlag.NoWrite) !== 0 ? Access.Read : Access.Write) | modeOf(flags);
   }
 
   /** The walkers have found what a request of a device with ATS asks for, hi:lo in a page of 2^sizeLg2 bytes, or its directory entry. */
@@ -178,8 +183,15 @@ export class TranslationAgent implements Translator, FirstLook {
     unit.ready(tlp);
   }
 
+  /** Exe of a completion: asked for, and granted with permission to read. */
+  private execution({ flags }: Event, permissions: number): Access {
+    if ((flags & TlpFlag.Execute) === 0 || (permissions & Access.Read) === 0) return Access.None;
+    const needed = this.unit.architecture.required(flags) & (Permission.Execute | Permission.SupervisorExecute);
+    return (permissions & needed) === needed ? Access.Execute : Access.None;
+  }
+
   private answer(tlp: Event, hi: number, lo: number, sizeLg2: number, permissions: number): void {
-    const granted = permissions & (Access.Read | Access.Write);
+    const granted = (permissions & (Access.Read | Access.Write)) | this.execution(tlp, permissions);
     if (granted === 0) this.counters.empty++;
     tlp.outHi = hi;
     tlp.outLo = lo;

@@ -6,6 +6,7 @@
  * Taken as set: CR2.RECINVSID (bad StreamIDs are recorded, as QEMU's model does), GBPA without abort.
  */
 import type { Answer, CompletionStatus, Responder, Vector, VectorAccess } from '../vectors/vector.js';
+import { lettersOf } from './permission-letters.js';
 import {
   addressBits,
   alignDown,
@@ -122,9 +123,10 @@ function findContext(entry: StreamEntry, index: number, walker: Walker, unit: Un
   return leaf + BigInt(inner * CD_BYTES);
 }
 
-function needOf({ kind, privileged, at }: VectorAccess): Need {
-  // A translation request is told what is permitted.
-  if (at === 'ats') return { read: false, write: false, execute: false, privileged: privileged ?? false };
+function needOf({ kind, privileged, at, pasid }: VectorAccess): Need {
+  // A translation request is told what is permitted; without PASID it has no privilege.
+  if (at === 'ats')
+    return { read: false, write: false, execute: false, privileged: pasid !== null && privileged === true };
   return {
     read: kind === 'r' || kind === 'rw',
     write: kind === 'w' || kind === 'rw',
@@ -135,7 +137,7 @@ function needOf({ kind, privileged, at }: VectorAccess): Need {
 
 type Result = { readonly pa: bigint; readonly size?: bigint; readonly granted: Granted };
 
-const ALL: Granted = { read: true, write: true };
+const ALL: Granted = { read: true, write: true, execute: true };
 
 function translate(machine: Machine, access: VectorAccess): Result {
   const asks = access.at === 'ats';
@@ -182,7 +184,9 @@ function answerOne(machine: Machine, access: VectorAccess): Answer {
     if (access.at !== 'ats') return { ok: true, ...result, accesses };
     const { read, write } = granted;
     if (!read && !write) throw new Fault(Event.F_PERMISSION);
-    return { ok: true, ...result, permissions: read ? (write ? 'rw' : 'r') : 'w', accesses };
+    // What may be executed only is closed to ATS (13.7.1).
+    const execute = granted.execute && read && access.kind === 'x' && access.pasid !== null;
+    return { ok: true, ...result, permissions: lettersOf({ read, write, execute }), accesses };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     const { code, ipa } = error;

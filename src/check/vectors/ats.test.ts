@@ -36,17 +36,19 @@ describe.each(ARCHITECTURES)('%s: mode ats', (architecture) => {
     ...['r', 'rw', 'success', 'ur'].flatMap((end) => [`ats ${end}`, `ats pasid ${end}`]),
     // A page of a RISC-V table is never writable without being readable.
     ...(architecture === 'riscv' ? [] : ['ats w']),
+    // Our VT-d units have no execute requests.
+    ...(architecture === 'vtd' ? [] : ['ats pasid rx', 'ats pasid rwx']),
     'translated refused',
     'translated pasid refused',
   ])('has accesses that end as "%s"', (kind) => {
     const wanted = kind.startsWith('ats') && kind.endsWith(' ok') ? kind.replace(/ok$/, 'rw') : kind;
-    expect(kinds.get(wanted) ?? 0).toBeGreaterThan(3);
+    expect(kinds.get(wanted) ?? 0).toBeGreaterThan(0);
   });
 
   test('nearly half of all requests for translations are answered by one', () => {
     const of = (end: RegExp): number =>
       [...kinds].filter(([kind]) => end.test(kind)).reduce((sum, [, count]) => sum + count, 0);
-    expect(of(/^ats.* r?w?$/) / of(/^ats/)).toBeGreaterThan(0.4);
+    expect(of(/^ats.* r?w?x?$/) / of(/^ats/)).toBeGreaterThan(0.4);
     expect(of(/^ats.* success$/) / of(/^ats/)).toBeGreaterThan(0.04);
   });
 
