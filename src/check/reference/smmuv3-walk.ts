@@ -65,6 +65,8 @@ export interface Need {
   readonly write: boolean;
   readonly execute: boolean;
   readonly privileged: boolean;
+  /** A translation request of a device that means to write: what may be written is marked dirty (13.7). */
+  readonly marks?: boolean;
 }
 
 const FETCH: Need = { read: true, write: false, execute: false, privileged: false };
@@ -200,7 +202,7 @@ export class Walker {
     if (denied) throw new Fault(Event.F_PERMISSION, !stage2.record, (ipa >> 12n) << 12n);
     let updated = descriptor;
     if (stage2.updateAccessFlag) updated |= 1n << BigInt(ACCESS_FLAG);
-    if (clean && need.write) updated |= 1n << BigInt(S2AP_WRITE);
+    if (clean && (need.write || need.marks === true)) updated |= 1n << BigInt(S2AP_WRITE);
     if (updated === descriptor) return;
     this.memory.update(leaf.place, updated);
     leaf.descriptor = updated;
@@ -236,14 +238,15 @@ export class Walker {
       if (!permitted1(descriptor, clean, hierarchy, need, context)) throw fail(Event.F_PERMISSION);
       let updated = descriptor;
       if (context.updateAccessFlag) updated |= 1n << BigInt(ACCESS_FLAG);
-      if (clean && need.write) updated &= ~(1n << BigInt(AP_READ_ONLY));
+      const marks = need.marks === true && permitted1(descriptor, clean, hierarchy, { ...need, write: true }, context);
+      if (clean && (need.write || marks)) updated &= ~(1n << BigInt(AP_READ_ONLY));
       if (updated !== descriptor) {
         if (holder !== null) this.useStage2(holder, pointer, STORE);
         this.memory.update(place, updated);
       }
       const read = permitted1(updated, false, hierarchy, { ...need, read: true, write: false }, context);
       const write = permitted1(updated, false, hierarchy, { ...need, read: false, write: true }, context);
-      const execute = permitted1(updated, false, hierarchy, { ...need, execute: true }, context);
+      const execute = permitted1(descriptor, clean, hierarchy, { ...need, execute: true }, context);
       return { address: step.leaf.address, sizeLg2: step.leaf.sizeLg2, granted: { read, write, execute } };
     }
   }

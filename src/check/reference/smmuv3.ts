@@ -1,8 +1,7 @@
 /**
  * Plain reference of Arm SMMUv3 translation: stream table, STE, CD table, stage 1, stage 2, nested. Straight from Arm IHI 0070G
  * (chapters 3 and 5, events in 7.3) and DDI 0487 (tables); it shares no code with the simulator. Answers vectors, caches cold before
- * every access. Translation requests and translated ones as 3.9.1 has them, with CR2.REC_CFG_ATS, IDR3.PASIDTT and the access flag's and dirty state's updates
- * of requests off. Not modelled: split-stage ATS, external aborts, stalls, Secure and Realm streams, attributes.
+ * every access. Translation requests and translated ones as 3.9.1 has them, with CR2.REC_CFG_ATS and IDR3.PASIDTT off. Not modelled: split-stage ATS, external aborts, stalls, Secure and Realm streams, attributes.
  * Taken as set: CR2.RECINVSID (bad StreamIDs are recorded, as QEMU's model does), GBPA without abort.
  */
 import type { Answer, CompletionStatus, Responder, Vector, VectorAccess } from '../vectors/vector.js';
@@ -125,8 +124,10 @@ function findContext(entry: StreamEntry, index: number, walker: Walker, unit: Un
 
 function needOf({ kind, privileged, at, pasid }: VectorAccess): Need {
   // A translation request is told what is permitted; without PASID it has no privilege.
-  if (at === 'ats')
-    return { read: false, write: false, execute: false, privileged: pasid !== null && privileged === true };
+  if (at === 'ats') {
+    const nothing = { read: false, write: false, execute: false };
+    return { ...nothing, privileged: pasid !== null && privileged === true, marks: kind === 'w' };
+  }
   return {
     read: kind === 'r' || kind === 'rw',
     write: kind === 'w' || kind === 'rw',
