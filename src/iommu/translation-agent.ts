@@ -135,7 +135,9 @@ export class TranslationAgent implements Translator, FirstLook {
     const space = unit.architecture.contexts.find(unit.requesters[tlp.source]!, tlp.context, true);
     if (space === null || space.ats === 0) unit.walkers.miss(tlp);
     else if (space.stage === Stage.PassThrough) {
-      if ((tlp.addressHi & space.aboveHi) !== 0) unit.walkers.miss(tlp);
+      // What is refused altogether may be so for a reason that the walkers find again.
+      const closed = (space.grants & (Permission.Read | Permission.Write)) === 0;
+      if (closed || (tlp.addressHi & space.aboveHi) !== 0) unit.walkers.miss(tlp);
       else this.answer(tlp, tlp.addressHi, tlp.addressLo, this.passThroughLg2, space.grants);
     } else if (translations.lookup(space, tlp.addressHi, tlp.addressLo, this.neededBy(tlp.flags))) {
       counters.hits++;
