@@ -15,6 +15,7 @@ import type { IommuSpec } from '../spec.js';
 import type { HostSurroundings } from '../surroundings.js';
 import type { IommuUnit } from '../unit.js';
 import { MEMORY } from './spec.js';
+import { unitEvent, unowned } from './unit-events.js';
 
 const SLOTS = 512;
 
@@ -138,31 +139,8 @@ export class BareRig<H extends Hardware> {
   }
 
   private dispatch(event: Event): void {
-    switch (event.op) {
-      case Op.IommuLookup:
-        this.unit.lookup(event);
-        break;
-      case Op.WalkRead:
-        this.unit.walkers.walkRead(event);
-        break;
-      case Op.WalkReplay:
-        this.unit.walkers.walkReplay(event);
-        break;
-      case Op.InvalidationStep:
-        this.hardware.step();
-        break;
-      case Op.MemoryServed:
-        this.unit.served(event);
-        break;
-      case Op.Relay:
-        this.kernel.relayed(event);
-        break;
-      case Op.Timer:
-        this.actions[event.id]!();
-        break;
-      default:
-        throw new Error(`op ${event.op} in a machine without its owner`);
-    }
+    if (event.op === Op.Timer) this.actions[event.id]!();
+    else if (!unitEvent(this.unit, this.hardware, event)) unowned(event);
   }
 
   private forward(tlp: Event): void {

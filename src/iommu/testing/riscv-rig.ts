@@ -37,6 +37,7 @@ import type { Riscv } from '../arch/riscv/riscv.js';
 import type { IommuSpec } from '../spec.js';
 import type { IommuUnit } from '../unit.js';
 import { MEMORY, NO_WALK_CACHES, type UnitChanges, unitSpec } from './spec.js';
+import { unitEvent, unowned } from './unit-events.js';
 
 export const DEVICE = 0x2345;
 const FAULTS_LG2 = 2;
@@ -300,32 +301,7 @@ export class RiscvRig {
 
   /** Handles one event, for tests that act in the middle of something. */
   dispatchOne(event: Event): void {
-    const { unit } = this;
-    switch (event.op as Op) {
-      case Op.IommuLookup:
-        unit.lookup(event);
-        break;
-      case Op.WalkRead:
-        unit.walkers.walkRead(event);
-        break;
-      case Op.WalkReplay:
-        unit.walkers.walkReplay(event);
-        break;
-      case Op.InvalidationStep:
-        this.hardware.step();
-        break;
-      case Op.MemoryServed:
-        unit.served(event);
-        break;
-      case Op.PageRecorded:
-        this.hardware.pages.recorded(event);
-        break;
-      case Op.Relay:
-        this.kernel.relayed(event);
-        break;
-      default:
-        throw new Error(`op ${event.op} in a machine without its owner`);
-    }
+    if (!unitEvent(this.unit, this.hardware, event)) unowned(event);
   }
 
   private forward(tlp: Event): void {

@@ -66,7 +66,7 @@ export class AmdviUnit {
     const nested = stage === 'nested';
     this.host = nested ? identityTable(hostTableFormat(spec), memory, frames, secondLevels, ranges, largestPage) : null;
     this.devices = new DeviceTable(memory, frames);
-    const slots = 2 ** invalidation.sizeLg2;
+    const slots = 1 << invalidation.sizeLg2;
     const ring = ringMemory(frames, invalidation.sizeLg2);
     const logLg2 = 31 - Math.clz32(spec.faults.records);
     const log = ringMemory(frames, logLg2);

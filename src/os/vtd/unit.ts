@@ -64,7 +64,7 @@ export class VtdUnit {
         `an invalidation queue has 2^${12 - descriptorLg2} to 2^${19 - descriptorLg2} descriptors, got 2^${sizeLg2}`,
       );
     }
-    const slots = 2 ** sizeLg2;
+    const slots = 1 << sizeLg2;
     const ring = frames.allocateContiguous(2 ** ringLg2, 2 ** ringLg2);
     const status = frames.allocateContiguous(Math.max(4 * slots, PAGE), PAGE);
     const { registers, monitor } = environment;

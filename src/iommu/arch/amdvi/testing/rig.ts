@@ -31,6 +31,7 @@ import {
   Register,
 } from '../format.js';
 import { FormatIndex } from '../tables.js';
+import { unitEvent, unowned } from '../../../testing/unit-events.js';
 
 /** Requester ids by device number; the device table ends after 0x3ff. */
 export const REQUESTERS: Int32Array = Int32Array.of(0x100, 0x101, 0x208, 0x500);
@@ -282,34 +283,8 @@ export class Rig {
   }
 
   private dispatch(event: Event): void {
-    switch (event.op) {
-      case Op.IommuLookup:
-        this.unit.lookup(event);
-        break;
-      case Op.WalkRead:
-        this.unit.walkers.walkRead(event);
-        break;
-      case Op.WalkReplay:
-        this.unit.walkers.walkReplay(event);
-        break;
-      case Op.InvalidationStep:
-        this.hardware.step();
-        break;
-      case Op.MemoryServed:
-        this.unit.served(event);
-        break;
-      case Op.PageRecorded:
-        this.hardware.pages.recorded(event);
-        break;
-      case Op.Relay:
-        this.kernel.relayed(event);
-        break;
-      case Op.Timer:
-        this.actions[event.id]!();
-        break;
-      default:
-        throw new Error(`op ${event.op} in a machine without its owner`);
-    }
+    if (event.op === Op.Timer) this.actions[event.id]!();
+    else if (!unitEvent(this.unit, this.hardware, event)) unowned(event);
   }
 
   private forward(tlp: Event): void {
