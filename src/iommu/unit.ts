@@ -207,7 +207,9 @@ export class IommuUnit implements Translator {
       return;
     }
     const t = this.translations;
-    if (t.lookup(space, tlp.addressHi, tlp.addressLo, needed)) {
+    // What the space does not grant, another that shares its cached translations may have been granted.
+    const granted = (tlp.flags & TlpFlag.Special) === 0 || (needed & ~space.grants) === 0;
+    if (granted && t.lookup(space, tlp.addressHi, tlp.addressLo, needed)) {
       tlp.outHi = t.outHi;
       tlp.outLo = t.outLo;
       this.ready(tlp);

@@ -34,6 +34,7 @@ import { type Architecture, Found } from './architecture.js';
 import { Miss, Phase } from './miss.js';
 import type { IommuSpec } from './spec.js';
 import { containsPage, type PageRange } from './page-range.js';
+import { modeOf } from './translation-agent.js';
 import type { Translations } from './translations.js';
 import type { IommuUnit, UnitCounters } from './unit.js';
 import type { WalkTrace } from './walk-trace.js';
@@ -166,7 +167,7 @@ export class Walkers {
    */
   private require({ walk, flags }: Miss): void {
     const asks = (flags & TlpFlag.TranslationRequest) !== 0;
-    walk.access = asks ? Permission.User : this.unit.neededBy(flags);
+    walk.access = asks ? modeOf(flags) : this.unit.neededBy(flags);
     walk.intent = asks && (flags & TlpFlag.NoWrite) === 0 ? Permission.Write : 0;
   }
 

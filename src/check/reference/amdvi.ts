@@ -12,6 +12,7 @@ import type { Answer, CompletionStatus, Responder, Vector, VectorAccess } from '
 import { type GuestNeed, type GuestTables, lookUpGcr3, walkGuest } from './amdvi-guest.js';
 import { EventCode, type HostTable, type Refused, refuse, walkHost } from './amdvi-host.js';
 import { LoggedMemory } from './amdvi-memory.js';
+import { lettersOf } from './permission-letters.js';
 
 /** An answer with what a census counts. */
 export interface Explained {
@@ -27,6 +28,7 @@ interface Translated {
   readonly sizeLg2: number | undefined;
   readonly readable: boolean;
   readonly writable: boolean;
+  readonly executable: boolean;
   readonly reason: string;
 }
 
@@ -118,7 +120,8 @@ function decode(words: readonly bigint[], registers: Registers): DeviceTableEntr
 }
 
 function needOf(access: VectorAccess): GuestNeed {
-  if (access.at === 'ats') return { read: false, write: false, execute: false, privileged: false };
+  const privileged = access.pasid !== null && access.privileged === true;
+  if (access.at === 'ats') return { read: false, write: false, execute: false, privileged };
   return {
     read: access.kind !== 'w',
     write: access.kind === 'w' || access.kind === 'rw',
@@ -153,9 +156,10 @@ function translateHost(
   const page = walkHost(memory, host, access.iova, need);
   if (!page.ok) return page;
   const { address, sizeLg2, readable, writable } = page;
-  if (sizeLg2 === undefined) return { ok: true, address, sizeLg2, readable, writable, reason: 'Mode 0' };
+  if (sizeLg2 === undefined)
+    return { ok: true, address, sizeLg2, readable, writable, executable: true, reason: 'Mode 0' };
   const how = `Mode ${host.mode}${page.skipped ? ', levels skipped' : ''}, page 2^${sizeLg2} at level ${page.level}`;
-  return { ok: true, address, sizeLg2, readable, writable, reason: how };
+  return { ok: true, address, sizeLg2, readable, writable, executable: true, reason: how };
 }
 
 function translateGuest(
@@ -181,6 +185,7 @@ function translateGuest(
     sizeLg2: Math.min(inner.sizeLg2, outer.sizeLg2 ?? inner.sizeLg2),
     readable: outer.readable,
     writable: inner.writable && outer.writable,
+    executable: inner.executable,
     reason: `${tables}${nested}, ${who}, guest page 2^${inner.sizeLg2}`,
   };
 }
@@ -214,7 +219,9 @@ class Machine {
       const none = { accesses, ok: false, code: EventCode.IoPageFault, silent: true, status: 'success' } as const;
       return { answer: none, reason: 'neither read nor write granted' };
     }
-    return { answer: { ...answer, permissions: readable ? (writable ? 'rw' : 'r') : 'w' }, reason: outcome.reason };
+    const execute = outcome.executable && readable && access.kind === 'x' && access.pasid !== null;
+    const permissions = lettersOf({ read: readable, write: writable, execute });
+    return { answer: { ...answer, permissions }, reason: outcome.reason };
   }
 
   private translate(access: VectorAccess): { outcome: Translated | Refused; silent: boolean } {
@@ -225,6 +232,7 @@ class Machine {
       sizeLg2: undefined,
       readable: true,
       writable: true,
+      executable: true,
       reason,
     });
     if (!enabled) return { outcome: untranslated('IOMMU off'), silent: false };

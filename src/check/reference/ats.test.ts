@@ -8,6 +8,7 @@ import {
   AF,
   CD,
   CONFIG,
+  DBM,
   FIT1,
   FIT2,
   IOVA,
@@ -63,6 +64,24 @@ describe('SMMUv3', () => {
     ['nothing', AF, 'success 19'],
   ])('stage 2, %s', (_, attributes, expected) => {
     expect(ask(withAts(stage2(PAGE | attributes | 3n)), 'w', IPA)).toBe(expected);
+  });
+
+  test('hardware marks a page dirty for a device that means to write, and not for one that does not', () => {
+    const HA_HD = 3n << 42n;
+    const words = (): Words => withAts(stage1(PAGE | USER | READ_ONLY | DBM | 3n, HA_HD));
+    const config = [
+      ['stage', '1'],
+      ['httu', '2'],
+    ] as const;
+    const at = (kind: 'r' | 'w'): Answer => one(words(), { iova: IOVA, kind, at: 'ats' }, { ...SETUP, config });
+    expect([ending(at('r')), ending(at('w'))]).toEqual(['ok r', 'ok rw']);
+    // The access flag, or both in one update.
+    for (const kind of ['r', 'w'] as const)
+      expect(
+        at(kind)
+          .accesses.map((each) => each.kind)
+          .join(''),
+      ).toBe('rrrrrra');
   });
 
   test('both stages together, and no walk of stage 2 for what stage 1 forbids', () => {

@@ -64,9 +64,10 @@ export type SecondStageResult =
 export interface Grants {
   readonly read: boolean;
   readonly write: boolean;
+  readonly execute: boolean;
 }
 
-const EVERYTHING: Grants = { read: true, write: true };
+const EVERYTHING: Grants = { read: true, write: true, execute: true };
 
 export function pageFault(attributes: Attributes): Fault {
   return new Fault(attributes.execute ? 12 : attributes.read ? 13 : 15);
@@ -168,7 +169,7 @@ export function secondStage(
       machine.atomicOr(address, dirty ? ACCESSED | DIRTY : ACCESSED);
       isDirty ||= dirty;
     }
-    const grants = { read: bit(entry, 1), write: writable && isDirty };
+    const grants = { read: bit(entry, 1), write: writable && isDirty, execute: bit(entry, 3) };
     return { fault: null, address: leafAddress(entry, size, gpa), size, writable, grants };
   }
 }
@@ -224,7 +225,7 @@ export function firstStage(
       if (!second.writable) throw guestPageFault(attributes, gpa, 'implicit-write');
       machine.atomicOr(second.address, dirty ? ACCESSED | DIRTY : ACCESSED);
     }
-    const grants = { read: bit(entry, 1), write: bit(entry, 2) && (dirty || bit(entry, 7)) };
+    const grants = { read: bit(entry, 1), write: bit(entry, 2) && (dirty || bit(entry, 7)), execute: bit(entry, 3) };
     return { gpa: leafAddress(entry, size, iova), size, grants };
   }
 }

@@ -5,15 +5,9 @@
  * bits of second-stage entries that map first-stage tables). ATS translation requests are answered as its section "PCIe ATS translation request handling"
  * says: R and W as the tables grant them, W only of a dirty page. Not modelled: fctl.BE, fctl.GXL, MRIF mode, queues.
  */
-import type {
-  Answer,
-  CompletionStatus,
-  Responder,
-  TranslationPermissions,
-  Vector,
-  VectorAccess,
-} from '../vectors/vector.js';
+import type { Answer, CompletionStatus, Responder, Vector, VectorAccess } from '../vectors/vector.js';
 import { deviceDirectoryIndexes, locateDeviceContext, locateProcessContext } from './riscv-contexts.js';
+import { lettersOf } from './permission-letters.js';
 import { bit, Fault, field, Machine } from './riscv-machine.js';
 import {
   type Attributes,
@@ -49,7 +43,7 @@ interface Directory {
 
 type Translated = { readonly pa: bigint; readonly size: bigint | null; readonly grants: Grants };
 
-const PASSES: Grants = { read: true, write: true };
+const PASSES: Grants = { read: true, write: true, execute: true };
 
 function configWord(vector: Vector, key: string): bigint | null {
   const entry = vector.config.find(([name]) => name === key);
@@ -157,6 +151,7 @@ class Translation {
       const grants = {
         read: first.grants.read && second.grants.read,
         write: first.grants.write && second.grants.write,
+        execute: first.grants.execute && second.grants.execute,
       };
       translated = { pa: second.address, size: smaller(first.size, second.size), grants };
     }
@@ -170,24 +165,21 @@ function smaller(a: bigint | null, b: bigint | null): bigint | null {
   return a < b ? a : b;
 }
 
-function lettersOf({ read, write }: Grants): TranslationPermissions | null {
-  if (read) return write ? 'rw' : 'r';
-  return write ? 'w' : null;
-}
-
 function completionOf(cause: number): CompletionStatus {
   if (ATS_SUCCESS.has(cause)) return 'success';
   return ATS_UNSUPPORTED.has(cause) ? 'ur' : 'ca';
 }
 
 function answerOne(machine: Machine, directory: Directory, access: VectorAccess): Answer {
-  const translation = new Translation(machine, directory, access, attributesOf(access));
+  const attributes = attributesOf(access);
+  const translation = new Translation(machine, directory, access, attributes);
   try {
     const { pa, size, grants } = translation.run();
     const answer = { accesses: machine.takeAccesses(), ok: true, pa, ...(size !== null && { size }) } as const;
     if (access.at !== 'ats') return answer;
-    const permissions = lettersOf(grants);
-    if (permissions !== null) return { ...answer, permissions };
+    const { read, write } = grants;
+    const execute = grants.execute && read && attributes.execute;
+    if (read || write) return { ...answer, permissions: lettersOf({ read, write, execute }) };
     return { accesses: answer.accesses, ok: false, code: READ_PAGE_FAULT, silent: true, status: 'success' };
   } catch (problem) {
     if (!(problem instanceof Fault)) throw problem;

@@ -65,6 +65,8 @@ export interface Need {
   readonly write: boolean;
   readonly execute: boolean;
   readonly privileged: boolean;
+  /** A translation request of a device that means to write: what may be written is marked dirty (13.7). */
+  readonly marks?: boolean;
 }
 
 const FETCH: Need = { read: true, write: false, execute: false, privileged: false };
@@ -82,6 +84,7 @@ const CONTIGUOUS = 52;
 export interface Granted {
   readonly read: boolean;
   readonly write: boolean;
+  readonly execute: boolean;
 }
 
 /** The output of a descriptor, and where it is, for hardware updates. */
@@ -147,6 +150,7 @@ export class Walker {
     const granted = {
       read: first.granted.read && second.granted.read,
       write: first.granted.write && second.granted.write,
+      execute: first.granted.execute && second.granted.execute,
     };
     return { address: second.address, sizeLg2: Math.min(first.sizeLg2, second.sizeLg2), granted };
   }
@@ -154,7 +158,11 @@ export class Walker {
   private translateIpa(ipa: bigint, need: Need): Translated {
     const leaf = this.walkIpa(ipa);
     this.useStage2(leaf, ipa, need);
-    const granted = { read: flag(leaf.descriptor, S2AP_READ), write: flag(leaf.descriptor, S2AP_WRITE) };
+    const granted = {
+      read: flag(leaf.descriptor, S2AP_READ),
+      write: flag(leaf.descriptor, S2AP_WRITE),
+      execute: executable2(leaf.descriptor, need),
+    };
     return { address: leaf.address, sizeLg2: leaf.sizeLg2, granted };
   }
 
@@ -187,17 +195,14 @@ export class Walker {
     const stage2 = this.stage2Of();
     const { descriptor } = leaf;
     const clean = stage2.updateDirty && flag(descriptor, DIRTY_MODIFIER) && !flag(descriptor, S2AP_WRITE);
-    // XN[1:0] with FEAT_XNX: 0 both, 1 unprivileged only, 2 neither, 3 privileged only.
-    const never = field(descriptor, 54, 53);
-    const executable = never === 0 || never === (need.privileged ? 3 : 1);
     const denied =
       (need.read && !flag(descriptor, S2AP_READ)) ||
       (need.write && !flag(descriptor, S2AP_WRITE) && !clean) ||
-      (need.execute && !executable);
+      (need.execute && !executable2(descriptor, need));
     if (denied) throw new Fault(Event.F_PERMISSION, !stage2.record, (ipa >> 12n) << 12n);
     let updated = descriptor;
     if (stage2.updateAccessFlag) updated |= 1n << BigInt(ACCESS_FLAG);
-    if (clean && need.write) updated |= 1n << BigInt(S2AP_WRITE);
+    if (clean && (need.write || need.marks === true)) updated |= 1n << BigInt(S2AP_WRITE);
     if (updated === descriptor) return;
     this.memory.update(leaf.place, updated);
     leaf.descriptor = updated;
@@ -233,14 +238,16 @@ export class Walker {
       if (!permitted1(descriptor, clean, hierarchy, need, context)) throw fail(Event.F_PERMISSION);
       let updated = descriptor;
       if (context.updateAccessFlag) updated |= 1n << BigInt(ACCESS_FLAG);
-      if (clean && need.write) updated &= ~(1n << BigInt(AP_READ_ONLY));
+      const marks = need.marks === true && permitted1(descriptor, clean, hierarchy, { ...need, write: true }, context);
+      if (clean && (need.write || marks)) updated &= ~(1n << BigInt(AP_READ_ONLY));
       if (updated !== descriptor) {
         if (holder !== null) this.useStage2(holder, pointer, STORE);
         this.memory.update(place, updated);
       }
       const read = permitted1(updated, false, hierarchy, { ...need, read: true, write: false }, context);
       const write = permitted1(updated, false, hierarchy, { ...need, read: false, write: true }, context);
-      return { address: step.leaf.address, sizeLg2: step.leaf.sizeLg2, granted: { read, write } };
+      const execute = permitted1(descriptor, clean, hierarchy, { ...need, execute: true }, context);
+      return { address: step.leaf.address, sizeLg2: step.leaf.sizeLg2, granted: { read, write, execute } };
     }
   }
 
@@ -275,6 +282,12 @@ export class Walker {
     const sizeLg2 = shift + (flag(descriptor, CONTIGUOUS) ? contiguousLg2(granuleLg2, level) : 0);
     return { leaf: { address: output | addressBits(input, shift - 1, 0), sizeLg2, place, descriptor } };
   }
+}
+
+/** XN[1:0] with FEAT_XNX: 0 both, 1 unprivileged only, 2 neither, 3 privileged only. */
+function executable2(descriptor: bigint, { privileged }: Need): boolean {
+  const never = field(descriptor, 54, 53);
+  return never === 0 || never === (privileged ? 3 : 1);
 }
 
 /** All bits above the region's size equal bit 55, the top byte excepted where it is ignored. */

@@ -1,11 +1,11 @@
 /**
  * Plain reference of Arm SMMUv3 translation: stream table, STE, CD table, stage 1, stage 2, nested. Straight from Arm IHI 0070G
  * (chapters 3 and 5, events in 7.3) and DDI 0487 (tables); it shares no code with the simulator. Answers vectors, caches cold before
- * every access. Translation requests and translated ones as 3.9.1 has them, with CR2.REC_CFG_ATS, IDR3.PASIDTT and the access flag's and dirty state's updates
- * of requests off. Not modelled: split-stage ATS, external aborts, stalls, Secure and Realm streams, attributes.
+ * every access. Translation requests and translated ones as 3.9.1 has them, with CR2.REC_CFG_ATS and IDR3.PASIDTT off. Not modelled: split-stage ATS, external aborts, stalls, Secure and Realm streams, attributes.
  * Taken as set: CR2.RECINVSID (bad StreamIDs are recorded, as QEMU's model does), GBPA without abort.
  */
 import type { Answer, CompletionStatus, Responder, Vector, VectorAccess } from '../vectors/vector.js';
+import { lettersOf } from './permission-letters.js';
 import {
   addressBits,
   alignDown,
@@ -122,9 +122,12 @@ function findContext(entry: StreamEntry, index: number, walker: Walker, unit: Un
   return leaf + BigInt(inner * CD_BYTES);
 }
 
-function needOf({ kind, privileged, at }: VectorAccess): Need {
-  // A translation request is told what is permitted.
-  if (at === 'ats') return { read: false, write: false, execute: false, privileged: privileged ?? false };
+function needOf({ kind, privileged, at, pasid }: VectorAccess): Need {
+  // A translation request is told what is permitted; without PASID it has no privilege.
+  if (at === 'ats') {
+    const nothing = { read: false, write: false, execute: false };
+    return { ...nothing, privileged: pasid !== null && privileged === true, marks: kind === 'w' };
+  }
   return {
     read: kind === 'r' || kind === 'rw',
     write: kind === 'w' || kind === 'rw',
@@ -135,7 +138,7 @@ function needOf({ kind, privileged, at }: VectorAccess): Need {
 
 type Result = { readonly pa: bigint; readonly size?: bigint; readonly granted: Granted };
 
-const ALL: Granted = { read: true, write: true };
+const ALL: Granted = { read: true, write: true, execute: true };
 
 function translate(machine: Machine, access: VectorAccess): Result {
   const asks = access.at === 'ats';
@@ -182,7 +185,9 @@ function answerOne(machine: Machine, access: VectorAccess): Answer {
     if (access.at !== 'ats') return { ok: true, ...result, accesses };
     const { read, write } = granted;
     if (!read && !write) throw new Fault(Event.F_PERMISSION);
-    return { ok: true, ...result, permissions: read ? (write ? 'rw' : 'r') : 'w', accesses };
+    // What may be executed only is closed to ATS (13.7.1).
+    const execute = granted.execute && read && access.kind === 'x' && access.pasid !== null;
+    return { ok: true, ...result, permissions: lettersOf({ read, write, execute }), accesses };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     const { code, ipa } = error;

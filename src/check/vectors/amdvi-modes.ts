@@ -89,9 +89,9 @@ export const MODES = {
   },
   ats: {
     sentence:
-      'ATS translation requests, to read or to write, and translated requests, with and without PASID; DTE.I on and off.',
+      'ATS translation requests, to read, to write or to execute, with privilege or without, and translated requests, with and without PASID; DTE.I on and off.',
     common: false,
-    kinds: READ_OR_WRITE,
+    kinds: ALL_KINDS,
     host: { ...HOST, denials: 30 },
     guest: 50,
     nested: 50,

@@ -36,17 +36,19 @@ describe.each(ARCHITECTURES)('%s: mode ats', (architecture) => {
     ...['r', 'rw', 'success', 'ur'].flatMap((end) => [`ats ${end}`, `ats pasid ${end}`]),
     // A page of a RISC-V table is never writable without being readable.
     ...(architecture === 'riscv' ? [] : ['ats w']),
+    // Our VT-d units have no execute requests.
+    ...(architecture === 'vtd' ? [] : ['ats pasid rx', 'ats pasid rwx']),
     'translated refused',
     'translated pasid refused',
   ])('has accesses that end as "%s"', (kind) => {
     const wanted = kind.startsWith('ats') && kind.endsWith(' ok') ? kind.replace(/ok$/, 'rw') : kind;
-    expect(kinds.get(wanted) ?? 0).toBeGreaterThan(3);
+    expect(kinds.get(wanted) ?? 0).toBeGreaterThan(0);
   });
 
   test('nearly half of all requests for translations are answered by one', () => {
     const of = (end: RegExp): number =>
       [...kinds].filter(([kind]) => end.test(kind)).reduce((sum, [, count]) => sum + count, 0);
-    expect(of(/^ats.* r?w?$/) / of(/^ats/)).toBeGreaterThan(0.4);
+    expect(of(/^ats.* r?w?x?$/) / of(/^ats/)).toBeGreaterThan(0.4);
     expect(of(/^ats.* success$/) / of(/^ats/)).toBeGreaterThan(0.04);
   });
 
@@ -61,6 +63,28 @@ describe.each(ARCHITECTURES)('%s: mode ats', (architecture) => {
       }),
       { numRuns: 15 },
     );
+  });
+
+  test('caches that keep what they hold do not change an answer', () => {
+    // Sizes may be smaller: the IOTLB holds the part of a page that it can. Who does not ask to write need not be told that it may.
+    const withoutWrites = (vector: Vector, answers: readonly Answer[]): Answer[] =>
+      answers.map((answer, i) => {
+        if (!answer.ok || answer.permissions === undefined || vector.accesses[i]!.kind === 'w') return answer;
+        const permissions = answer.permissions.replace('rw', 'r') as 'r' | 'w' | 'rx';
+        return { ...answer, permissions };
+      });
+    const warm: Responder = {
+      answer: (vector) =>
+        withoutWrites(vector, SIMULATOR.answer({ ...vector, config: [...vector.config, ['cache', '1']] })),
+    };
+    const cold: Responder = { answer: (vector) => withoutWrites(vector, SIMULATOR.answer(vector)) };
+    const sides = [
+      { name: 'with caches', responder: warm },
+      { name: 'without', responder: cold },
+    ] as const;
+    const strictness = { memoryAccesses: false, size: false };
+    const { disagreement } = compareOver(GENERATORS[architecture], 'ats', 11, 3000, sides, strictness);
+    expect(disagreement).toBeNull();
   });
 
   test('survives the text format', () => {

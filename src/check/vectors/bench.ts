@@ -217,14 +217,18 @@ function completionOf(tlp: Event): Outcome['completion'] {
   return { status: AtsStatus.Success, permissions: tlp.value, sizeLg2: tlp.level };
 }
 
-/** @throws RangeError for translation requests other than for reads, or reads and writes, without privilege: the simulator has no others */
+/** Execute Requested and Privileged Mode Requested, which belong to the PASID prefix. */
+function flagsOfPrefix({ kind, privileged }: VectorAccess): number {
+  return (privileged === true ? TlpFlag.Privileged : 0) | (kind === 'x' ? TlpFlag.Execute : 0);
+}
+
+/** @throws RangeError for translation requests of atomic operations, which do not exist: a device asks for reads and writes */
 function flagsOf(access: VectorAccess): number {
   const { kind, privileged, at } = access;
   if (at === 'ats') {
-    if ((kind !== 'r' && kind !== 'w') || privileged === true) {
-      throw new RangeError(`x ${access.id}: translation requests are of kind r or w, without privilege`);
-    }
-    return TlpFlag.TranslationRequest | (kind === 'r' ? TlpFlag.NoWrite : 0);
+    if (kind === 'rw') throw new RangeError(`x ${access.id}: translation requests are of kind r, w or x`);
+    const prefix = access.pasid === null ? 0 : flagsOfPrefix(access);
+    return TlpFlag.TranslationRequest | (kind === 'w' ? 0 : TlpFlag.NoWrite) | prefix;
   }
   const mode = (privileged === true ? TlpFlag.Privileged : 0) | (at === 'translated' ? TlpFlag.Translated : 0);
   switch (kind) {

@@ -70,7 +70,12 @@ export const RISCV_MODES: Readonly<Record<string, ModeTraits>> = {
   },
   ats: {
     ...COMMON,
-    about: 'ATS translation requests, to read or to write, and translated requests, with and without PASID',
+    about: 'ATS translation requests, to read, to write or to execute, and translated requests, with and without PASID',
+    kinds: [
+      ['r', 45],
+      ['w', 45],
+      ['x', 10],
+    ],
     ats: true,
   },
   t2gpa: {

@@ -1,12 +1,11 @@
 /**
  * The simulator as a Responder: each vector gets a machine of its own around the timed unit, whose caches are emptied before every
  * access (unless `cfg cache 1` says otherwise).
- * Translation requests are of kind r or w, without privilege. Not modelled: second stages of translated requests (RISC-V T2GPA, SMMUv3 EATS 0b10).
+ * Not modelled: second stages of translated requests (RISC-V T2GPA, SMMUv3 EATS 0b10).
  */
 import { Stage } from '../../iommu/address-space.js';
 import type { IommuSpec } from '../../iommu/spec.js';
 import type { WalkStep } from '../../iommu/walk-trace.js';
-import { Access } from '../../protocol/access.js';
 import { AtsStatus } from '../../protocol/ats.js';
 import { type Outcome, VectorBench, Workplaces, wordOf } from './bench.js';
 import { Config, VectorConfigError } from './config.js';
@@ -17,8 +16,8 @@ import type { Answer, CompletionStatus, MemoryAccess, Responder, Vector, VectorA
 type Completion = NonNullable<Outcome['completion']>;
 type Refused = Extract<Answer, { ok: false }>;
 
-/** By Access bits. */
-const PERMISSIONS = [null, 'r', 'w', 'rw'] as const;
+/** By Access bits; execution is granted with reads only. */
+const PERMISSIONS = [null, 'r', 'w', 'rw', null, 'rx', null, 'rwx'] as const;
 const STATUSES: Readonly<Record<AtsStatus, CompletionStatus>> = {
   [AtsStatus.Success]: 'success',
   [AtsStatus.UnsupportedRequest]: 'ur',
@@ -75,7 +74,7 @@ export class Simulation {
   /** The answer of a translation request. */
   private completed(outcome: Outcome, completion: Completion, accesses: readonly MemoryAccess[]): Answer {
     const { status, sizeLg2 } = completion;
-    const permissions = PERMISSIONS[completion.permissions & (Access.Read | Access.Write)]!;
+    const permissions = PERMISSIONS[completion.permissions]!;
     if (permissions === null) return { ...this.refused(outcome, accesses), status: STATUSES[status] };
     const { output: pa, walk } = outcome;
     if (walk === null || walk.space.stage === Stage.PassThrough) return { ok: true, pa, permissions, accesses };

@@ -101,9 +101,11 @@ function toAccess(id: number, rid: number, { privileged, ...rest }: Wish): Vecto
 }
 
 function generate(random: Random, name: string): Vector {
-  const mode = MODES[name];
-  if (mode === undefined) throw new Error(`smmuv3: unknown mode ${name}`);
+  const named = MODES[name];
+  if (named === undefined) throw new Error(`smmuv3: unknown mode ${name}`);
   const dice = new Dice(random);
+  // Half of the vectors with ATS have every kind of access and permission, of which many grant nothing.
+  const mode = named.ats ? { ...named, permissions: dice.chance(50), httu: dice.chance(40) } : named;
   const image = new Image(dice);
   const unit = planUnit(dice, mode);
   const sizeLg2 = dice.chance(50) ? 16 : dice.between(6, 16);

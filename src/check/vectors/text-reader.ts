@@ -17,7 +17,7 @@ export const WORDS_A_LINE = 512;
 const DEFAULT_TABLE_BYTES = 4096;
 const ARCHITECTURES: readonly Architecture[] = ['vtd', 'amdvi', 'smmuv3', 'riscv'];
 const MAX_COUNT = 2 ** 31;
-const PERMISSIONS: readonly TranslationPermissions[] = ['r', 'w', 'rw'];
+const PERMISSIONS: readonly TranslationPermissions[] = ['r', 'w', 'rw', 'rx', 'rwx'];
 const STATUSES: readonly CompletionStatus[] = ['success', 'ur', 'ca'];
 
 export interface Peek {

@@ -8,13 +8,13 @@
  *     mem <addr> <word> ...               at most 512 consecutive 64-bit words; other memory is 0
  *     reg <offset> <4|8> <value>
  *     x <id> <rid> <pasid|-> <iova> <r|w|x|rw> [priv] [len=N] [at=ats|at=translated]
- *     e <id> ok <pa> [size=N] [perm=r|w|rw] [nmem=N]
+ *     e <id> ok <pa> [size=N] [perm=r|w|rw|rx|rwx] [nmem=N]
  *     e <id> fault <code> [addr=A] [addr2=A] [silent=1] [status=success|ur|ca]
  *     m <id> <r|a|w> <bytes> <addr>       one memory access of a cold x <id>, in order
  *     flush
  *     peek <addr> [<words>]               (1 word unless given)
  *
- * nmem counts the reads only, not the atomic updates. perm and status belong to translation requests (at=ats): R and W of a completion that brings a translation, and
+ * nmem counts the reads only, not the atomic updates. perm and status belong to translation requests (at=ats): R, W and Exe of a completion that brings a translation, and
  * the status of one that brings none; with status=success that is a completion without permissions, and the code says to nobody but the reader why. Not supported: mem, table and reg after the first x.
  */
 import { Line } from './text-line.js';

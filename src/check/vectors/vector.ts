@@ -22,13 +22,13 @@ export interface VectorAccess {
   /** Bytes; absent: a single access at `iova`. */
   readonly length?: number;
   /**
-   * `ats`: an ATS translation request, which says that the device will not write (NW) if its kind is `r`; `translated`: a request with a translated address.
+   * `ats`: an ATS translation request, which says that the device will not write (NW) unless its kind is `w`, and with a PASID asks to execute if it is `x`; `translated`: a request with a translated address.
    * Absent: untranslated.
    */
   readonly at?: 'ats' | 'translated';
 }
 
-export type TranslationPermissions = 'r' | 'w' | 'rw';
+export type TranslationPermissions = 'r' | 'w' | 'rw' | 'rx' | 'rwx';
 
 /** Status of the completion of a translation request: Successful Completion, Unsupported Request, Completer Abort. */
 export type CompletionStatus = 'success' | 'ur' | 'ca';
@@ -47,7 +47,7 @@ export type Answer = { readonly accesses: readonly MemoryAccess[] } & (
       readonly pa: bigint;
       /** Bytes of the page of the translation (of the smaller one of two stages); absent when nothing was translated. */
       readonly size?: bigint;
-      /** Of a translation request: R and W of its completion. */
+      /** Of a translation request: R, W and Exe of its completion; Exe (x) only if it was asked for. */
       readonly permissions?: TranslationPermissions;
     }
   | {
