@@ -254,12 +254,15 @@ export class CommandQueue implements DeviceWait {
   /** The next ring that has a command, the current one last. */
   private choose(): boolean {
     const { rings } = this;
-    for (let i = 1; i <= rings.length; i++) {
-      const next = rings[(this.current.index + i) % rings.length]!;
-      if (!next.ready) continue;
-      this.current = next;
-      return true;
-    }
+    const start = this.current.index;
+    let i = start;
+    do {
+      i = i + 1 < rings.length ? i + 1 : 0;
+      if (rings[i]!.ready) {
+        this.current = rings[i]!;
+        return true;
+      }
+    } while (i !== start);
     return false;
   }
 

@@ -48,6 +48,8 @@ export class Scheduler {
   /** The thread whose event is being dispatched, and how often it may still go on in place (`passes`). */
   private stepping: Thread | null = null;
   private passesLeft = 0;
+  /** `passes` has just found that other things come first: the thread that yields because of it need not ask again. */
+  private refused = false;
   /** Per thread: when it blocked. */
   private blockedAt: Float64Array = new Float64Array(16);
 
@@ -215,7 +217,10 @@ export class Scheduler {
     if (!thread.soft && (cpu.active || cpu.pending.length > 0)) return false;
     if (thread.debt === 0) return true;
     // A thread that runs inside another's event returns to it.
-    if (thread !== this.stepping || this.passesLeft === 0 || !this.kernel.pass(thread.debt)) return false;
+    if (thread !== this.stepping || this.passesLeft === 0 || !this.kernel.pass(thread.debt)) {
+      this.refused = true;
+      return false;
+    }
     this.passesLeft--;
     if (cpu.shared === true) this.use(cpu, thread.debt);
     thread.debt = 0;
@@ -283,7 +288,8 @@ export class Scheduler {
         if (thread.state === ThreadState.Sleeping) this.endTurn(cpu);
         return;
       }
-      if (this.passes(thread)) continue;
+      if (this.refused) this.refused = false;
+      else if (this.passes(thread)) continue;
       const debt = thread.debt;
       if (debt === 0 && !interrupted) continue;
       if (cpu.shared === true) this.use(cpu, debt);

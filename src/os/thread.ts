@@ -119,8 +119,7 @@ export class Thread {
   charge(step: number, ps: number): void {
     let time = ps;
     if (this.random !== null) {
-      // Below 2^30: truncation to an int32 is the floor, and much faster.
-      const spread = ((ps * this.jitter) / 1e6) | 0;
+      const spread = Math.floor((ps * this.jitter) / 1e6);
       if (spread > 0) time += this.random.below(2 * spread + 1) - spread;
     }
     this.chargeExactly(step, time);

@@ -125,7 +125,7 @@ export class AmdviUnit {
     const mask = addressMask(iova, bytes);
     const all = mask > this.spec.invalidation.maxAddressMask;
     const start = all ? 0 : blockStart(iova, mask);
-    const [hi, lo] = [Math.floor(start / 2 ** 32), (start % 2 ** 32) | 0];
+    const [hi, lo] = [Math.floor(start / 2 ** 32), start | 0];
     encodeInvalidatePages(words, 0, domainId, -1, hi, lo, all ? EVERYTHING : mask, tablesFreed);
     yield* this.hostCommands.queue(thread, words);
     yield* this.hostCommands.completion(thread);

@@ -109,7 +109,7 @@ export class StallDriver implements PageResponder {
   private *take(thread: Thread): Call<void> {
     const { environment, ring, record, words, indices } = this;
     const address = ring.base + ((this.consumer & (2 ** ring.entriesLg2 - 1)) << EVENT_LG2);
-    const [hi, lo] = [Math.floor(address / 2 ** 32), (address % 2 ** 32) | 0];
+    const [hi, lo] = [Math.floor(address / 2 ** 32), address | 0];
     for (let i = 0; i < EVENT_WORDS; i += 2) {
       environment.memory.read(hi, (lo + 4 * i) | 0);
       words[i] = environment.memory.wordLo;

@@ -326,7 +326,7 @@ function batchOf(domain: DomainState): Int32Array {
 function encodeDeviceTlb(out: Int32Array, at: number, tag: DeviceTag, start: number, mask: number): void {
   const all = mask >= EVERYTHING;
   const hi = all ? 0 : Math.floor(start / 2 ** 32);
-  const lo = all ? 0 : (start % 2 ** 32) | 0;
+  const lo = all ? 0 : start | 0;
   const sizeLg2 = all ? 64 : 12 + mask;
   const { requester, pasid, queueDepth } = tag;
   // 0 stands for 32.

@@ -233,12 +233,11 @@ export class InvalidationQueue {
   private setStates(first: number, count: number, value: Slot): void {
     const { memory, timing } = this.environment;
     const { status } = this.layout;
-    for (let i = 0; i < count; i++) {
-      const slot = this.after(first, i);
-      const address = status + 4 * slot;
-      this.state[slot] = value;
-      memory.writeHalf(high(address), address | 0, value);
-    }
+    for (let i = 0; i < count; i++) this.state[this.after(first, i)] = value;
+    const beforeEnd = Math.min(count, this.layout.slots - first);
+    const address = status + 4 * first;
+    memory.fillHalves(high(address), address | 0, beforeEnd, value);
+    if (beforeEnd < count) memory.fillHalves(high(status), status | 0, count - beforeEnd, value);
     if (timing !== null) this.touch(timing, status, 4, first, count);
   }
 
@@ -262,10 +261,6 @@ export class InvalidationQueue {
     const { ring, descriptorLg2 } = this.layout;
     const bytes = 1 << descriptorLg2;
     const address = ring + slot * bytes;
-    const hi = high(address);
-    const lo = address | 0;
-    for (let at = 0; at < bytes; at += 8) {
-      memory.write(hi, (lo + at) | 0, words[from + (at >> 2) + 1]!, words[from + (at >> 2)]!);
-    }
+    memory.writeWords(high(address), address | 0, words, from, bytes >> 2);
   }
 }

@@ -121,7 +121,7 @@ export class VtdUnit {
       encodeIotlbInvalidation(words, 0, Granularity.Domain, domainId, 0, 0, 0, false, true, true);
     } else {
       const start = blockStart(iova, mask);
-      const [hi, lo] = [upper(start), (start % 2 ** 32) | 0];
+      const [hi, lo] = [upper(start), start | 0];
       encodeIotlbInvalidation(words, 0, Granularity.Selective, domainId, hi, lo, mask, !tablesFreed, true, true);
     }
     return this.host.submit(thread, words, 1);
