@@ -120,10 +120,16 @@ export abstract class PageRequestReader implements PageResponder {
       }
       yield* this.release(thread, this.head, true);
       if (!this.untilEmpty) break;
+      // A device that goes on asking must not keep those waiting who look at what was there.
+      this.wakeWaiting();
       tail = yield* this.tail(thread);
       if (this.head === tail) break;
     }
     yield* this.recover(thread);
+    this.wakeWaiting();
+  }
+
+  private wakeWaiting(): void {
     const { waiting } = this;
     for (let waiter = waiting.shift(); waiter !== undefined; waiter = waiting.shift()) {
       this.environment.scheduler.wakeUp(waiter);
