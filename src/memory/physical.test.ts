@@ -77,7 +77,12 @@ describe('PhysicalMemory', () => {
   });
 
   it('stores several words of a line, and one value in several halves, as single stores do', () => {
-    const halves = fc.record({ kind: fc.constant('fill'), address, count: fc.integer({ min: 1, max: 40 }), value: fc.integer() });
+    const halves = fc.record({
+      kind: fc.constant('fill'),
+      address,
+      count: fc.integer({ min: 1, max: 40 }),
+      value: fc.integer(),
+    });
     const words = fc.record({
       kind: fc.constant('words'),
       address,
