@@ -25,10 +25,10 @@ const ALL_STAGES = 15;
 export class Scope {
   /** `did`, `pasid`: ANY or one; `pasid` includes global entries of any other. `stages`: bits 1 << Stage. */
   constructor(
-    readonly did: number,
+    public did: number,
     readonly pasid: number,
     readonly stages: number,
-    readonly pages: Pages | null,
+    public pages: Pages | null,
   ) {}
 }
 
