@@ -445,6 +445,7 @@ export class Walkers {
     const { replay, readHold } = this.spec.walkers;
     const read = (m.flags & TlpFlag.Write) === 0;
     m.event.state = 1;
+    this.memory.expect(m.walk.outHi, m.walk.outLo);
     this.kernel.after(replay - (read ? readHold : 0), m.event, Op.WalkReplay);
   }
 
