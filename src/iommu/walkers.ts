@@ -474,7 +474,7 @@ export class Walkers {
     }
     const first = waiters.peek();
     let tlp = waiters.pop();
-    this.ledger.chargeFor(tlp!.id, Cause.Directory, m.directoryPs);
+    if (m.directoryPs !== 0) this.ledger.chargeFor(tlp!.id, Cause.Directory, m.directoryPs);
     this.ledger.charge(tlp!.id, Cause.Walk, now);
     m.phase = Phase.Idle;
     if (this.spec.walkers.merge === true) this.mergeable[m.pageLo & (PAGE_CLASSES - 1)]!--;
