@@ -877,30 +877,20 @@ struct IommuUnit {
   void tableEntry(Miss& m) {
     PageWalk& w = m.walk;
     if (w.step(physical.read(w.entry), above)) {
-      finish(m, 0);
+      ended(m);
       return;
     }
     translations.fillStructure(m.space, w.input, w.consumed, w.table, w.permissions);
     follow(m, 0);
   }
-  void finish(Miss& m, i64 delay) {
+  void ended(Miss& m) {
     m.phase = Replay;
-    kernel.after(delay, &m.event, WalkReplay);
-  }
-  void walkReplay(Event* event) {
-    Miss& m = *misses[event->id];
-    i64 now = kernel.now();
-    if (event->state == 1) {
-      event->state = 0;
-      replay(m, now);
-      return;
-    }
-    walkersBusy.add(now, -1);
+    walkersBusy.add(kernel.now(), -1);
     freeWalkers++;
     if (Event* next = walkQueue.pop()) begin(*misses[next->id]);
-    event->state = 1;
-    kernel.after(replayPs, event, WalkReplay);
+    kernel.after(replayPs, &m.event, WalkReplay);
   }
+  void walkReplay(Event* event) { replay(*misses[event->id], kernel.now()); }
   void replay(Miss& m, i64 now) {
     PageWalk& w = m.walk;
     u64 page = w.out & ~0xfffull;

@@ -104,7 +104,7 @@ describe('iommusim vectors', () => {
     ],
     [
       ['vectors', '--arch', 'vtd', '--mode', 'nestd'],
-      'error E503: --mode of vtd expects one of common, nested, five-level, permissions, directory, got "nestd"; did you mean "nested"?\n',
+      'error E503: --mode of vtd expects one of common, nested, five-level, permissions, directory, ats, got "nestd"; did you mean "nested"?\n',
     ],
     [
       ['vectors', '--arch', 'vtd', '--count', '1e3'],

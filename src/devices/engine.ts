@@ -238,6 +238,7 @@ export class Engine {
       this.admitted = true;
     }
     while (this.currentLeft > 0) {
+      const now = this.kernel.clock[0]!;
       let tlp = this.held;
       if (tlp === null) {
         const most = write ? this.limits.maxPayload : this.limits.maxReadRequest;
@@ -247,11 +248,9 @@ export class Engine {
         if (!write && (this.tagsFree === 0 || this.readBytesFree < bytes)) return false;
         tlp = this.pool.take();
         if (tlp === null) return false;
-        this.fill(tlp, slot, bytes, write);
-      }
-      if (this.waitingForCredit === true) return false;
-      const now = this.kernel.clock[0]!;
-      this.ledger.charge(tlp.id, this.held === null ? Cause.Device : Cause.Credits, now);
+        this.fill(tlp, slot, bytes, write, now);
+      } else if (this.waitingForCredit === true) return false;
+      else this.ledger.charge(tlp.id, Cause.Credits, now);
       if (!this.sink!.send(tlp)) {
         this.held = tlp;
         this.waitingForCredit = true;
@@ -272,7 +271,7 @@ export class Engine {
     return true;
   }
 
-  private fill(tlp: Event, slot: number, bytes: number, write: boolean): void {
+  private fill(tlp: Event, slot: number, bytes: number, write: boolean, now: number): void {
     tlp.source = this.index;
     tlp.parent = slot;
     tlp.flags = write ? TlpFlag.Write : 0;
@@ -280,7 +279,7 @@ export class Engine {
     tlp.addressHi = this.currentHi;
     tlp.addressLo = this.currentLo;
     tlp.context = this.currentContext;
-    this.ledger.start(tlp.id, this.start[slot]!);
+    this.ledger.begin(tlp.id, this.start[slot]!, Cause.Device, now);
   }
 
   /** Op.DeviceDone: a read's data are complete in the device, or a write is globally visible. */

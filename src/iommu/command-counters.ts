@@ -73,14 +73,14 @@ export class CommandCounters implements Witness {
   /** Set by who builds the machine. */
   asked: AskedRanges | null = null;
   private readonly clocks = new Float64Array(Clock.Count);
-  /** Invalidation being executed, or null; what had been removed before it, in the order of `tally`. */
+  /** Invalidation being executed, or null, and the pages that it names, null: all. */
   private current: RemovalCounters | null = null;
-  private translations: Translations | null = null;
   private named: Pages | null = null;
-  private readonly before = new Float64Array(6);
 
-  constructor() {
+  /** `translations`: what the commands remove entries from; null: nothing is cached. */
+  constructor(translations: Translations | null) {
     this.clocks[Clock.BusySince] = -1;
+    translations?.watch(this);
   }
 
   get iotlbPage(): number {
@@ -126,43 +126,35 @@ export class CommandCounters implements Witness {
   }
 
   /** It removes translations. `named`: the pages it names, null: all. `served` has to follow. */
-  removes(kind: Removes, translations: Translations, named: Pages | null): void {
+  removes(kind: Removes, named: Pages | null): void {
     this.current = this.removals[kind]!;
     this.current.commands++;
-    this.translations = translations;
     this.named = named;
     if (named === null && this.asked !== null) this.asked.executed[0] = this.clocks[Clock.Effect]!;
-    this.tally(translations);
-    translations.witness(this);
   }
 
   /** The command is complete. */
   served(now: number): void {
-    const { current, translations, before } = this;
-    if (current === null || translations === null) return;
-    translations.witness(null);
-    current.leaves += translations.iotlb.invalidated - before[0]!;
-    current.seconds += translations.second.invalidated - before[1]!;
-    for (let i = 0; i < 4; i++) current.tables[i]! += translations.structure[i]!.invalidated - before[2 + i]!;
+    const { current } = this;
+    if (current === null) return;
     current.service.add(now - this.clocks[Clock.Began]!);
     this.queueWait.add(this.clocks[Clock.Waited]!);
     this.current = null;
   }
 
-  private tally({ iotlb, second, structure }: Translations): void {
-    this.before[0] = iotlb.invalidated;
-    this.before[1] = second.invalidated;
-    for (let i = 0; i < 4; i++) this.before[2 + i] = structure[i]!.invalidated;
-  }
-
-  removed({ region, spanLg2 }: Tag): void {
+  removed({ region, spanLg2, level }: Tag, second: boolean): void {
+    const { current } = this;
+    if (current === null) return;
+    if (second) current.seconds++;
+    else if (level === 1) current.leaves++;
+    else current.tables[level - 2]!++;
     const pages = POWER[spanLg2 - 12]!;
     const first = region * pages;
     const { asked, named } = this;
     let inside = true;
     if (asked !== null && asked.active > 0) inside = asked.meets(first, first + pages);
     else if (named !== null) inside = first < named.first + named.count && first + pages > named.first;
-    if (!inside) this.current!.outside++;
+    if (!inside) current.outside++;
   }
 
   /** Time in which the queue was being worked on, ps. */
@@ -175,7 +167,6 @@ export class CommandCounters implements Witness {
     return this.clocks[Clock.Drain]!;
   }
 
-  /** The counters of the caches start afresh at the same time. */
   reset(now: number): void {
     this.context = 0;
     this.pasid = 0;
@@ -186,6 +177,5 @@ export class CommandCounters implements Witness {
     this.clocks[Clock.Busy] = 0;
     this.clocks[Clock.Drain] = 0;
     if (this.clocks[Clock.BusySince]! >= 0) this.clocks[Clock.BusySince] = now;
-    if (this.current !== null) this.tally(this.translations!);
   }
 }

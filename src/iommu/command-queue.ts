@@ -35,7 +35,7 @@ export class Ring {
   readonly line: Int32Array = new Int32Array(LINE / 4);
   bufferFirst = 0;
   bufferEnd = 0;
-  /** When the doorbell announced each slot, ps; positions before `announced` have been. */
+  /** When the doorbell announced each slot, ps; `announced`: the slot that will be next. */
   stamps: Float64Array = new Float64Array(0);
   private announced = 0;
 
@@ -54,11 +54,12 @@ export class Ring {
     const size = 1 << this.entriesLg2;
     if (this.stamps.length !== size) {
       this.stamps = new Float64Array(size);
-      this.announced = this.head;
+      this.announced = this.slotOf(this.head);
     }
-    while (this.slotOf(this.announced) !== this.slotOf(this.tail)) {
-      this.stamps[this.slotOf(this.announced)] = now;
-      this.announced = this.distance(0, this.announced + 1);
+    const end = this.slotOf(this.tail);
+    while (this.announced !== end) {
+      this.stamps[this.announced] = now;
+      this.announced = this.slotOf(this.announced + 1);
     }
   }
 
@@ -122,7 +123,7 @@ export class CommandQueue implements DeviceWait {
   private readonly event = new Event();
   private readonly words = new Int32Array(LINE / 4);
   private watch: StoreWatch | null = null;
-  /** A step is under way, and how long the next one comes after it, ps; -1 = none does. */
+  /** An event is being dispatched (`begin`), and how long the next step comes after it, ps; -1 = none does. */
   private stepping = false;
   private delay = -1;
   /** The drain under way is followed by a store. */
@@ -179,13 +180,30 @@ export class CommandQueue implements DeviceWait {
 
   /** Op.InvalidationStep. */
   step(): void {
+    this.begin();
+    this.take();
+    this.end();
+  }
+
+  /** A dispatched event begins that may make the queue work; `end` is the last that it does. */
+  begin(): void {
     this.stepping = true;
-    do {
+    this.delay = -1;
+  }
+
+  /** What has been begun goes on in place as long as it would be next anyway. */
+  end(): void {
+    while (this.delay >= 0) {
+      const delay = this.delay;
+      if (!this.kernel.pass(delay)) {
+        this.stepping = false;
+        this.kernel.after(delay, this.event, Op.InvalidationStep);
+        return;
+      }
       this.delay = -1;
       this.take();
-    } while (this.delay >= 0 && this.kernel.pass(this.delay));
+    }
     this.stepping = false;
-    if (this.delay >= 0) this.kernel.after(this.delay, this.event, Op.InvalidationStep);
   }
 
   /** The next step comes in `ps`. */
@@ -236,12 +254,15 @@ export class CommandQueue implements DeviceWait {
   /** The next ring that has a command, the current one last. */
   private choose(): boolean {
     const { rings } = this;
-    for (let i = 1; i <= rings.length; i++) {
-      const next = rings[(this.current.index + i) % rings.length]!;
-      if (!next.ready) continue;
-      this.current = next;
-      return true;
-    }
+    const start = this.current.index;
+    let i = start;
+    do {
+      i = i + 1 < rings.length ? i + 1 : 0;
+      if (rings[i]!.ready) {
+        this.current = rings[i]!;
+        return true;
+      }
+    } while (i !== start);
     return false;
   }
 

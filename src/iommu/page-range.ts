@@ -31,7 +31,8 @@ export function containsPage(range: PageRange, pageHi: number, pageLo: number, s
 
 /** The pages of a range. */
 export function pagesOf({ hi, lo, addressMask }: PageRange): Pages {
-  const count = POWER[addressMask]!;
   const page = (hi >>> 0) * 1048576 + (lo >>> 12);
+  if (addressMask === 0) return { first: page, count: 1 };
+  const count = POWER[addressMask]!;
   return { first: Math.floor(page / count) * count, count };
 }

@@ -168,7 +168,7 @@ export class PageRequestQueue implements PageRequestReceiver {
     for (let i = 0; i < words.length; i++) words[i] = 0;
     this.rules!.encode(words, requester, message);
     const bytes = 1 << recordLg2;
-    physical.writeWords(this.hi, lo, words, bytes >> 2);
+    physical.writeWords(this.hi, lo, words, 0, bytes >> 2);
     const now = kernel.clock[0]!;
     const delay = delayPs + this.memory.hardwareWrite(this.socket, this.hi, lo, bytes);
     this.produced++;

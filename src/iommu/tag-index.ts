@@ -25,10 +25,10 @@ const ALL_STAGES = 15;
 export class Scope {
   /** `did`, `pasid`: ANY or one; `pasid` includes global entries of any other. `stages`: bits 1 << Stage. */
   constructor(
-    readonly did: number,
+    public did: number,
     readonly pasid: number,
     readonly stages: number,
-    readonly pages: Pages | null,
+    public pages: Pages | null,
   ) {}
 }
 
@@ -56,9 +56,9 @@ function placeHash(did: number, pasid: number, spanLg2: number, region: number):
   return mix(low, processHash(did, pasid) + spanLg2);
 }
 
-/** Told of every entry that an invalidation removes. */
+/** Told of every entry that an invalidation removes; `second`: from a second-stage TLB. */
 export interface Witness {
-  removed(tag: Tag): void;
+  removed(tag: Tag, second: boolean): void;
 }
 
 const nothing = (): boolean => false;
@@ -77,11 +77,12 @@ export class TagIndex {
   /** The rule of the removal under way. */
   private names: (tag: Tag) => boolean = nothing;
 
-  /** `remove`: takes an entry out of the cache. */
+  /** `remove`: takes an entry out of the cache. `second`: it is a second-stage TLB. */
   constructor(
     private readonly cache: SetAssociativeCache,
     private readonly reader: TagReader,
     private readonly remove: (entry: number) => void,
+    private readonly second = false,
   ) {
     this.small = cache.entries <= SMALL;
     if (!this.small) cache.keepLog();
@@ -107,7 +108,7 @@ export class TagIndex {
       if (cache.valid[entry] === 0) continue;
       reader.read(entry, tag);
       if (!drop(tag)) continue;
-      this.witness?.removed(tag);
+      this.witness?.removed(tag, this.second);
       this.remove(entry);
     }
   }
@@ -165,7 +166,7 @@ export class TagIndex {
     const { reader, tag } = this;
     reader.read(entry, tag);
     if (!this.names(tag)) return false;
-    this.witness?.removed(tag);
+    this.witness?.removed(tag, this.second);
     this.remove(entry);
     return true;
   };

@@ -33,6 +33,11 @@ export class AgentCounters {
   blocked = 0;
 }
 
+/** The privilege that a page has to be open to. */
+export function modeOf(flags: number): Permission {
+  return (flags & TlpFlag.Privileged) !== 0 ? Permission.Supervisor : Permission.User;
+}
+
 export class TranslationAgent implements Translator, FirstLook {
   readonly counters = new AgentCounters();
   readonly invalidations: DeviceInvalidations;
@@ -130,7 +135,9 @@ export class TranslationAgent implements Translator, FirstLook {
     const space = unit.architecture.contexts.find(unit.requesters[tlp.source]!, tlp.context, true);
     if (space === null || space.ats === 0) unit.walkers.miss(tlp);
     else if (space.stage === Stage.PassThrough) {
-      if ((tlp.addressHi & space.aboveHi) !== 0) unit.walkers.miss(tlp);
+      // What is refused altogether may be so for a reason that the walkers find again.
+      const closed = (space.grants & (Permission.Read | Permission.Write)) === 0;
+      if (closed || (tlp.addressHi & space.aboveHi) !== 0) unit.walkers.miss(tlp);
       else this.answer(tlp, tlp.addressHi, tlp.addressLo, this.passThroughLg2, space.grants);
     } else if (translations.lookup(space, tlp.addressHi, tlp.addressLo, this.neededBy(tlp.flags))) {
       counters.hits++;
@@ -140,9 +147,9 @@ export class TranslationAgent implements Translator, FirstLook {
     return true;
   }
 
-  /** What a translation has to permit so that its walk succeeds: writes mark the page dirty. */
+  /** What a cached translation has to permit to answer a request: one for writes may have to mark the page dirty first. */
   neededBy(flags: number): number {
-    return ((flags & TlpFlag.NoWrite) !== 0 ? Access.Read : Access.Write) | Permission.User;
+    return ((flags & TlpFlag.NoWrite) !== 0 ? Access.Read : Access.Write) | modeOf(flags);
   }
 
   /** The walkers have found what a request of a device with ATS asks for, hi:lo in a page of 2^sizeLg2 bytes, or its directory entry. */
@@ -168,7 +175,6 @@ export class TranslationAgent implements Translator, FirstLook {
     }
     const status = architecture.atsStatus!(m);
     if (status === AtsStatus.Success) {
-      counters.empty++;
       this.answer(tlp, 0, 0, this.passThroughLg2, 0);
       return;
     }
@@ -179,11 +185,20 @@ export class TranslationAgent implements Translator, FirstLook {
     unit.ready(tlp);
   }
 
+  /** Exe of a completion: asked for, and granted with permission to read. */
+  private execution({ flags }: Event, permissions: number): Access {
+    if ((flags & TlpFlag.Execute) === 0 || (permissions & Access.Read) === 0) return Access.None;
+    const needed = this.unit.architecture.required(flags) & (Permission.Execute | Permission.SupervisorExecute);
+    return (permissions & needed) === needed ? Access.Execute : Access.None;
+  }
+
   private answer(tlp: Event, hi: number, lo: number, sizeLg2: number, permissions: number): void {
+    const granted = (permissions & (Access.Read | Access.Write)) | this.execution(tlp, permissions);
+    if (granted === 0) this.counters.empty++;
     tlp.outHi = hi;
     tlp.outLo = lo;
     tlp.level = sizeLg2;
-    tlp.value = permissions & (Access.Read | Access.Write);
+    tlp.value = granted;
     this.unit.ready(tlp);
   }
 

@@ -119,7 +119,7 @@ export class Translations {
     const leaves = new LeafTags(this.iotlb, pageSizes, this.global);
     this.leafIndex = new TagIndex(this.iotlb, leaves, (entry) => this.drop(entry));
     const seconds = new LeafTags(this.second, pageSizes, null);
-    this.secondIndex = new TagIndex(this.second, seconds, (entry) => this.dropSecond(entry));
+    this.secondIndex = new TagIndex(this.second, seconds, (entry) => this.dropSecond(entry), true);
     this.tableIndex = this.structure.map((cache, i) => {
       const tags = new TableTags(cache, i + 2, this.tableSpan[i]!);
       return new TagIndex(cache, tags, (entry) => cache.invalidate(entry));
@@ -296,8 +296,8 @@ export class Translations {
     this.second.invalidate(entry);
   }
 
-  /** Who is told of every entry that is removed from now on. */
-  witness(witness: Witness | null): void {
+  /** Who is told of every entry that an invalidation removes. */
+  watch(witness: Witness): void {
     this.leafIndex.witness = witness;
     this.secondIndex.witness = witness;
     for (const index of this.tableIndex) index.witness = witness;

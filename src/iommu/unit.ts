@@ -207,7 +207,9 @@ export class IommuUnit implements Translator {
       return;
     }
     const t = this.translations;
-    if (t.lookup(space, tlp.addressHi, tlp.addressLo, needed)) {
+    // What the space does not grant, another that shares its cached translations may have been granted.
+    const granted = (tlp.flags & TlpFlag.Special) === 0 || (needed & ~space.grants) === 0;
+    if (granted && t.lookup(space, tlp.addressHi, tlp.addressLo, needed)) {
       tlp.outHi = t.outHi;
       tlp.outLo = t.outLo;
       this.ready(tlp);
@@ -234,9 +236,7 @@ export class IommuUnit implements Translator {
   }
 
   private forward(tlp: Event): void {
-    const now = this.kernel.clock[0]!;
-    this.ledger.charge(tlp.id, Cause.Order, now);
-    if (this.observer !== null && (tlp.flags & TlpFlag.NoMemory) === 0) this.report(tlp, now);
+    if (this.observer !== null && (tlp.flags & TlpFlag.NoMemory) === 0) this.report(tlp, this.kernel.clock[0]!);
     this.forwarders[tlp.source]!.forward(tlp);
   }
 

@@ -23,7 +23,7 @@ import {
   translateOnly,
 } from '../pagetable/two-stage.js';
 import { Permission } from '../pagetable/format.js';
-import { refuseWalk, resumeWalk, Step, startWalk, stepWalk, type Walk } from '../pagetable/walk.js';
+import { Fault, refuseWalk, resumeWalk, Step, startWalk, stepWalk, type Walk } from '../pagetable/walk.js';
 import { Access } from '../protocol/access.js';
 import { Op } from '../protocol/op.js';
 import { Cause, TlpFlag } from '../protocol/tlp.js';
@@ -34,6 +34,7 @@ import { type Architecture, Found } from './architecture.js';
 import { Miss, Phase } from './miss.js';
 import type { IommuSpec } from './spec.js';
 import { containsPage, type PageRange } from './page-range.js';
+import { modeOf } from './translation-agent.js';
 import type { Translations } from './translations.js';
 import type { IommuUnit, UnitCounters } from './unit.js';
 import type { WalkTrace } from './walk-trace.js';
@@ -149,7 +150,7 @@ export class Walkers {
     this.attempts[m.event.id] = this.kernel.clock[0]!;
     m.walk.inputHi = m.inputHi;
     m.walk.inputLo = m.inputLo;
-    m.walk.access = this.unit.neededBy(m.flags);
+    this.require(m);
     const known = this.architecture.contexts.find(m.requester, m.pasid, false);
     if (known !== null) {
       m.space.copy(known);
@@ -158,6 +159,16 @@ export class Walkers {
     }
     m.located = false;
     this.search(m, this.architecture.start(m), delayPs);
+  }
+
+  /**
+   * What the tables have to permit. A translation request is answered with what they do permit, as long as its privilege suffices; unless it says that the device
+   * will not write, a page that may be written is marked dirty (PCI Express 10.2.3; VT-d 3.6.2, IHI 0070 13.7).
+   */
+  private require({ walk, flags }: Miss): void {
+    const asks = (flags & TlpFlag.TranslationRequest) !== 0;
+    walk.access = asks ? modeOf(flags) : this.unit.neededBy(flags);
+    walk.intent = asks && (flags & TlpFlag.NoWrite) === 0 ? Permission.Write : 0;
   }
 
   /** Time of walks that invalidations overtook, ps. */
@@ -231,9 +242,10 @@ export class Walkers {
       this.finish(m, delayPs);
       return;
     }
+    walk.intent &= space.grants;
     const format = this.architecture.formats[space.format]!;
     const t = this.translations;
-    if (searched && t.lookup(space, m.inputHi, m.inputLo, walk.access)) {
+    if (searched && t.lookup(space, m.inputHi, m.inputLo, this.unit.neededBy(m.flags))) {
       t.answer(m);
       this.finish(m, delayPs);
       return;
@@ -263,7 +275,10 @@ export class Walkers {
       return;
     }
     if (step === Step.Fault) m.fault = this.architecture.translationFault(m);
-    else if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
+    else if (grantsNothing(m)) {
+      m.walk.fault = Fault.ReadDenied;
+      m.fault = this.architecture.translationFault(m);
+    } else if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
     this.finish(m, delayPs);
   }
 
@@ -333,7 +348,10 @@ export class Walkers {
       walk.permissions = two.permissions;
       walk.clean = two.clean;
       withhold(m);
-      if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
+      if (grantsNothing(m)) {
+        two.fail(1, Fault.ReadDenied);
+        m.fault = this.architecture.translationFault(m);
+      } else if (this.architecture.output !== undefined) m.fault = this.architecture.output(m);
       this.finish(m, delay);
     }
   }
@@ -411,26 +429,33 @@ export class Walkers {
   /** The walk ends `delayPs` from now. */
   private finish(m: Miss, delayPs: number): void {
     m.phase = Phase.Replay;
-    const read = (m.flags & TlpFlag.Write) === 0;
-    this.kernel.after(delayPs + (read ? this.spec.walkers.readHold : 0), m.event, Op.WalkReplay);
+    const { event } = m;
+    const delay = delayPs + ((m.flags & TlpFlag.Write) === 0 ? this.spec.walkers.readHold : 0);
+    // With the read that has just been served: no event for no time. Others go round the queue, or a row of walks without a read would nest.
+    if (delay === 0 && (event.op as Op) === Op.WalkRead) this.ended(m);
+    else this.kernel.after(delay, event, Op.WalkReplay);
   }
 
-  /** Op.WalkReplay: first the walker is released; `replay` after the end of the walk its transactions go on. */
-  walkReplay(event: Event): void {
-    const m = this.misses[event.id]!;
-    if (event.state === 1) {
-      event.state = 0;
-      this.replay(m);
-      return;
-    }
+  /** The walker is free for the next miss; `replay` after the end of the walk its transactions go on. */
+  private ended(m: Miss): void {
     this.busy.add(this.kernel.clock[0]!, -1);
     this.free++;
     const next = this.waiting.pop();
     if (next !== null) this.begin(this.misses[next.id]!);
     const { replay, readHold } = this.spec.walkers;
     const read = (m.flags & TlpFlag.Write) === 0;
-    event.state = 1;
-    this.kernel.after(replay - (read ? readHold : 0), event, Op.WalkReplay);
+    m.event.state = 1;
+    this.memory.expect(m.walk.outHi, m.walk.outLo);
+    this.kernel.after(replay - (read ? readHold : 0), m.event, Op.WalkReplay);
+  }
+
+  /** Op.WalkReplay: the end of the walk, then that of its replay. */
+  walkReplay(event: Event): void {
+    const m = this.misses[event.id]!;
+    if (event.state === 1) {
+      event.state = 0;
+      this.replay(m);
+    } else this.ended(m);
   }
 
   private replay(m: Miss): void {
@@ -449,7 +474,7 @@ export class Walkers {
     }
     const first = waiters.peek();
     let tlp = waiters.pop();
-    this.ledger.chargeFor(tlp!.id, Cause.Directory, m.directoryPs);
+    if (m.directoryPs !== 0) this.ledger.chargeFor(tlp!.id, Cause.Directory, m.directoryPs);
     this.ledger.charge(tlp!.id, Cause.Walk, now);
     m.phase = Phase.Idle;
     if (this.spec.walkers.merge === true) this.mergeable[m.pageLo & (PAGE_CLASSES - 1)]!--;
@@ -465,7 +490,7 @@ export class Walkers {
         // A fault answers the request that walked. One that joined may need less, or follow a map made since: it asks again.
         if (tlp === first) this.abort(tlp, m);
         else again.push(tlp);
-      } else if (!passThrough && (permissions & needed) !== needed) again.push(tlp);
+      } else if (!passThrough && (permissions & needed) !== needed && !answers(tlp, first)) again.push(tlp);
       else if ((tlp.flags & TlpFlag.Ats) !== 0) {
         unit.agent!.walked(tlp, outHi, pageLo | (tlp.addressLo & 4095), sizeLg2, passThrough, granted);
       } else {
@@ -515,6 +540,16 @@ export class Walkers {
       }
     }
   }
+}
+
+/** A translation request is answered by the walk that was made for it, whatever is permitted. */
+function answers(tlp: Event, first: Event | null): boolean {
+  return tlp === first && (tlp.flags & TlpFlag.TranslationRequest) !== 0;
+}
+
+/** The walk of a translation request has found a page that may be neither read nor written: there is no translation. */
+function grantsNothing({ flags, walk }: Miss): boolean {
+  return (flags & TlpFlag.TranslationRequest) !== 0 && (walk.permissions & (Access.Read | Access.Write)) === 0;
 }
 
 /** A page whose dirty bit is still clear may be cached, but not for writes: the first write must walk and set it. */

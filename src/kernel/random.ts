@@ -31,12 +31,12 @@ export class RandomStream {
     if (n <= MULTIPLY_LIMIT) {
       // Lemire: the high word of a 32 x 32 bit product; the few low words that would favour some results are redrawn.
       let product = (this.generator.next() >>> 0) * n;
-      let result = Math.floor(product / TWO_32);
+      let result = (product / TWO_32) | 0;
       if (product - result * TWO_32 < n) {
         const threshold = TWO_32 % n;
         while (product - result * TWO_32 < threshold) {
           product = (this.generator.next() >>> 0) * n;
-          result = Math.floor(product / TWO_32);
+          result = (product / TWO_32) | 0;
         }
       }
       return result;

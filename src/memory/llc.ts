@@ -33,6 +33,8 @@ export class Llc {
   private readonly setMask: number;
   private readonly state: Int32Array;
   private uses = 0;
+  /** Keeps loads alive whose only purpose is to be early. */
+  protected seen = 0;
   /** Line number from bit 30 on, by set and way; none: all zero. */
   private uppers: Int32Array | null = null;
   private readonly reciprocal: number;
@@ -58,6 +60,12 @@ export class Llc {
     this.reciprocal = 1 / this.sets;
     this.scattered = Math.floor((spec.scatter / 1e6) * 2 ** 31);
     this.setMask = this.scattered === 0 && (this.sets & (this.sets - 1)) === 0 ? this.sets - 1 : -1;
+  }
+
+  /** The line will be looked up soon. Host time only: its set is loaded into the host CPU's cache meanwhile. */
+  expect(hi: number, lo: number): void {
+    const base = this.setOf(hi, lo);
+    this.seen = this.state[base]! ^ this.state[base + this.ways]!;
   }
 
   /** A device reads the line; true on a hit. */

@@ -76,6 +76,42 @@ describe('PhysicalMemory', () => {
     );
   });
 
+  it('stores several words of a line, and one value in several halves, as single stores do', () => {
+    const halves = fc.record({
+      kind: fc.constant('fill'),
+      address,
+      count: fc.integer({ min: 1, max: 40 }),
+      value: fc.integer(),
+    });
+    const words = fc.record({
+      kind: fc.constant('words'),
+      address,
+      count: fc.integer({ min: 1, max: 8 }),
+      value: fc.oneof(fc.constant(0), fc.integer()),
+    });
+    fc.assert(
+      fc.property(fc.array(fc.oneof(halves, words), { maxLength: 40 }), (steps) => {
+        const memory = new PhysicalMemory();
+        const single = new PhysicalMemory();
+        for (const { kind, address: at, count, value } of steps) {
+          if (kind === 'fill') {
+            memory.fillHalves(hiOf(at), loOf(at), count, value);
+            for (let i = 0; i < count; i++) single.writeHalf(hiOf(at + 4 * i), loOf(at + 4 * i), value);
+          } else {
+            const inLine = Math.min(count, 8 - (Math.floor(at / 8) % 8));
+            const source = Int32Array.from({ length: 20 }, (_, i) => (i % 3 === 0 ? 0 : value + i));
+            memory.writeWords(hiOf(at), loOf(at), source, 2, 2 * inLine);
+            for (let i = 0; i < inLine; i++) {
+              single.write(hiOf(at + 8 * i), loOf(at + 8 * i), source[3 + 2 * i]!, source[2 + 2 * i]!);
+            }
+          }
+          for (let i = 0; i < 24; i++) expect(readWord(memory, at + 8 * i)).toBe(readWord(single, at + 8 * i));
+        }
+        expect(memory.lines).toBe(single.lines);
+      }),
+    );
+  });
+
   it('agrees with a map while it grows through many segments, shrinks to nothing and grows again', () => {
     const memory = new PhysicalMemory();
     const reference = new Map<number, number>();

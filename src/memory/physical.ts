@@ -92,21 +92,6 @@ export class PhysicalMemory {
     for (let i = 0; i < LINE_WORDS; i++) out[i] = segment[at + i]!;
   }
 
-  /** Stores the first `count` 32-bit words of `words` (an even number) from the byte address on (8-aligned), all within one line. */
-  writeWords(hi: number, lo: number, words: Int32Array, count: number): void {
-    const low = (hi << 26) | (lo >>> 6);
-    const high = USED | (hi >>> 6);
-    const hash = mix(low, high);
-    const segment = this.directory[(hash << BLOCKS_LG2) >>> this.shift]!;
-    const slot = probe(segment, hash, low, high);
-    if (segment[2 * slot + 1] === 0) {
-      for (let i = 0; i < count; i += 2) this.write(hi, (lo + 4 * i) | 0, words[i + 1]!, words[i]!);
-      return;
-    }
-    const at = LINES + slot * LINE_WORDS + ((lo >>> 2) & 14);
-    for (let i = 0; i < count; i++) segment[at + i] = words[i]!;
-  }
-
   /** Stores 32 bits at the byte address (4-aligned; lower bits are ignored), as `write` does. */
   writeHalf(hi: number, lo: number, value: number): void {
     const low = (hi << 26) | (lo >>> 6);
@@ -116,6 +101,49 @@ export class PhysicalMemory {
     const slot = probe(segment, hash, low, high);
     if (segment[2 * slot + 1] === 0) this.write(hi, lo, (lo & 4) === 0 ? 0 : value, (lo & 4) === 0 ? value : 0);
     else segment[LINES + slot * LINE_WORDS + ((lo >>> 2) & 15)] = value;
+  }
+
+  /** Stores `value` in each of `count` 32-bit words from the byte address (4-aligned) on. */
+  fillHalves(hi: number, lo: number, count: number, value: number): void {
+    let upper = hi;
+    let address = lo;
+    let left = count;
+    while (left > 0) {
+      const rest = LINE_WORDS - ((address >>> 2) & 15);
+      const here = left < rest ? left : rest;
+      const low = (upper << 26) | (address >>> 6);
+      const high = USED | (upper >>> 6);
+      const hash = mix(low, high);
+      const segment = this.directory[(hash << BLOCKS_LG2) >>> this.shift]!;
+      const slot = probe(segment, hash, low, high);
+      if (segment[2 * slot + 1] === 0) {
+        for (let i = 0; i < here; i++) this.writeHalf(upper, address + 4 * i, value);
+      } else {
+        const at = LINES + slot * LINE_WORDS + ((address >>> 2) & 15);
+        for (let i = 0; i < here; i++) segment[at + i] = value;
+      }
+      address = (address + 4 * here) | 0;
+      if (address === 0) upper++;
+      left -= here;
+    }
+  }
+
+  /**
+   * Stores `count` 32-bit words of `words`, those from index `from` on, at the byte address: whole 64-bit words of one line, the lower half of
+   * each first.
+   */
+  writeWords(hi: number, lo: number, words: Int32Array, from: number, count: number): void {
+    const low = (hi << 26) | (lo >>> 6);
+    const high = USED | (hi >>> 6);
+    const hash = mix(low, high);
+    const segment = this.directory[(hash << BLOCKS_LG2) >>> this.shift]!;
+    const slot = probe(segment, hash, low, high);
+    if (segment[2 * slot + 1] === 0) {
+      for (let i = 0; i < count; i += 2) this.write(hi, lo + 4 * i, words[from + i + 1]!, words[from + i]!);
+      return;
+    }
+    const at = LINES + slot * LINE_WORDS + ((lo >>> 2) & 14);
+    for (let i = 0; i < count; i++) segment[at + i] = words[from + i]!;
   }
 
   /** Stores a 64-bit word at the byte address (8-aligned; lower bits are ignored). Storing 0 where nothing exists allocates nothing. */

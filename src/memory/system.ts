@@ -113,6 +113,12 @@ export class MemorySystem {
     return false;
   }
 
+  /** The line will be read or written soon, if any socket owns it. Host time only. */
+  expect(hi: number, lo: number): void {
+    const home = this.homeOfGib(hi, lo);
+    if (home >= 0) this.nodes[home]!.llc.expect(hi, lo);
+  }
+
   /** A device at `socket`'s root complex reads up to 4 KiB; delay until the last data are back there, ps. Looks the LLC up, allocates nothing. */
   deviceRead(socket: number, hi: number, lo: number, bytes: number): number {
     const home = this.homeOf(hi, lo, bytes);

@@ -157,8 +157,8 @@ export abstract class PageRequestReader implements PageResponder {
     return this.release(thread, this.head, true);
   }
 
-  /** A pass is over. */
-  passed(): void {
+  /** Those go on who look at what was in the ring. */
+  wakeWaiting(): void {
     const { waiting } = this;
     for (let waiter = waiting.shift(); waiter !== undefined; waiter = waiting.shift()) {
       this.environment.scheduler.wakeUp(waiter);

@@ -47,6 +47,13 @@ export const PROCESS_METRICS: readonly MetricDef[] = [
       'time in the stage / faults',
     ),
   ),
+  define(
+    'fault.cpu_time',
+    'ns',
+    'CPU time of page faults of devices: interrupts, their threads and workers, switches between them included.',
+    'time the CPUs that handle them worked or spun',
+  ),
+  define('fault.cpu_time.fault', 'ns', 'The same for each page fault.', 'cpu_time / faults'),
   define('fault.reported', 'faults', 'Recoverable page faults that the interrupt thread took over.'),
   define('fault.success', 'groups', 'Groups of page faults answered: try again.'),
   define('fault.invalid', 'groups', 'Groups of page faults answered: the access is an error.'),
@@ -83,7 +90,8 @@ export function faultReport({ statistics: { total, stages } }: Processes): strin
   ];
 }
 
-export function registerProcesses(registry: Registry, { statistics, manager }: Processes): void {
+export function registerProcesses(registry: Registry, processes: Processes): void {
+  const { statistics, manager } = processes;
   const gauge = (metric: string, read: (now: number) => number): void => registry.gauge('os', metric, read);
   registry.histogram('os', 'fault.latency', statistics.total);
   for (const [i, stage] of FAULT_STAGES.entries()) {
@@ -91,6 +99,8 @@ export function registerProcesses(registry: Registry, { statistics, manager }: P
     registry.histogram('os', `fault.latency.${stage}`, histogram);
     gauge(`fault.time.${stage}`, () => histogram.mean() / PS_PER_NS);
   }
+  gauge('fault.cpu_time', () => processes.faultCpuTime / PS_PER_NS);
+  gauge('fault.cpu_time.fault', () => processes.faultCpuTime / statistics.total.count / PS_PER_NS);
   gauge('fault.reported', () => statistics.reported);
   gauge('fault.success', () => statistics.success);
   gauge('fault.invalid', () => statistics.invalid);

@@ -61,6 +61,8 @@ export class Processes {
   readonly sva: Sva;
   readonly statistics = new FaultStatistics();
   private readonly sides = new Map<number, FaultSide | null>();
+  /** CPUs that handle page faults, and nothing else. */
+  private readonly faultCpus: Cpu[] = [];
 
   /** Process page tables are those that `unit` walks. */
   constructor(
@@ -87,6 +89,12 @@ export class Processes {
     const domain = factory.processDomain(driver, table, faultHandler);
     observer?.shared(domain.id, (page) => this.manager.holds(page));
     return domain;
+  }
+
+  /** What CPUs have spent on page faults of devices since the last reset, ps. */
+  get faultCpuTime(): number {
+    const { scheduler } = this.environment;
+    return this.faultCpus.reduce((sum, cpu) => sum + scheduler.usedTime(cpu), 0);
   }
 
   /** The device as processes are bound to it. `maxPasids`: of its unit. */
@@ -122,6 +130,7 @@ export class Processes {
     const { scheduler, spec, costs } = this.environment;
     const { workers, queueWork, takeWork, report, hardInterrupt, unmask } = spec.faults;
     const [cpu, ...others] = claim(1 + workers);
+    this.faultCpus.push(cpu!, ...others);
     const workqueue = new Workqueue(`iopf${id}`, scheduler, others, workers, { queueWork, takeWork });
     const queue = new FaultQueue(
       scheduler,

@@ -83,12 +83,14 @@ export class RequestPass extends Routine {
           break;
         case State.Returned:
           if (reader.untilEmpty) {
+            // A device that goes on asking must not keep those waiting who look at what was there.
+            reader.wakeWaiting();
             this.inner = reader.readTail(thread);
             this.state = State.Again;
           } else this.recover(thread);
           break;
         case State.Recovered:
-          reader.passed();
+          reader.wakeWaiting();
           return DONE;
       }
     }

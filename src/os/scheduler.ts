@@ -18,6 +18,8 @@ const enum CpuTime {
   Stolen,
   /** Total time in soft-interrupt context since the last reset. */
   Total,
+  /** Of a CPU that threads share: time it has worked or spun since the last reset, switches of context included. */
+  Used,
   Count,
 }
 
@@ -46,6 +48,8 @@ export class Scheduler {
   /** The thread whose event is being dispatched, and how often it may still go on in place (`passes`). */
   private stepping: Thread | null = null;
   private passesLeft = 0;
+  /** `passes` has just found that other things come first: the thread that yields because of it need not ask again. */
+  private refused = false;
   /** Per thread: when it blocked. */
   private blockedAt: Float64Array = new Float64Array(16);
 
@@ -161,6 +165,7 @@ export class Scheduler {
     if (thread.state !== ThreadState.Blocked) throw new Error(`${thread.name} is woken but does not wait`);
     thread.state = ThreadState.Running;
     thread.stretches = false;
+    if (thread.cpu.shared === true) this.use(thread.cpu, this.blockedFor(thread) + delayPs);
     this.kernel.after(delayPs, thread.event, Op.ThreadStep);
   }
 
@@ -212,8 +217,12 @@ export class Scheduler {
     if (!thread.soft && (cpu.active || cpu.pending.length > 0)) return false;
     if (thread.debt === 0) return true;
     // A thread that runs inside another's event returns to it.
-    if (thread !== this.stepping || this.passesLeft === 0 || !this.kernel.pass(thread.debt)) return false;
+    if (thread !== this.stepping || this.passesLeft === 0 || !this.kernel.pass(thread.debt)) {
+      this.refused = true;
+      return false;
+    }
     this.passesLeft--;
+    if (cpu.shared === true) this.use(cpu, thread.debt);
     thread.debt = 0;
     return true;
   }
@@ -229,8 +238,21 @@ export class Scheduler {
     return this.times[cpu.id * CpuTime.Count + CpuTime.Total]!;
   }
 
+  /** Time that a CPU which threads share has worked or spun since the last reset, ps. What is under way counts whole when it begins; a spin when it ends. */
+  usedTime(cpu: Cpu): number {
+    return this.times[cpu.id * CpuTime.Count + CpuTime.Used]!;
+  }
+
+  private use(cpu: Cpu, ps: number): void {
+    const at = cpu.id * CpuTime.Count + CpuTime.Used;
+    this.times[at] = this.times[at]! + ps;
+  }
+
   resetStatistics(): void {
-    for (const cpu of this.cpus) this.times[cpu.id * CpuTime.Count + CpuTime.Total] = 0;
+    for (const { id } of this.cpus) {
+      this.times[id * CpuTime.Count + CpuTime.Total] = 0;
+      this.times[id * CpuTime.Count + CpuTime.Used] = 0;
+    }
   }
 
   private prolong(thread: Thread, ps: number): void {
@@ -266,9 +288,11 @@ export class Scheduler {
         if (thread.state === ThreadState.Sleeping) this.endTurn(cpu);
         return;
       }
-      if (this.passes(thread)) continue;
+      if (this.refused) this.refused = false;
+      else if (this.passes(thread)) continue;
       const debt = thread.debt;
       if (debt === 0 && !interrupted) continue;
+      if (cpu.shared === true) this.use(cpu, debt);
       thread.debt = 0;
       thread.state = ThreadState.Running;
       thread.stretches = turn.value === Wait.Run;
@@ -296,6 +320,7 @@ export class Scheduler {
     thread.cpu.thread = thread;
     thread.state = ThreadState.Running;
     thread.stretches = false;
+    this.use(thread.cpu, this.turns.contextSwitch);
     this.kernel.after(delayPs, thread.event, Op.ThreadStep);
   }
 

@@ -28,6 +28,7 @@ export type Program = Call<void>;
 
 /** What `next` of a routine returns. */
 export const RUN: IteratorYieldResult<Wait> = { value: Wait.Run, done: false };
+export const DELAY: IteratorYieldResult<Wait> = { value: Wait.Delay, done: false };
 export const BLOCK: IteratorYieldResult<Wait> = { value: Wait.Block, done: false };
 export const DONE: IteratorReturnResult<void> = { value: undefined, done: true };
 

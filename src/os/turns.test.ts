@@ -400,3 +400,53 @@ describe('a workqueue', () => {
     expect(() => new Workqueue('wq', scheduler, scheduler.cpus, 0, costs)).toThrow('needs a worker');
   });
 });
+
+describe('the time of a CPU that threads share', () => {
+  it('is what they work and spin and the switches between them; not what they sleep, nor the way to a wake-up', () => {
+    const cpu = scheduler.cpus[0]!;
+    const thread = scheduler.spawnSleeper('both', cpu, function* (self) {
+      self.charge(0, 500);
+      yield Wait.Run;
+      scheduler.block(self, 0);
+      yield Wait.Block;
+      scheduler.sleep(self, 0);
+      yield Wait.Block;
+      self.charge(0, 7);
+      yield Wait.Run;
+    });
+    pinned(1, function* (self) {
+      self.charge(0, 1000);
+      yield Wait.Run;
+      scheduler.wakeUp(thread);
+      self.charge(0, 900);
+      yield Wait.Run;
+      // It has spun since 1600; its wait ends 50 from now.
+      scheduler.wake(thread, 50);
+      self.charge(0, 10_000);
+      yield Wait.Run;
+      expect(scheduler.usedTime(cpu)).toBe(30 + 500 + 350);
+      scheduler.wakeUp(thread);
+    });
+    run();
+    expect(scheduler.usedTime(cpu)).toBe(30 + 500 + 350 + 30 + 7);
+    expect(scheduler.usedTime(scheduler.cpus[1]!)).toBe(0);
+    scheduler.resetStatistics();
+    expect(scheduler.usedTime(cpu)).toBe(0);
+  });
+
+  it('includes interrupts that it takes', () => {
+    const line = new ThreadedInterrupt(
+      'line',
+      scheduler,
+      scheduler.cpus[0]!,
+      { hardInterrupt: 200, unmask: 5 },
+      function* (thread) {
+        thread.charge(0, 100);
+        yield Wait.Run;
+      },
+    );
+    line.raise();
+    run();
+    expect(scheduler.usedTime(scheduler.cpus[0]!)).toBe(200 + 30 + 100 + 5);
+  });
+});

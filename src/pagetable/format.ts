@@ -76,7 +76,8 @@ export class Format {
   readonly addressMaskHi: number;
   readonly addressMaskLo: number;
   readonly addressShift: number;
-  readonly addressScale: number;
+  /** 2^-addressShift: a product is faster than a quotient, and as exact. */
+  readonly addressUnit: number;
   readonly carryMask: number;
   readonly carryShift: number;
   /** The part of `carryMask` that is a field of its own. */
@@ -121,7 +122,7 @@ export class Format {
     this.addressMaskHi = addressMask.hi;
     this.addressMaskLo = addressMask.lo;
     this.addressShift = d.address.lowestBit - rangeOf(d, d.address.field)[1];
-    this.addressScale = 1 << this.addressShift;
+    this.addressUnit = 1 / (1 << this.addressShift);
     this.topMask = d.addressTop === undefined ? 0 : wordOf(d, { [d.addressTop.field]: -1 }).lo;
     if (d.addressTop === undefined) {
       this.carryMask = addressMask.lo & ~(-1 >>> this.addressShift);
@@ -246,12 +247,12 @@ export class Format {
 
   /** Upper and lower word of the address field for an address (a double). */
   fieldHi(address: number): number {
-    return (address / this.addressScale / 4294967296) & this.addressMaskHi;
+    return ((address * this.addressUnit) / 4294967296) & this.addressMaskHi;
   }
 
   fieldLo(address: number): number {
     const top = ((address / 4294967296) >>> this.carryShift) & this.topMask;
-    return ((address / this.addressScale) & this.addressMaskLo) | top;
+    return ((address * this.addressUnit) & this.addressMaskLo) | top;
   }
 }
 

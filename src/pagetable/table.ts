@@ -45,12 +45,13 @@ export class PageTable {
   /** Entries in use by number of the table's first frame; kept only when `empty` needs it. */
   private readonly live: Map<number, number> | null;
   /**
-   * The table reached last, its level and which table of that level it is, counted in input addresses; -1 = none. What follows mostly lies in
-   * it, and need not be looked up from the root.
+   * The table reached last, its level (0: none) and the input addresses that it translates. What follows mostly lies in it, and need not be
+   * looked up from the root.
    */
-  private lastTable = 0;
+  private lastTable = Number.NaN;
   private lastLevel = 0;
-  private lastRegion = -1;
+  private lastStart = Number.NaN;
+  private lastEnd = Number.NaN;
   /** First input and output addresses that cannot be mapped. */
   private readonly iovaLimit: number;
   private readonly paLimit: number;
@@ -72,7 +73,7 @@ export class PageTable {
       throw new RangeError(`${format.name}: ${levels} levels do not translate ${this.inputLg2} bits`);
     }
     this.sizes = new PageSizes(format, levels, options.pageSizes);
-    this.granule = 2 ** format.granuleLg2;
+    this.granule = 1 << format.granuleLg2;
     this.live = freeTables === 'empty' ? new Map() : null;
     this.iovaLimit = Math.min(format.mappableBytes(this.inputLg2), 2 ** 53);
     this.paLimit = 2 ** format.hostAddressWidth;
@@ -191,20 +192,21 @@ export class PageTable {
     const templateLo = templates.leafLo[sizeLg2 * SETS + permissions]!;
     const table = this.descend(iova, level);
     if (table < 0) return 0;
-    const tableEnd = table + this.bytesOf(level);
+    const tableHi = high(table);
+    const tableLo = table | 0;
+    const tableBytes = this.bytesOf(level);
     let done = 0;
     let line = -1;
-    let entry = this.entryIn(table, iova, level);
+    let offset = this.offsetOf(iova, level);
     do {
-      if (!this.vacate(table, entry, slots, level)) break;
+      if (!this.vacate(table, offset, slots, level)) break;
       for (let slot = 0; slot < slots; slot++) {
         const address = pa + done + slot * step;
         const hi = templateHi | format.fieldHi(address);
-        this.memory.write(high(entry), entry | 0, hi, templateLo | format.fieldLo(address));
-        const stored = Math.floor(entry / 64);
-        if (stored !== line) this.work.lines++;
-        line = stored;
-        entry += 8;
+        this.memory.write(tableHi, tableLo + offset, hi, templateLo | format.fieldLo(address));
+        if (offset >> 6 !== line) this.work.lines++;
+        line = offset >> 6;
+        offset += 8;
       }
       this.work.leaves++;
       this.work.levelsPerLeaf += this.levels - level + 1;
@@ -212,16 +214,16 @@ export class PageTable {
       done += size;
     } while (
       done < bytes &&
-      entry < tableEnd &&
+      offset < tableBytes &&
       sizes.best(iova + done, pa + done, bytes - done, largestLg2) === sizeLg2
     );
     return done;
   }
 
   /** Takes empty tables out of the places of a leaf; false if anything is mapped there. */
-  private vacate(table: number, entry: number, slots: number, level: number): boolean {
-    for (let at = entry; at < entry + 8 * slots; at += 8) {
-      const kind = this.format.rows[this.load(at, level) + Row.Kind]!;
+  private vacate(table: number, offset: number, slots: number, level: number): boolean {
+    for (let at = offset; at < offset + 8 * slots; at += 8) {
+      const kind = this.format.rows[this.load(table, at, level) + Row.Kind]!;
       if (kind === EntryKind.Absent) continue;
       if (kind !== EntryKind.Table || !this.displace(table, at, level)) return false;
     }
@@ -231,16 +233,15 @@ export class PageTable {
   /** Address of the table at `level` on the path to iova, installing what is missing; -1 if a leaf is in the way. */
   private descend(iova: number, level: number): number {
     const format = this.format;
-    const region = this.regionOf(iova, level);
-    if (region === this.lastRegion && level === this.lastLevel) {
+    if (this.reaches(iova, level)) {
       this.work.levels += this.levels - level + 1;
       return this.lastTable;
     }
     let table = this.root;
     this.work.levels++;
     for (let at = this.levels; at > level; at--) {
-      const entry = this.entryIn(table, iova, at);
-      const kind = format.rows[this.load(entry, at) + Row.Kind]!;
+      const offset = this.offsetOf(iova, at);
+      const kind = format.rows[this.load(table, offset, at) + Row.Kind]!;
       let next: number;
       if (kind === EntryKind.Table) {
         next = this.entryAddress();
@@ -248,36 +249,39 @@ export class PageTable {
         next = this.allocate(format.tableBytes);
         this.work.tablesAllocated++;
         const { tableHi, tableLo } = format.templates;
-        this.store(entry, tableHi[at]! | format.fieldHi(next), tableLo[at]! | format.fieldLo(next));
+        this.store(table, offset, tableHi[at]! | format.fieldHi(next), tableLo[at]! | format.fieldLo(next));
         this.count(table, 1);
       } else return -1;
       table = next;
       this.work.levels++;
     }
-    this.reached(table, level, region);
+    this.reached(table, level, iova);
     return table;
   }
 
-  /** Which table of the level, counted in input addresses. */
-  private regionOf(iova: number, level: number): number {
-    return Math.floor((iova * 8) / (this.format.span[level]! * this.bytesOf(level)));
+  /** The table of the level for the address is the one reached last. */
+  private reaches(iova: number, level: number): boolean {
+    return level === this.lastLevel && iova >= this.lastStart && iova < this.lastEnd;
   }
 
-  private reached(table: number, level: number, region: number): void {
+  private reached(table: number, level: number, iova: number): void {
+    const bytes = (this.format.span[level]! * this.bytesOf(level)) / 8;
     this.lastTable = table;
     this.lastLevel = level;
-    this.lastRegion = region;
+    this.lastStart = Math.floor(iova / bytes) * bytes;
+    this.lastEnd = this.lastStart + bytes;
   }
 
   /** `clear` of one page in the table reached last: true if it was there. */
   private clearPage(iova: number): boolean {
     if (this.live !== null || this.granule !== this.format.span[1]) return false;
-    if (this.lastLevel !== 1 || this.regionOf(iova, 1) !== this.lastRegion) return false;
-    const entry = this.entryIn(this.lastTable, iova, 1);
-    const row = this.load(entry, 1);
+    if (!this.reaches(iova, 1)) return false;
+    const table = this.lastTable;
+    const offset = this.offsetOf(iova, 1);
+    const row = this.load(table, offset, 1);
     if (this.format.rows[row + Row.Kind]! !== EntryKind.Leaf || this.leafSize(row) !== this.granule) return false;
     const { work, levels } = this;
-    this.memory.write(high(entry), entry | 0, 0, 0);
+    this.memory.write(high(table), (table | 0) + offset, 0, 0);
     work.levels += levels;
     work.leaves++;
     work.levelsPerLeaf += levels;
@@ -287,7 +291,7 @@ export class PageTable {
   }
 
   /** Takes an empty table out of the place of a large leaf; false, with nothing changed, if anything is mapped below it. */
-  private displace(table: number, entry: number, level: number): boolean {
+  private displace(table: number, offset: number, level: number): boolean {
     const below = this.entryAddress();
     const frames: number[] = [];
     if (!this.collect(below, level - 1, frames, true)) return false;
@@ -295,16 +299,16 @@ export class PageTable {
     const { tableBytes } = this.format;
     for (let i = 0; i < frames.length; i += Math.max(1, tableBytes / FRAME)) this.forget(frames[i]!);
     this.displaced.push(...frames);
-    this.store(entry, 0, 0);
+    this.store(table, offset, 0, 0);
     this.count(table, -1);
     return true;
   }
 
   /** Appends the frames of the tables below `table`; with `mustBeEmpty` it gives up at the first leaf and returns false. */
   private collect(table: number, level: number, frames: number[], mustBeEmpty: boolean): boolean {
-    const end = table + this.bytesOf(level);
-    for (let entry = table; entry < end; entry += 8) {
-      const kind = this.format.rows[this.load(entry, level) + Row.Kind]!;
+    const bytes = this.bytesOf(level);
+    for (let offset = 0; offset < bytes; offset += 8) {
+      const kind = this.format.rows[this.load(table, offset, level) + Row.Kind]!;
       if (kind === EntryKind.Absent) continue;
       if (kind !== EntryKind.Table) {
         if (mustBeEmpty) return false;
@@ -321,13 +325,15 @@ export class PageTable {
   private clear(table: number, level: number, start: number, end: number, freed: number[]): number {
     const format = this.format;
     const span = format.span[level]!;
+    const tableHi = high(table);
+    const tableLo = table | 0;
     let at = start;
-    let entry = this.entryIn(table, start, level);
+    let offset = this.offsetOf(start, level);
     let line = -1;
     this.work.levels++;
-    if (level === 1) this.reached(table, 1, this.regionOf(start, 1));
+    if (level === 1) this.reached(table, 1, start);
     while (at < end) {
-      const row = this.load(entry, level);
+      const row = this.load(table, offset, level);
       const kind = format.rows[row + Row.Kind]!;
       if (kind <= EntryKind.Refused) return at;
       let slots = 1;
@@ -352,17 +358,16 @@ export class PageTable {
           pushFrames(below, format.tableBytes, freed);
         } else {
           slots = 0;
-          entry += 8;
+          offset += 8;
         }
         if (reached < stop) end = reached;
         at = stop;
       }
       for (let slot = 0; slot < slots; slot++) {
-        this.memory.write(high(entry), entry | 0, 0, 0);
-        const stored = Math.floor(entry / 64);
-        if (stored !== line) this.work.lines++;
-        line = stored;
-        entry += 8;
+        this.memory.write(tableHi, tableLo + offset, 0, 0);
+        if (offset >> 6 !== line) this.work.lines++;
+        line = offset >> 6;
+        offset += 8;
       }
       this.countSlots(table, slots, -1);
     }
@@ -373,7 +378,7 @@ export class PageTable {
   private leafAt(iova: number): number {
     let table = this.root;
     for (let level = this.levels; ; level--) {
-      const row = this.load(this.entryIn(table, iova, level), level);
+      const row = this.load(table, this.offsetOf(iova, level), level);
       const kind = this.format.rows[row + Row.Kind]!;
       if (kind <= EntryKind.Refused) return 0;
       if (kind === EntryKind.Leaf) return this.leafSize(row);
@@ -398,14 +403,17 @@ export class PageTable {
     return bytes <= FRAME ? this.frames.allocate() : this.frames.allocateContiguous(bytes, bytes);
   }
 
-  private entryIn(table: number, iova: number, level: number): number {
-    const index = Math.floor(iova / this.format.span[level]!);
-    return table + ((index * 8) & (this.bytesOf(level) - 8));
+  /** Where the entry for an address lies in its table, in bytes. */
+  private offsetOf(iova: number, level: number): number {
+    const shift = this.format.indexShift[level]!;
+    const hi = high(iova);
+    const bytes = shift < 32 ? ((iova | 0) >>> shift) | (hi << (32 - shift)) : hi >>> (shift - 32);
+    return bytes & (this.bytesOf(level) - 8);
   }
 
-  /** Reads an entry; returns its row. */
-  private load(entry: number, level: number): number {
-    this.memory.read(high(entry), entry | 0);
+  /** Reads the entry `offset` bytes into a table, which does not cross a 4 GiB boundary; returns its row. */
+  private load(table: number, offset: number, level: number): number {
+    this.memory.read(high(table), (table | 0) + offset);
     return this.format.classify(level, this.memory.wordHi, this.memory.wordLo);
   }
 
@@ -415,8 +423,8 @@ export class PageTable {
   }
 
   /** Stores one table entry, on a line of its own for the flush count. */
-  private store(entry: number, hi: number, lo: number): void {
-    this.memory.write(high(entry), entry | 0, hi, lo);
+  private store(table: number, offset: number, hi: number, lo: number): void {
+    this.memory.write(high(table), (table | 0) + offset, hi, lo);
     this.work.entries++;
     this.work.lines++;
   }
@@ -424,7 +432,7 @@ export class PageTable {
   /** A table is unlinked. */
   private forget(table: number): void {
     this.work.tablesFreed++;
-    this.lastRegion = -1;
+    this.lastLevel = 0;
     this.live?.delete(table / FRAME);
   }
 

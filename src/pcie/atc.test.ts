@@ -40,6 +40,7 @@ const ATS: AtsSpec = {
   outstanding: 4,
   queue: 8,
   ahead: 0,
+  prefetch: { distance: 0, streams: 4, pageRequests: true },
   queueDepth: 32,
   invalidation: 10_000,
   answers: true,
@@ -61,11 +62,11 @@ function machine(changes: Partial<AtsSpec> = {}) {
   const slots = { firstTlp: 0, tlps: TLPS, firstSlot: TLPS, group: 1 };
   const atc = new Atc(0, spec, { kernel, link, device, ledger, ...slots, seed: 1, name: 'dev' });
   /** What has arrived at the root port, and when. */
-  const arrived: { event: Event; at: number }[] = [];
+  const arrived: { event: Event; at: number; address: number }[] = [];
   const now = (): number => kernel.clock[0]!;
   let sent = 0;
   const dispatch = (event: Event): void => {
-    if (event.op === Op.PortArrive) arrived.push({ event, at: now() });
+    if (event.op === Op.PortArrive) arrived.push({ event, at: now(), address: event.addressLo });
     else if (event.op === Op.AtcLookup) atc.lookup(event);
     else if (event.op === Op.AtcAnswer) atc.answered(event);
     else if (event.op === Op.AtcDone) atc.done(event);
@@ -93,12 +94,12 @@ function machine(changes: Partial<AtsSpec> = {}) {
       ledger.start(tlp.id, now());
       return [tlp, atc.send(tlp)];
     },
-    /** The IOMMU answers with the identity, readable and writable. */
-    answer: (event: Event, sizeLg2 = 12): void => {
+    /** The IOMMU answers with the identity, readable and writable unless `permissions` says otherwise. */
+    answer: (event: Event, sizeLg2 = 12, permissions = 3): void => {
       event.outHi = event.addressHi;
       event.outLo = event.addressLo;
       event.level = sizeLg2;
-      event.value = 3;
+      event.value = permissions;
       ledger.charge(event.id, 0, now());
       link.answer(event);
     },
@@ -210,6 +211,73 @@ describe('device TLB', () => {
     m.answer(m.arrived[0]!.event);
     m.run();
     expect(m.credits()).toBe(1);
+  });
+
+  it('asks ahead of its accesses, counts what was hit, came too late, and went unused', () => {
+    const prefetch = { distance: 2, streams: 2, pageRequests: true };
+    const m = machine({ prefetch, outstanding: 8, entries: 4, ways: 4 });
+    const asked = (): number[] => m.arrived.filter(isRequest).map(({ address }) => (address - A) / 4096);
+    const answer = (page: number): void => {
+      m.answer(m.arrived.findLast((each) => isRequest(each) && each.address === A + page * 4096)!.event);
+      m.run();
+    };
+    const access = (page: number): void => {
+      m.send(A + page * 4096);
+      m.run();
+    };
+    access(0);
+    answer(0);
+    access(1);
+    expect(asked()).toEqual([0, 1, 2, 3]);
+    // Page 2 is needed before its answer is there; 3 is hit when it is.
+    access(2);
+    for (const page of [1, 2, 3, 4]) answer(page);
+    access(3);
+    expect(asked()).toEqual([0, 1, 2, 3, 4, 5]);
+    expect([m.atc.counters.prefetches, m.atc.counters.prefetchLate, m.atc.tlb.prefetchHits]).toEqual([4, 1, 1]);
+    m.invalidate(A + 4 * 4096);
+    m.run();
+    expect(m.atc.tlb.prefetchUnused).toBe(1);
+  });
+
+  it('leaves half of its translation requests to what is needed', () => {
+    const m = machine({ prefetch: { distance: 8, streams: 1, pageRequests: true }, outstanding: 4 });
+    m.send(A);
+    m.send(A + 4096);
+    m.run();
+    expect(m.arrived.filter(isRequest).length).toBe(2);
+    for (const { event } of [...m.arrived]) m.answer(event);
+    m.run();
+    m.send(A + 4096);
+    m.run();
+    expect(m.arrived.filter(isRequest).length).toBe(4);
+  });
+
+  it('asks software for pages ahead that have no translation, and for their translation when they are there', () => {
+    const pages: number[] = [];
+    const m = machine({ prefetch: { distance: 1, streams: 1, pageRequests: true }, outstanding: 8 });
+    m.atc.pages = {
+      request: () => true,
+      prefetch: (_, __, lo) => void pages.push((lo - A) / 4096),
+      proceeds: () => undefined,
+    };
+    m.send(A, true);
+    m.send(A + 4096, true);
+    m.run();
+    const [first, second, ahead] = m.arrived.filter(isRequest).map(({ event }) => event);
+    m.answer(first!);
+    m.answer(second!);
+    m.answer(ahead!, 12, 1);
+    m.run();
+    expect(pages).toEqual([2]);
+    m.atc.pageAhead(-1, 0, A + 2 * 4096, 2);
+    m.run();
+    const again = m.arrived.filter(isRequest).at(-1)!.event;
+    expect((again.addressLo - A) / 4096).toBe(2);
+    // Once is enough.
+    m.answer(again, 12, 0);
+    m.run();
+    expect(pages).toEqual([2]);
   });
 
   it('a dead device does not answer', () => {

@@ -18,6 +18,7 @@ import { Histogram } from '../stats/histogram.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
 import { DeviceTlb, sameRegion } from './device-tlb.js';
 import type { Link } from './link.js';
+import { type Fetch, Prefetcher } from './prefetcher.js';
 import type { AtsSpec } from './spec.js';
 
 const PAGE_CLASSES = 256;
@@ -26,6 +27,8 @@ const PAGE_CLASSES = 256;
 export class AtcCounters {
   requests = 0;
   prefetches = 0;
+  /** Pages asked for ahead that a DMA request needed before the answer was there. */
+  prefetchLate = 0;
   merged = 0;
   /** DMAs that found every translation request taken. */
   stalls = 0;
@@ -49,8 +52,9 @@ class Request {
   /** An invalidation of the page has come since it was sent; or one of other pages that its answer may cover. */
   stale = false;
   narrow = false;
-  /** Nobody waited when it was sent. */
+  /** Nobody waited when it was sent; and its page has been asked for. */
   ahead = false;
+  afterPage = false;
   pageHi = 0;
   pageLo = 0;
   readonly event: Event;
@@ -121,6 +125,8 @@ export class Atc implements TlpSink, PageRequestClient {
   private readonly inspector = new FifoServer();
   /** The device has been told that it may not ask for translations. */
   private disabled = false;
+  /** Null: the device asks for what it needs. */
+  private readonly prefetcher: Prefetcher | null;
 
   constructor(
     private readonly index: number,
@@ -143,6 +149,9 @@ export class Atc implements TlpSink, PageRequestClient {
     this.requests = Array.from({ length: outstanding }, (_, i) => new Request(firstSlot + i, index, i));
     this.freeRequests = Int32Array.from({ length: outstanding }, (_, i) => outstanding - 1 - i);
     this.freeCount = outstanding;
+    const { prefetch } = spec;
+    const fetch: Fetch = (pasid, page, write) => this.fetchAhead(pasid, page, write);
+    this.prefetcher = prefetch.distance === 0 ? null : new Prefetcher(prefetch, fetch);
   }
 
   /** A request of the engine enters the lookup pipeline, if there is room. */
@@ -168,8 +177,12 @@ export class Atc implements TlpSink, PageRequestClient {
     }
     const { cache } = this.tlb;
     cache.lookups++;
+    const { context, addressHi, addressLo, flags } = tlp;
     if (this.tryHit(tlp)) cache.hits++;
     else this.miss(tlp);
+    if (this.prefetcher === null) return;
+    const page = Math.floor(((addressHi >>> 0) * 2 ** 32 + (addressLo >>> 0)) / this.spec.stu);
+    this.prefetcher.saw(context, page, (flags & TlpFlag.Write) !== 0);
   }
 
   private tryHit(tlp: Event): boolean {
@@ -231,6 +244,7 @@ export class Atc implements TlpSink, PageRequestClient {
     const same = this.find(tlp.context, pageHi, pageLo, write);
     if (same !== null) {
       this.counters.merged++;
+      if (same.ahead && same.waiters.length === 0) this.counters.prefetchLate++;
       same.waiters.push(tlp);
       return;
     }
@@ -265,6 +279,7 @@ export class Atc implements TlpSink, PageRequestClient {
     request.active = true;
     request.narrow = false;
     request.ahead = ahead;
+    request.afterPage = false;
     request.pageHi = pageHi;
     request.pageLo = pageLo;
     this.classes[pageLo & (PAGE_CLASSES - 1)]!++;
@@ -296,6 +311,44 @@ export class Atc implements TlpSink, PageRequestClient {
     this.ask(this.begin(hi, lo, context, write, true).event);
   }
 
+  /** Asks for a page of a stream that the device follows; misses keep half of the requests for themselves. */
+  private fetchAhead(pasid: number, page: number, write: boolean): boolean {
+    const shift = this.unitLg2;
+    const pageHi = Math.floor(page / 2 ** 32);
+    const pageLo = page | 0;
+    const needed = write ? Access.Write : Access.Read;
+    if (this.tlb.holds(pasid, (pageHi << shift) | (pageLo >>> (32 - shift)), pageLo << shift, needed)) return true;
+    if (this.find(pasid, pageHi, pageLo, write) !== null) return true;
+    if (2 * this.freeCount <= this.spec.outstanding) return false;
+    this.counters.prefetches++;
+    this.ask(this.begin(pageHi, pageLo, pasid, write, true).event);
+    return true;
+  }
+
+  /** The page of a translation that was asked for ahead is there: it is asked for again, once. */
+  pageAhead(pasid: number, hi: number, lo: number, access: Access): void {
+    if (this.disabled || this.freeCount === 0) return;
+    const shift = this.unitLg2;
+    const pageLo = (lo >>> shift) | (hi << (32 - shift));
+    const pageHi = hi >>> shift;
+    const write = (access & Access.Write) !== 0;
+    if (
+      this.tlb.holds(pasid, hi, lo, access & (Access.Read | Access.Write)) ||
+      this.find(pasid, pageHi, pageLo, write) !== null
+    )
+      return;
+    const request = this.begin(pageHi, pageLo, pasid, write, true);
+    request.afterPage = true;
+    this.ask(request.event);
+  }
+
+  /** A translation that was asked for ahead, and that nothing has waited for, is not there, or does not permit what it was asked for. */
+  private askForPageAhead({ afterPage }: Request, { flags, context, addressHi, addressLo }: Event): void {
+    if (this.pages === null || afterPage || !this.spec.prefetch.pageRequests) return;
+    const access = (flags & TlpFlag.NoWrite) !== 0 ? Access.Read : Access.Write;
+    this.pages.prefetch(context, addressHi, addressLo & ~4095, access);
+  }
+
   /** Op.AtcAnswer: the answer of a translation request is there, for those who wait and, if it is a translation, for later ones. */
   answered(event: Event): void {
     const now = this.kernel.clock[0]!;
@@ -319,7 +372,12 @@ export class Atc implements TlpSink, PageRequestClient {
     else {
       // What was asked for is good; the rest of a larger page may not be.
       const sizeLg2 = request.narrow ? this.unitLg2 : level;
-      this.tlb.fill(context, addressHi, addressLo, outHi, outLo, sizeLg2, permission);
+      const unused = request.ahead && request.waiters.length === 0;
+      this.tlb.fill(context, addressHi, addressLo, outHi, outLo, sizeLg2, permission, unused);
+    }
+    const wanted = (event.flags & TlpFlag.NoWrite) !== 0 ? Access.Read : Access.Write;
+    if (request.ahead && request.waiters.length === 0 && !refused && (permission & wanted) === 0) {
+      this.askForPageAhead(request, event);
     }
     const offsetMask = this.spec.stu - 1;
     let cause = request.ahead ? Cause.WalkMerged : Cause.TranslationRequest;
@@ -455,7 +513,7 @@ export class Atc implements TlpSink, PageRequestClient {
   resetCounters(): void {
     Object.assign(this.counters, new AtcCounters());
     this.requestLatency.reset();
-    this.tlb.cache.resetCounters();
+    this.tlb.resetCounters();
   }
 }
 

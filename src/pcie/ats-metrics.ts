@@ -40,7 +40,8 @@ const TLB: readonly MetricDef[] = [
 
 const COUNTS: readonly [name: string, sentence: string, counter: keyof AtcCounters][] = [
   ['requests', 'Translation requests sent.', 'requests'],
-  ['prefetches', 'Translation requests sent for pages ahead of the one that missed.', 'prefetches'],
+  ['prefetches', 'Translation requests sent for pages ahead of those that were accessed.', 'prefetches'],
+  ['prefetch_late', 'Pages asked for ahead that a DMA request needed before the answer was there.', 'prefetchLate'],
   ['merged', 'DMA requests that joined a translation request under way.', 'merged'],
   ['stalls', 'DMA requests that missed while every translation request was under way.', 'stalls'],
   ['empty', 'Translation requests answered without any permission.', 'empty'],
@@ -56,6 +57,18 @@ const COUNTS: readonly [name: string, sentence: string, counter: keyof AtcCounte
 export const ATS_METRICS: readonly MetricDef[] = [
   ...TLB,
   ...COUNTS.map(([name, sentence]) => ({ name: `ats.${name}`, unit: 'count', sentence, formula: 'count' })),
+  {
+    name: 'ats.prefetch_hits',
+    unit: 'count',
+    sentence: 'Translations asked for ahead that a DMA request hit.',
+    formula: 'count, each at its first hit',
+  },
+  {
+    name: 'ats.prefetch_unused',
+    unit: 'count',
+    sentence: 'Translations asked for ahead that were replaced or invalidated before any DMA request hit them.',
+    formula: 'count',
+  },
   {
     name: 'ats.request.latency',
     unit: 'ns',
@@ -83,6 +96,8 @@ export function registerAtc(registry: Registry, component: string, atc: Atc, led
   registry.gauge(component, 'device_tlb.occupancy', () => cache.occupancy);
   registry.gauge(component, 'device_tlb.evictions', () => cache.evictions);
   for (const [name, , counter] of COUNTS) registry.gauge(component, `ats.${name}`, () => counters[counter]);
+  registry.gauge(component, 'ats.prefetch_hits', () => atc.tlb.prefetchHits);
+  registry.gauge(component, 'ats.prefetch_unused', () => atc.tlb.prefetchUnused);
   registry.histogram(component, 'ats.request.latency', atc.requestLatency);
   CAUSES.forEach((cause, i) => {
     registry.gauge(component, `ats.request.time.${cause}`, () => ledger.totalPs(i, group) / ledger.count(group) / 1000);

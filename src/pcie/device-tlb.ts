@@ -19,9 +19,15 @@ export class DeviceTlb {
   private readonly pageHi: Int32Array;
   private readonly pageLo: Int32Array;
   private readonly permission: Uint8Array;
+  /** By entry: 1 until the first hit of a translation that was asked for ahead. */
+  private readonly unused: Uint8Array;
   /** Entries of each size class, and as a bit set which classes have any. */
   private readonly counts = new Int32Array(LARGEST_LG2 - SMALLEST_LG2 + 1);
   private present = 0;
+
+  /** Translations asked for ahead: hit for the first time, and gone without a hit. */
+  prefetchHits = 0;
+  prefetchUnused = 0;
 
   // Result of `lookup`.
   outHi = 0;
@@ -41,6 +47,7 @@ export class DeviceTlb {
     this.pageHi = new Int32Array(spec.entries);
     this.pageLo = new Int32Array(spec.entries);
     this.permission = new Uint8Array(spec.entries);
+    this.unused = new Uint8Array(spec.entries);
   }
 
   /** True when hi:lo may be accessed as `needed` (Access bits); its translated address is in outHi:outLo. `pasid` -1: none. Does not count. */
@@ -51,6 +58,10 @@ export class DeviceTlb {
       const entry = cache.touch(firstKey(size, hi, lo), secondKey(size, hi), pasid);
       if (entry < 0) continue;
       if ((this.permission[entry]! & needed) !== needed) return false;
+      if (this.unused[entry] === 1) {
+        this.unused[entry] = 0;
+        this.prefetchHits++;
+      }
       const s = size + SMALLEST_LG2;
       this.outHi = this.pageHi[entry]! | (s < 32 ? 0 : hi & ((1 << (s - 32)) - 1));
       this.outLo = this.pageLo[entry]! | (s < 32 ? lo & ((1 << s) - 1) : lo);
@@ -59,24 +70,38 @@ export class DeviceTlb {
     return false;
   }
 
-  /** Whether a translation of hi:lo is held, whatever it permits; no use counts. */
-  holds(pasid: number, hi: number, lo: number): boolean {
+  /** Whether a translation of hi:lo is held that permits `needed` (Access bits; 0: whatever it permits); no use counts. */
+  holds(pasid: number, hi: number, lo: number, needed = 0): boolean {
     for (let rest = this.present; rest !== 0; rest &= rest - 1) {
       const size = 31 - Math.clz32(rest & -rest);
-      if (this.cache.find(firstKey(size, hi, lo), secondKey(size, hi), pasid) >= 0) return true;
+      const entry = this.cache.find(firstKey(size, hi, lo), secondKey(size, hi), pasid);
+      if (entry >= 0) return (this.permission[entry]! & needed) === needed;
     }
     return false;
   }
 
-  /** Keeps the translation of hi:lo to outHi:outLo, part of a page of 2^sizeLg2 bytes. */
-  fill(pasid: number, hi: number, lo: number, outHi: number, outLo: number, sizeLg2: number, permission: number): void {
+  /** Keeps the translation of hi:lo to outHi:outLo, part of a page of 2^sizeLg2 bytes. `ahead`: nobody needs it yet. */
+  fill(
+    pasid: number,
+    hi: number,
+    lo: number,
+    outHi: number,
+    outLo: number,
+    sizeLg2: number,
+    permission: number,
+    ahead = false,
+  ): void {
     const { cache } = this;
     const s = sizeLg2 < this.largestLg2 ? sizeLg2 : this.largestLg2;
     const size = s - SMALLEST_LG2;
     const { evictions, occupancy } = cache;
     const entry = cache.fill(firstKey(size, hi, lo), secondKey(size, hi), pasid);
     if (entry < 0) return;
-    if (cache.evictions !== evictions) this.uncount(cache.victimKey1 >>> SIZE_SHIFT);
+    if (cache.evictions !== evictions) {
+      this.uncount(cache.victimKey1 >>> SIZE_SHIFT);
+      this.prefetchUnused += this.unused[entry]!;
+    }
+    this.unused[entry] = ahead ? 1 : 0;
     if (cache.occupancy !== occupancy || cache.evictions !== evictions) {
       this.counts[size]!++;
       this.present |= 1 << size;
@@ -130,7 +155,15 @@ export class DeviceTlb {
 
   private drop(entry: number): void {
     this.uncount(this.cache.k1[entry]! >>> SIZE_SHIFT);
+    this.prefetchUnused += this.unused[entry]!;
+    this.unused[entry] = 0;
     this.cache.invalidate(entry);
+  }
+
+  resetCounters(): void {
+    this.cache.resetCounters();
+    this.prefetchHits = 0;
+    this.prefetchUnused = 0;
   }
 
   private uncount(size: number): void {

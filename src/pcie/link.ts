@@ -159,8 +159,7 @@ export class Link implements TlpSink, CreditReturn, MessageSink {
     const service = this.transmission[bytes]!;
     const end = this.down.book(now, service) + service;
     this.downBytes += bytes;
-    this.ledger.chargeFor(tlp.id, Cause.LinkDown, end + this.spec.latency);
-    this.ledger.chargeFor(tlp.id, Cause.Device, overheadPs);
+    this.ledger.chargeForBoth(tlp.id, Cause.LinkDown, end + this.spec.latency, Cause.Device, overheadPs);
     this.kernel.relay(end, this.spec.latency + overheadPs, tlp, this.client.done);
   }
 

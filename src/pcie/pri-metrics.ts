@@ -10,6 +10,8 @@ const COUNTS: readonly [name: string, sentence: string, counter: keyof PriCounte
   ['success', 'Groups answered: try again.', 'success'],
   ['invalid', 'Groups answered: the access is an error.', 'invalid'],
   ['failure', 'Groups answered: the interface is stopped.', 'failure'],
+  ['prefetches', 'Page requests for pages that nothing needed yet.', 'prefetches'],
+  ['prefetch_late', 'Pages asked for ahead that an access needed before the answer was there.', 'prefetchLate'],
   ['unexpected', 'Answers for groups that nobody waited for.', 'unexpected'],
   ['stop_markers', 'Stop markers sent.', 'stopMarkers'],
 ];
@@ -21,6 +23,13 @@ export const PRI_METRICS: readonly MetricDef[] = [
     unit: 'ns',
     sentence: 'Time of a page request group from its first page being asked for until its answer is there.',
     formula: 'one sample per group',
+  },
+  {
+    name: 'pri.busy',
+    unit: 'ns',
+    sentence:
+      'Time from a page being asked for while no other is, until all that are asked for meanwhile are answered.',
+    formula: 'one sample per such period',
   },
   {
     name: 'pri.outstanding',
@@ -39,6 +48,7 @@ export const PRI_METRICS: readonly MetricDef[] = [
 export function registerPri(registry: Registry, component: string, pri: Pri): void {
   for (const [name, , counter] of COUNTS) registry.gauge(component, `pri.${name}`, () => pri.counters[counter]);
   registry.histogram(component, 'pri.latency', pri.latency);
+  registry.histogram(component, 'pri.busy', pri.busy);
   registry.gauge(component, 'pri.outstanding', (now) => pri.occupancy.mean(now));
   registry.gauge(component, 'pri.outstanding.max', () => pri.occupancy.max);
   registry.onReset((now) => pri.resetCounters(now));

@@ -25,11 +25,13 @@ class Rig {
   readonly kernel = new Kernel(Op.Relay);
   readonly sent: Sent[] = [];
   readonly answers: [page: number, status: PageStatus][] = [];
+  readonly aheads: number[] = [];
   readonly pri: Pri;
 
   constructor(spec: Partial<PriSpec> = {}) {
     const client = {
       pageAnswered: (tlp: Event, status: PageStatus) => void this.answers.push([tlp.addressLo / PAGE, status]),
+      pageAhead: (_: number, __: number, lo: number) => void this.aheads.push(lo / PAGE),
     };
     const sink = {
       message: (m: Event) => {
@@ -46,6 +48,10 @@ class Rig {
     tlp.addressLo = page * PAGE;
     tlp.context = pasid;
     return this.pri.request(tlp, access);
+  }
+
+  ahead(page: number, pasid = 1): void {
+    this.pri.prefetch(pasid, 0, page * PAGE, WRITE);
   }
 
   /** Runs what is due until `time`, ps. */
@@ -184,9 +190,90 @@ describe('page requests of a device', () => {
   });
 });
 
+describe('a device is busy asking', () => {
+  it('from the first page until the last answer, gathering included', () => {
+    const rig = new Rig({ group: 1, outstanding: 1 });
+    rig.runTo(100);
+    rig.ask(1);
+    rig.runTo(300);
+    rig.ask(2);
+    rig.runTo(700);
+    rig.pri.responded(rig.sent[0]!.group, PageStatus.Success);
+    expect(rig.pri.busy.count).toBe(0);
+    rig.runTo(1000);
+    rig.pri.responded(rig.sent[1]!.group, PageStatus.Success);
+    rig.runTo(2000);
+    rig.ask(3);
+    rig.runTo(2050);
+    rig.pri.responded(rig.sent[2]!.group, PageStatus.Invalid);
+    expect([rig.pri.busy.count, rig.pri.busy.sum]).toEqual([2, 950]);
+  });
+
+  it('and no longer when what it gathers is given up', () => {
+    const rig = new Rig({ group: 2, gather: 1000 });
+    rig.ask(1, WRITE, 5);
+    rig.runTo(40);
+    rig.pri.stop(5);
+    rig.runTo(100);
+    rig.ask(2, WRITE, 6);
+    rig.ask(3, WRITE, 6);
+    rig.runTo(160);
+    rig.pri.responded(rig.sent.at(-1)!.group, PageStatus.Success);
+    expect([rig.pri.busy.count, rig.pri.busy.sum]).toEqual([2, 100]);
+  });
+});
+
+describe('pages asked for before they are needed', () => {
+  it('are told of when they are there; nobody waits for them, and their groups have no others', () => {
+    const rig = new Rig({ group: 4, gather: 100 });
+    rig.ahead(5);
+    rig.ahead(6);
+    rig.ask(1);
+    rig.runTo(100);
+    // What is needed goes first.
+    expect(rig.groups).toEqual([[1], [5, 6]]);
+    rig.pri.responded(rig.sent[1]!.group, PageStatus.Success);
+    expect([rig.aheads, rig.answers]).toEqual([[5, 6], []]);
+    expect([rig.pri.counters.prefetches, rig.pri.counters.prefetchLate]).toEqual([2, 0]);
+  });
+
+  it('an access that comes meanwhile waits for the same answer; one that is invalid says nothing about it', () => {
+    const rig = new Rig({ group: 2, gather: 100 });
+    rig.ahead(5);
+    rig.ahead(6);
+    rig.runTo(100);
+    rig.ask(5);
+    rig.ask(5);
+    expect([rig.sent.length, rig.pri.counters.prefetchLate, rig.pri.counters.merged]).toEqual([2, 1, 2]);
+    rig.pri.responded(rig.sent[0]!.group, PageStatus.Invalid);
+    expect(rig.answers).toEqual([
+      [5, PageStatus.Success],
+      [5, PageStatus.Success],
+    ]);
+    expect(rig.aheads).toEqual([]);
+    // It asks again, now for itself.
+    rig.ask(5);
+    rig.runTo(200);
+    rig.pri.responded(rig.sent[2]!.group, PageStatus.Invalid);
+    expect(rig.answers.at(-1)).toEqual([5, PageStatus.Invalid]);
+  });
+
+  it('take no credit that is not there, and are not asked for twice', () => {
+    const rig = new Rig({ outstanding: 2 });
+    rig.ahead(1);
+    rig.ahead(1);
+    rig.ahead(2);
+    rig.ahead(3);
+    expect(rig.groups).toEqual([[1], [2]]);
+    rig.ask(4);
+    rig.pri.responded(rig.sent[0]!.group, PageStatus.Success);
+    expect(rig.groups).toEqual([[1], [2], [4]]);
+  });
+});
+
 describe('in any order of requests, answers and stops', () => {
   const step = fc.record({
-    what: fc.constantFrom('ask', 'ask', 'ask', 'answer', 'answer', 'time', 'stop'),
+    what: fc.constantFrom('ask', 'ask', 'ask', 'ahead', 'ahead', 'answer', 'answer', 'time', 'stop'),
     page: fc.integer({ min: 0, max: 11 }),
     write: fc.boolean(),
     pasid: fc.integer({ min: 1, max: 3 }),
@@ -217,6 +304,7 @@ describe('in any order of requests, answers and stops', () => {
           };
           for (const { what, page, write, pasid, status } of steps) {
             if (what === 'ask' && rig.ask(page, write ? WRITE : READ, pasid)) taken++;
+            else if (what === 'ahead') rig.ahead(page, pasid);
             else if (what === 'answer') answer(status);
             else if (what === 'time') rig.runTo(rig.kernel.clock[0]! + 300);
             else if (what === 'stop') rig.pri.stop(pasid);

@@ -2,7 +2,7 @@
  * Page Request Interface of a device (PCI Express Base Specification 6.0, 10.4): asks for pages in groups, the last request of a group marked, with
  * at most so many requests without an answer as software has allocated (10.5.2.5), and hands answers on to those who wait. Pages are gathered into a group
  * until it is full or has waited long enough; those that find no credit are gathered meanwhile. A group has one PASID. An answer that
- * nobody waits for is counted (UPRGI); Response Failure stops the interface (10.4.2.2). Not modelled: resetting a stopped interface.
+ * nobody waits for is counted (UPRGI); pages may be asked for before they are needed, in groups of their own, as long as there is credit. Response Failure stops the interface (10.4.2.2). Not modelled: resetting a stopped interface.
  */
 import { Event } from '../kernel/event.js';
 import { EventFifo } from '../kernel/fifo.js';
@@ -38,6 +38,9 @@ export class PriCounters {
   /** Answers for groups that nobody waits for. */
   unexpected = 0;
   stopMarkers = 0;
+  /** Of the requests those for pages that nothing needed yet; accesses that came while one was under way. */
+  prefetches = 0;
+  prefetchLate = 0;
 }
 
 const CLASSES = 256;
@@ -53,6 +56,8 @@ class Page {
   access = 0;
   /** Group that it is asked for in, -1 before. */
   group = -1;
+  /** Nothing had needed it when it was asked for: its group has none that something needs. */
+  ahead = false;
   /** Of whoever waits; their number. */
   readonly waiters: EventFifo = new EventFifo();
   client: StallClient | null = null;
@@ -63,6 +68,8 @@ export class Pri implements PageRequestSink {
   readonly counters = new PriCounters();
   /** From the first page that asks to its answer, by group, ps. */
   readonly latency = new Histogram();
+  /** From a page being asked for while no other is, until all that are asked for meanwhile are answered, ps. */
+  readonly busy = new Histogram();
   /** Requests without an answer. */
   readonly occupancy = new TimeAverage();
   /** Software has enabled the interface; a Response Failure, or `stop` of the device, ends that. */
@@ -84,6 +91,8 @@ export class Pri implements PageRequestSink {
   /** Answered with success, by the TLP record of the access that was first, null: none. For measurement. */
   private readonly retrying: (Page | null)[] = [];
   private outstanding = 0;
+  /** Absolute ps; -1: no page is asked for. */
+  private busySince = -1;
   /** PASIDs that software takes away, and that have requests without an answer. */
   private readonly stopping: number[] = [];
 
@@ -104,23 +113,46 @@ export class Pri implements PageRequestSink {
     const known = this.find(tlp, access);
     if (known !== null) {
       this.counters.merged++;
+      if (known.ahead && known.waiters.length === 0) this.counters.prefetchLate++;
       known.waiters.push(tlp);
       return true;
     }
-    const page = this.unused.pop() ?? new Page();
-    page.context = tlp.context;
-    page.hi = tlp.addressHi;
-    page.lo = tlp.addressLo & ~4095;
-    page.access = access;
-    page.group = -1;
-    page.client = null;
+    const page = this.page(tlp.context, tlp.addressHi, tlp.addressLo & ~4095, access);
     page.times[ASKED] = now;
     page.waiters.push(tlp);
-    this.gathering.push(page);
-    this.classes[classOf(page.lo)]!++;
+    // What nothing needs yet goes later.
+    const place = this.gathering.findIndex(({ ahead }) => ahead);
+    this.gathering.splice(place < 0 ? this.gathering.length : place, 0, page);
     if (this.room === 0) this.counters.waits++;
     this.pump();
     return true;
+  }
+
+  prefetch(pasid: number, hi: number, lo: number, access: Access): void {
+    if (!this.enabled || this.stopping.includes(pasid)) return;
+    if (this.freeGroups.length === 0 || this.outstanding + this.gathering.length >= this.spec.outstanding) return;
+    const same = (page: Page): boolean => page.context === pasid && page.hi === hi && page.lo === lo;
+    if (this.classes[classOf(lo)] !== 0 && (this.gathering.some(same) || this.sent.some(same))) return;
+    const page = this.page(pasid, hi, lo, access);
+    page.times[ASKED] = this.kernel.clock[0]!;
+    page.ahead = true;
+    this.gathering.push(page);
+    this.counters.prefetches++;
+    this.pump();
+  }
+
+  private page(context: number, hi: number, lo: number, access: Access): Page {
+    const page = this.unused.pop() ?? new Page();
+    page.context = context;
+    page.hi = hi;
+    page.lo = lo;
+    page.access = access;
+    page.group = -1;
+    page.ahead = false;
+    page.client = null;
+    this.classes[classOf(lo)]!++;
+    if (this.busySince < 0) this.busySince = this.kernel.clock[0]!;
+    return page;
   }
 
   /** Requests that may be sent now. */
@@ -147,8 +179,12 @@ export class Pri implements PageRequestSink {
       const most = Math.min(spec.group, this.room);
       if (most === 0) return;
       let count = 1;
-      const { context } = gathering[0]!;
-      while (count < most && count < gathering.length && gathering[count]!.context === context) count++;
+      const { context, ahead } = gathering[0]!;
+      while (count < most && count < gathering.length) {
+        const page = gathering[count]!;
+        if (page.context !== context || page.ahead !== ahead) break;
+        count++;
+      }
       const complete = count === most || count < gathering.length;
       if (!complete && !this.due && spec.gather > 0) {
         this.startTimer();
@@ -235,16 +271,31 @@ export class Pri implements PageRequestSink {
     if (status === PageStatus.Failure) this.disable(now);
     if (this.stopping.length > 0) for (const pasid of [...this.stopping]) this.finishStop(pasid);
     this.pump();
+    this.settle(now);
+  }
+
+  /** Nothing may be asked for any more. */
+  private settle(now: number): void {
+    if (this.busySince < 0 || this.outstanding > 0 || this.gathering.length > 0) return;
+    this.busy.add(now - this.busySince);
+    this.busySince = -1;
   }
 
   private end(page: Page, status: PageStatus, now: number): void {
     page.times[ANSWERED] = now;
     this.classes[classOf(page.lo)]!--;
-    const first = page.waiters.pop()!;
+    const first = page.waiters.pop();
+    if (first === null) {
+      if (status === PageStatus.Success) this.client.pageAhead(page.context, page.hi, page.lo, page.access);
+      this.forget(page, now);
+      return;
+    }
+    // What is wrong with a page ahead may be that of another in its group: whoever has come to need this one asks for itself.
+    const told = page.ahead && status === PageStatus.Invalid ? PageStatus.Success : status;
     const follows = status === PageStatus.Success && page.client !== null;
     if (follows) this.retries(first, page);
-    this.client.pageAnswered(first, status);
-    for (let tlp = page.waiters.pop(); tlp !== null; tlp = page.waiters.pop()) this.client.pageAnswered(tlp, status);
+    this.client.pageAnswered(first, told);
+    for (let tlp = page.waiters.pop(); tlp !== null; tlp = page.waiters.pop()) this.client.pageAnswered(tlp, told);
     if (!follows) this.forget(page, now);
   }
 
@@ -285,6 +336,7 @@ export class Pri implements PageRequestSink {
     this.gathering.splice(0, this.gathering.length, ...kept);
     for (const page of gone) this.end(page, PageStatus.Invalid, now);
     this.finishStop(pasid);
+    this.settle(now);
   }
 
   private finishStop(pasid: number): void {
@@ -313,6 +365,7 @@ export class Pri implements PageRequestSink {
   resetCounters(now: number): void {
     Object.assign(this.counters, new PriCounters());
     this.latency.reset();
+    this.busy.reset();
     this.occupancy.reset(now);
   }
 }

@@ -54,7 +54,9 @@ export class RootPort implements AtsPort, PageResponsePort {
   forward(tlp: Event): void {
     this.link.returnCredits(tlp);
     if (!this.memory.owns(tlp.outHi, tlp.outLo)) tlp.flags |= TlpFlag.Aborted;
+    const now = this.kernel.clock[0]!;
     if ((tlp.flags & TlpFlag.NoMemory) !== 0) {
+      this.ledger.charge(tlp.id, Cause.Order, now);
       this.kernel.after(0, tlp, (tlp.flags & TlpFlag.TranslationRequest) !== 0 ? Op.AtsAnswer : Op.MemoryServed);
       return;
     }
@@ -62,7 +64,7 @@ export class RootPort implements AtsPort, PageResponsePort {
       (tlp.flags & TlpFlag.Write) !== 0
         ? this.memory.deviceWrite(this.socket, tlp.outHi, tlp.outLo, tlp.bytes)
         : this.memory.deviceRead(this.socket, tlp.outHi, tlp.outLo, tlp.bytes);
-    this.ledger.chargeFor(tlp.id, Cause.Memory, delay);
+    this.ledger.chargeBoth(tlp.id, Cause.Order, now, Cause.Memory, delay);
     this.kernel.after(delay, tlp, Op.MemoryServed);
   }
 

@@ -47,6 +47,16 @@ export interface PriSpec {
   readonly gather: number;
 }
 
+/** What a device asks for before it needs it, by following its own accesses. */
+export interface PrefetchSpec {
+  /** Units that it is ahead of its accesses; 0: it asks for what it needs. */
+  readonly distance: number;
+  /** Sequential streams that it follows at a time. */
+  readonly streams: number;
+  /** It asks software for the pages of them that have no translation. */
+  readonly pageRequests: boolean;
+}
+
 /** Address Translation Services of a device; the structure is its device TLB. `enabled: false`: all requests are untranslated. */
 export interface AtsSpec extends StructureSpec {
   /** One lookup may start every `interval`, ps. */
@@ -61,6 +71,7 @@ export interface AtsSpec extends StructureSpec {
   readonly queue: number;
   /** Following units that a miss asks for too. */
   readonly ahead: number;
+  readonly prefetch: PrefetchSpec;
   /** Invalidations that the device accepts at a time (Invalidate Queue Depth of the ATS capability). */
   readonly queueDepth: number;
   readonly pri: PriSpec;

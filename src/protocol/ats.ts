@@ -1,7 +1,7 @@
 /**
  * Address Translation Services between a device and its IOMMU (PCI Express Base Specification 6.0, chapter 10). A Translation Request is a TLP
  * whose flags have `TlpFlag.TranslationRequest`; its answer comes back in the same record: `bytes` 8 when it is a successful completion, with the
- * translated address in `outHi:outLo`, log2 of the size of the translation in `level` and permissions (pagetable `Permission` bits) in `value`; `bytes` 0
+ * translated address in `outHi:outLo`, log2 of the size of the translation in `level` and permissions (`Access` bits) in `value`; `bytes` 0
  * when the completion has no data: `value` is then its status. No permission at all is a successful completion too: there is no translation.
  *
  * An Invalidate Request names the region of 2^level bytes at `addressHi:addressLo`, of the PASID in `context` (-1: of requests without PASID; `state` 1: of

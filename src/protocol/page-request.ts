@@ -39,6 +39,8 @@ export interface PageRequestSink {
    * use the interface, or no longer, and the access is an error.
    */
   request(tlp: Event, access: Access): boolean;
+  /** Asks for a page that nothing needs yet, if that can be done at once. */
+  prefetch(pasid: number, hi: number, lo: number, access: Access): void;
   /** A TLP that was answered with success has its translation, is refused, or asks again. */
   proceeds(tlp: Event): void;
 }
@@ -47,6 +49,8 @@ export interface PageRequestSink {
 export interface PageRequestClient {
   /** Success: the translation is to be asked for again. Otherwise the access is an error. */
   pageAnswered(tlp: Event, status: PageStatus): void;
+  /** A page that was asked for ahead, and that nothing has waited for, is there. */
+  pageAhead(pasid: number, hi: number, lo: number, access: Access): void;
 }
 
 /** Where a device's messages go: its link. They go in the order in which they are sent. */

@@ -121,7 +121,7 @@ export interface Translator {
   served(tlp: Event): void;
 }
 
-/** The root port's side: takes a request that has been translated (or aborted) and sends it on to memory. */
+/** The root port's side: takes a request that has been translated (or aborted), charges its time since the lookup to `Cause.Order` and sends it on to memory. */
 export interface Forwarder {
   forward(tlp: Event): void;
 }

@@ -128,6 +128,7 @@ describe('any device TLB', () => {
     'devices.nic.ats.outstanding': fc.constantFrom(1, 3, 32),
     'devices.nic.ats.queue': fc.constantFrom(1, 5, 128),
     'devices.nic.ats.ahead': fc.constantFrom(0, 0, 3),
+    'devices.nic.ats.prefetch.distance': fc.constantFrom(0, 0, 5),
     'devices.nic.ats.queueDepth': fc.constantFrom(1, 4, 32),
     'devices.nic.ats.invalidation': fc.constantFrom('0ns', '100ns', '3us'),
     'machine.ports.port0.nonPostedHeaders': fc.constantFrom(1, 4, 64),

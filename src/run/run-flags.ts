@@ -17,7 +17,7 @@ interface Inlining {
   readonly absolute: number;
 }
 
-const DEEP: Inlining = { size: 1000, cumulative: 4000, small: 150, absolute: 10_000 };
+const DEEP: Inlining = { size: 1000, cumulative: 6000, small: 200, absolute: 15_000 };
 /** V8's defaults. */
 const NORMAL: Inlining = { size: 460, cumulative: 920, small: 27, absolute: 4600 };
 const NONE: Inlining = { ...NORMAL, cumulative: 0 };

@@ -95,6 +95,43 @@ describe('a device that asks for pages', () => {
     expect(ahead!).toBeGreaterThan(none!);
   });
 
+  it('meets no fault in a sequential copy after the first pages where it asks ahead; only pinned memory is faster', () => {
+    const facts = (prefault: string, distance: number): PointResult =>
+      audited([
+        `workload.copy.prefault=${prefault}`,
+        'workload.copy.size=4KiB',
+        'devices.accelerator.ats.entries=256',
+        `devices.accelerator.ats.prefetch.distance=${distance}`,
+        'devices.accelerator.ats.pri.gather=0ns',
+      ]);
+    const [pinned, early, near, ahead, none] = [
+      facts('all', 16),
+      facts('none', 16),
+      facts('none', 4),
+      facts('ahead', 16),
+      facts('none', 0),
+    ].map((result) => ({ rate: value(result, 'operation.rate'), result }));
+    expect(pinned!.rate).toBeGreaterThan(early!.rate);
+    expect(early!.rate).toBeGreaterThan(near!.rate);
+    expect(near!.rate).toBeGreaterThan(2 * ahead!.rate);
+    expect(ahead!.rate).toBeGreaterThan(2 * none!.rate);
+    // Four processes, whose first two pages say that there is a stream.
+    const waitedFor = ({ result }: { result: PointResult }): number =>
+      value(result, 'pri.requests') - value(result, 'pri.prefetches');
+    expect([none!, near!, early!].map(waitedFor)).toEqual([200, 8, 8]);
+    expect(value(early!.result, 'pri.prefetch_late')).toBe(0);
+    expect(value(early!.result, 'dma.faults')).toBe(0);
+  });
+
+  it('asks ahead only where accesses follow each other, and past the end of a region without harm', () => {
+    const sets = ['workload.copy.size=4KiB', 'devices.accelerator.ats.prefetch.distance=16'];
+    const random = audited([...sets, 'workload.copy.pattern=random']);
+    expect(value(random, 'ats.prefetches')).toBeLessThan(10);
+    const around = audited([...sets, 'workload.copy.window=64KiB', 'workload.copy.pageOut=5us', group(4)]);
+    expect(value(around, 'fault.invalid')).toBeGreaterThan(0);
+    expect([value(around, 'dma.faults'), value(around, 'pri.unexpected')]).toEqual([0, 0]);
+  });
+
   it('page-outs, large pages, reads, random order: every DMA is translated, and nothing reaches a free page', () => {
     for (const sets of [
       ['workload.copy.pageOut=5us', 'workload.copy.window=256KiB', 'workload.copy.pattern=random'],
@@ -168,6 +205,7 @@ describe('what cannot be resolved', () => {
     body: (thread: Thread, processes: Processes, bond: SvaBond) => Call<void>,
     text = SVA,
     sets: readonly string[] = [group(4), 'workload.copy.outstanding=4'],
+    unfinished: () => boolean = () => false,
   ): {
     machine: Machine;
     job: SvaJob;
@@ -185,6 +223,7 @@ describe('what cannot be resolved', () => {
     machine.start();
     scheduler.start(thread);
     machine.dispatcher.batch(200_000);
+    for (let more = 0; more < 20 && unfinished(); more++) machine.dispatcher.batch(100_000);
     machine.close();
     expect(machine.audit!.violations).toEqual([]);
     expect(machine.pris[0]!.counters.unexpected).toBe(0);
@@ -229,6 +268,7 @@ describe('what cannot be resolved', () => {
         `workload.copy.pattern=${random.below(2) === 0 ? 'random' : 'sequential'}`,
         'workload.copy.window=1MiB',
         `devices.accelerator.ats.pri.outstanding=${1 + random.below(128)}`,
+        `devices.accelerator.ats.prefetch.distance=${[0, 3, 16][random.below(3)]!}`,
         `machine.iommus.iommu0.faults.pageRequests=${system === 'amdvi' ? 256 : 128}`,
       ];
       let unbound = false;
@@ -252,6 +292,7 @@ describe('what cannot be resolved', () => {
         },
         textOf(system),
         sets,
+        () => !unbound,
       );
       const { success, invalid } = processes.statistics;
       expect([seed, unbound, success > 0, invalid > 0]).toEqual([seed, true, true, true]);

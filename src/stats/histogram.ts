@@ -7,60 +7,82 @@
 
 const SUB_LG2 = 7;
 const SUB = 1 << SUB_LG2;
-/** Values from here on are scaled down before the int32 arithmetic; no bits that matter are lost. */
-const WIDE = 2 ** 31;
+/** Values from 2^31 on are scaled down so far before the int32 arithmetic; no bits that matter are lost. */
 const WIDE_SHIFT = 22;
 const HALF_RANGE = 2 ** 52;
 const LARGEST = Number.MAX_SAFE_INTEGER;
 
+/** Exact numbers of a histogram: its extremes, and its sum modulo 2^52 and div 2^52. */
+const enum Exact {
+  Smallest,
+  Largest,
+  SumLow,
+  SumHigh,
+  Count,
+}
+
 export class Histogram {
   private counts = new Float64Array(2 * SUB);
-  // NaN first makes these double fields, which V8 updates in place; a field that begins as 0 would be an int32 and change later.
-  private values = Number.NaN;
-  private smallest = Number.NaN;
-  private largest = Number.NaN;
-  /** The sum modulo 2^52 and div 2^52. */
-  private sumLow = Number.NaN;
-  private sumHigh = Number.NaN;
+  private readonly exact = new Float64Array(Exact.Count);
 
   constructor() {
     this.reset();
   }
 
+  /** Number of values; takes time in proportion to the buckets. */
   get count(): number {
-    return this.values;
+    let values = 0;
+    for (let i = 0; i < this.counts.length; i++) values += this.counts[i]!;
+    return values;
   }
 
   /** Exact below 2^53, rounded to a double above (it is kept exactly inside). */
   get sum(): number {
-    return this.sumHigh * HALF_RANGE + this.sumLow;
+    return this.exact[Exact.SumHigh]! * HALF_RANGE + this.exact[Exact.SumLow]!;
   }
 
   /** Smallest value; 0 while the histogram is empty. */
   get min(): number {
-    return this.values === 0 ? 0 : this.smallest;
+    const smallest = this.exact[Exact.Smallest]!;
+    return smallest === Number.POSITIVE_INFINITY ? 0 : smallest;
   }
 
   get max(): number {
-    return this.largest;
+    return this.exact[Exact.Largest]!;
   }
 
   /** Adds one value. Throws RangeError unless it is an integer from 0 to 2^53 - 1. */
   add(value: number): void {
+    const narrow = value | 0;
+    if (narrow === value && narrow >= 0) this.put(value, narrowBucket(narrow));
+    else this.addWide(value);
+  }
+
+  private addWide(value: number): void {
     if (!(value >= 0 && value <= LARGEST) || Math.floor(value) !== value) refuse(value);
-    const index = bucketOf(value);
-    if (index >= this.counts.length) this.grow(index + 1);
-    this.counts[index]! += 1;
-    this.values += 1;
-    if (value < this.smallest) this.smallest = value;
-    if (value > this.largest) this.largest = value;
+    this.put(value, narrowBucket(Math.floor(value / 2 ** WIDE_SHIFT) | 0) + (WIDE_SHIFT << SUB_LG2));
+  }
+
+  private put(value: number, bucket: number): void {
+    if (bucket >= this.counts.length) this.grow(bucket + 1);
+    this.counts[bucket]! += 1;
+    const exact = this.exact;
+    if (value < exact[Exact.Smallest]!) exact[Exact.Smallest] = value;
+    if (value > exact[Exact.Largest]!) exact[Exact.Largest] = value;
+    const sum = exact[Exact.SumLow]! + value;
+    if (sum < HALF_RANGE) exact[Exact.SumLow] = sum;
+    else this.carry(value);
+  }
+
+  /** Adds to the sum what takes it past 2^52. */
+  private carry(value: number): void {
     if (value < HALF_RANGE) this.addSum(value, 0);
     else this.addSum(value - HALF_RANGE, 1);
   }
 
   /** Mean; NaN while the histogram is empty. */
   mean(): number {
-    return this.sum / this.values;
+    return this.sum / this.count;
   }
 
   /**
@@ -70,9 +92,10 @@ export class Histogram {
    */
   quantile(q: number): number {
     if (!(q >= 0 && q <= 1)) throw new RangeError(`quantile ${q}`);
-    if (this.count === 0) return Number.NaN;
+    const { count } = this;
+    if (count === 0) return Number.NaN;
     // The product may be rounded up past an integer; the rank must not be.
-    const rank = Math.max(1, Math.ceil(q * this.count * (1 - 2 ** -50)));
+    const rank = Math.max(1, Math.ceil(q * count * (1 - 2 ** -50)));
     const counts = this.counts;
     let seen = 0;
     let index = -1;
@@ -83,19 +106,16 @@ export class Histogram {
   merge(other: Histogram): void {
     if (other.counts.length > this.counts.length) this.grow(other.counts.length);
     for (let i = 0; i < other.counts.length; i++) this.counts[i]! += other.counts[i]!;
-    this.values += other.values;
-    this.smallest = Math.min(this.smallest, other.smallest);
-    this.largest = Math.max(this.largest, other.largest);
-    this.addSum(other.sumLow, other.sumHigh);
+    const [exact, more] = [this.exact, other.exact];
+    exact[Exact.Smallest] = Math.min(exact[Exact.Smallest]!, more[Exact.Smallest]!);
+    exact[Exact.Largest] = Math.max(exact[Exact.Largest]!, more[Exact.Largest]!);
+    this.addSum(more[Exact.SumLow]!, more[Exact.SumHigh]!);
   }
 
   reset(): void {
     this.counts.fill(0);
-    this.values = 0;
-    this.smallest = Number.POSITIVE_INFINITY;
-    this.largest = 0;
-    this.sumLow = 0;
-    this.sumHigh = 0;
+    this.exact.fill(0);
+    this.exact[Exact.Smallest] = Number.POSITIVE_INFINITY;
   }
 
   /** Calls `fn` for each bucket that is not empty, in ascending order, with its inclusive bounds. */
@@ -108,14 +128,11 @@ export class Histogram {
 
   /** Both parts below 2^52 stay exact: their sum is below 2^53. */
   private addSum(low: number, high: number): void {
-    const sum = this.sumLow + low;
-    if (sum >= HALF_RANGE) {
-      this.sumLow = sum - HALF_RANGE;
-      this.sumHigh += high + 1;
-    } else {
-      this.sumLow = sum;
-      this.sumHigh += high;
-    }
+    const exact = this.exact;
+    const sum = exact[Exact.SumLow]! + low;
+    const carry = sum >= HALF_RANGE ? 1 : 0;
+    exact[Exact.SumLow] = sum - carry * HALF_RANGE;
+    exact[Exact.SumHigh]! += high + carry;
   }
 
   /** Grows to whole octaves. */
@@ -124,11 +141,6 @@ export class Histogram {
     counts.set(this.counts);
     this.counts = counts;
   }
-}
-
-function bucketOf(value: number): number {
-  if (value < WIDE) return narrowBucket(value | 0);
-  return narrowBucket(Math.floor(value / 2 ** WIDE_SHIFT) | 0) + (WIDE_SHIFT << SUB_LG2);
 }
 
 function narrowBucket(value: number): number {

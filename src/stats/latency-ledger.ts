@@ -48,6 +48,17 @@ export class LatencyLedger {
     this.rows[row + START] = now;
   }
 
+  /** `start` at `startPs`, then `charge` to `cause` up to `now`. */
+  begin(slot: number, startPs: number, cause: number, now: number): void {
+    const rows = this.rows;
+    const row = slot << this.strideLg2;
+    const elapsed = now - startPs;
+    if (!(elapsed >= 0)) this.refuse(slot, cause, now);
+    rows[row] = now;
+    rows[row + START] = startPs;
+    rows[row + PARTS + cause] = elapsed;
+  }
+
   /** Charges the time since the last charge to `cause`. Throws if that time was charged ahead beyond `now`. */
   charge(slot: number, cause: number, now: number): void {
     const rows = this.rows;
@@ -65,6 +76,17 @@ export class LatencyLedger {
     const row = slot << this.strideLg2;
     rows[row]! += ps;
     rows[row + PARTS + cause]! += ps;
+  }
+
+  /** `chargeFor` to `cause`, then to `then`. */
+  chargeForBoth(slot: number, cause: number, ps: number, then: number, thenPs: number): void {
+    if (!(ps >= 0)) this.refuse(slot, cause, ps);
+    if (!(thenPs >= 0)) this.refuse(slot, then, thenPs);
+    const rows = this.rows;
+    const row = slot << this.strideLg2;
+    rows[row]! += ps + thenPs;
+    rows[row + PARTS + cause]! += ps;
+    rows[row + PARTS + then]! += thenPs;
   }
 
   /** Moves `ps` picoseconds already charged from one cause to another, or as much as there is. */
@@ -102,25 +124,25 @@ export class LatencyLedger {
     return latency;
   }
 
-  /** Moves the parts of a request to the totals; returns their sum. Both begin at even indices, so that two can be moved at a time. */
+  /**
+   * Moves the parts of a request to the totals; returns their sum. Both begin at even indices, so that two can be moved at a time. Half of
+   * the parts are zero, but which is nothing that a host CPU could guess: all are moved.
+   */
   private settle(part: number, total: number): number {
+    const { rows, totals, width } = this;
     let sum = 0;
-    for (let i = 0; i < this.width; i = (i + 2) | 0) {
+    for (let i = 0; i < width; i = (i + 2) | 0) {
       const from = (part + i) | 0;
       const to = (total + i) | 0;
-      sum += this.collect(from, to) + this.collect(from | 1, to | 1);
+      const even = rows[from]!;
+      const odd = rows[from | 1]!;
+      rows[from] = 0;
+      rows[from | 1] = 0;
+      totals[to]! += even;
+      totals[to | 1]! += odd;
+      sum += even + odd;
     }
     return sum;
-  }
-
-  private collect(from: number, to: number): number {
-    const ps = this.rows[from]!;
-    // Half of the causes do not occur in most requests.
-    if (ps !== 0) {
-      this.totals[to]! += ps;
-      this.rows[from] = 0;
-    }
-    return ps;
   }
 
   /** Forgets a request that does not count. */

@@ -49,6 +49,17 @@ const ats = z.strictObject({
   outstanding: count(1, 1024, 'Translation requests under way.'),
   queue: count(1, 65536, 'DMA requests that the device TLB holds while they are looked up or wait for translations.'),
   ahead: count(0, 64, 'Following units that a miss asks for too.'),
+  prefetch: z.strictObject({
+    distance: count(
+      0,
+      1024,
+      'Units of its sequential streams that the device asks for ahead of its accesses; 0: none.',
+    ),
+    streams: count(1, 256, 'Sequential streams that the device follows at a time.'),
+    pageRequests: flag(
+      'Asks for the pages of these units that have no translation, too. Needs the Page Request Interface.',
+    ),
+  }),
   queueDepth: count(1, 32, 'Invalidations that the device accepts at a time.'),
   pri: z.strictObject({
     enabled: flag('Page Request Interface: the device asks for pages that have no translation. Needs ATS.'),

@@ -36,6 +36,9 @@ export interface GuestTranslation {
   readonly address: bigint;
   readonly sizeLg2: number;
   readonly level: number;
+  /** All entries allow writes, and execution. */
+  readonly writable: boolean;
+  readonly executable: boolean;
 }
 
 const PRESENT = 1n << 0n;
@@ -103,6 +106,8 @@ export function walkGuest(
   if (BigInt.asUintN(64, BigInt.asIntN(width, address)) !== address) return refuse('guest address not canonical');
 
   let table = root;
+  let writable = true;
+  let executable = true;
   for (let level = guest.levels; ; level--) {
     const index = (address >> BigInt(spanLg2(level))) & 0x1ffn;
     const page = walkHost(memory, host, table + 8n * index, { read: true, write: false });
@@ -112,6 +117,8 @@ export function walkGuest(
     if (reservedBits(entry, level)) return refuse('guest reserved bit', level);
     const missing = denied(entry, need);
     if (missing !== undefined) return refuse(`guest ${missing}`, level);
+    writable &&= (entry & WRITABLE) !== 0n;
+    executable &&= (entry & NO_EXECUTE) === 0n;
 
     const isLeaf = level === 1 || (entry & PAGE_SIZE) !== 0n;
     const bits = ACCESSED | (isLeaf && need.write ? DIRTY : 0n);
@@ -120,7 +127,14 @@ export function walkGuest(
     if (isLeaf) {
       const sizeLg2 = spanLg2(level);
       const offset = (1n << BigInt(sizeLg2)) - 1n;
-      return { ok: true, address: (entry & ADDRESS & ~offset) | (address & offset), sizeLg2, level };
+      return {
+        ok: true,
+        address: (entry & ADDRESS & ~offset) | (address & offset),
+        sizeLg2,
+        level,
+        writable,
+        executable,
+      };
     }
     table = entry & ADDRESS;
   }

@@ -25,7 +25,7 @@ export function refuse(reason: string, level = 0, code = EventCode.IoPageFault):
   return { ok: false, code, reason, level };
 }
 
-/** What an access needs; execution and privilege matter to guest tables only. */
+/** What an access needs; execution and privilege matter to guest tables only. A translation request needs neither: it is told what it may do. */
 export interface Need {
   readonly read: boolean;
   readonly write: boolean;
@@ -46,8 +46,9 @@ export interface HostTranslation {
   readonly address: bigint;
   /** log2 of the page size; undefined: mode 0, nothing was translated. */
   readonly sizeLg2: number | undefined;
-  /** Address of the leaf entry, and whether all entries allow writes. */
+  /** Address of the leaf entry, and whether all entries allow reads and writes. */
   readonly leaf: bigint;
+  readonly readable: boolean;
   readonly writable: boolean;
   /** Level of the leaf, and whether an entry led to a level more than one below its own. */
   readonly level: number;
@@ -90,12 +91,22 @@ function leafSizeLg2(entry: bigint, nextLevel: number, level: number): number | 
 /** Translates one guest-physical address (an I/O virtual address, where there is no guest table). */
 export function walkHost(memory: LoggedMemory, host: HostTable, gpa: bigint, need: Need): HostTranslation | Refused {
   if (host.mode === 0) {
-    return { ok: true, address: gpa, sizeLg2: undefined, leaf: 0n, writable: true, level: 0, skipped: false };
+    return {
+      ok: true,
+      address: gpa,
+      sizeLg2: undefined,
+      leaf: 0n,
+      readable: true,
+      writable: true,
+      level: 0,
+      skipped: false,
+    };
   }
   if (host.mode < TOP_LEVEL && gpa >> BigInt(spanLg2(host.mode + 1)) !== 0n) return refuse('address past the width');
 
   let level = host.mode;
   let table = host.root;
+  let readable = true;
   let writable = true;
   let skipped = false;
   for (;;) {
@@ -109,6 +120,7 @@ export function walkHost(memory: LoggedMemory, host: HostTable, gpa: bigint, nee
     if ((entry & (isLeaf ? LEAF_RESERVED : TABLE_RESERVED)) !== 0n) return refuse('reserved bit', level);
     if (need.read && (entry & READ) === 0n) return refuse('read denied', level);
     if (need.write && (entry & WRITE) === 0n) return refuse('write denied', level);
+    readable &&= (entry & READ) !== 0n;
     writable &&= (entry & WRITE) !== 0n;
 
     if (isLeaf) {
@@ -118,7 +130,7 @@ export function walkHost(memory: LoggedMemory, host: HostTable, gpa: bigint, nee
       memory.setBits(entryAddress, bits);
       const offset = (1n << BigInt(sizeLg2)) - 1n;
       const address = (entry & ADDRESS & ~offset) | (gpa & offset);
-      return { ok: true, address, sizeLg2, leaf: entryAddress, writable, level, skipped };
+      return { ok: true, address, sizeLg2, leaf: entryAddress, readable, writable, level, skipped };
     }
     if (nextLevel >= level) return refuse('next level not below', level);
     // The address bits that the skipped levels would have used select nothing and must be 0.

@@ -474,6 +474,5 @@ describe('nested translation', () => {
 });
 
 it('refuses what it does not model', () => {
-  expect(() => one([], access(0n, 'r', { at: 'ats' }))).toThrow(/ATS/);
   expect(() => amdviReference.answer({ ...vector([], []), architecture: 'vtd' })).toThrow(/vtd/);
 });

@@ -5,12 +5,14 @@
  * Which condition raises which event follows the classes of 2.5 as VirtualBox DevIommuAmd.cpp has them: everything a table walk
  * finds, an entry with V=1 TV=0, a reserved Mode, a device id or a PASID out of range are IO_PAGE_FAULT; other malformed device
  * table entries are ILLEGAL_DEV_TABLE_ENTRY; a PASID for a device without guest translation is INVALID_DEVICE_REQUEST.
- * Not modelled: ATS requests, interrupts, exclusion ranges, device table segments, SNP, DTE.SE (suppress after the first event).
+ * Devices with DTE.I may ask for translations, which are answered with what DTE and tables permit, and use them; of others both are INVALID_DEVICE_REQUEST. What
+ * translation requests change in accessed and dirty bits is not modelled, nor are interrupts, exclusion ranges, device table segments, SNP, DTE.SE (suppress after the first event).
  */
-import type { Answer, Responder, Vector, VectorAccess } from '../vectors/vector.js';
+import type { Answer, CompletionStatus, Responder, Vector, VectorAccess } from '../vectors/vector.js';
 import { type GuestNeed, type GuestTables, lookUpGcr3, walkGuest } from './amdvi-guest.js';
 import { EventCode, type HostTable, type Refused, refuse, walkHost } from './amdvi-host.js';
 import { LoggedMemory } from './amdvi-memory.js';
+import { lettersOf } from './permission-letters.js';
 
 /** An answer with what a census counts. */
 export interface Explained {
@@ -24,6 +26,9 @@ interface Translated {
   readonly ok: true;
   readonly address: bigint;
   readonly sizeLg2: number | undefined;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly executable: boolean;
   readonly reason: string;
 }
 
@@ -44,9 +49,18 @@ interface DeviceTableEntry {
   readonly write: boolean;
   /** undefined: GV = 0. */
   readonly guest: (GuestTables & { readonly withoutPasid: boolean; readonly reserved: boolean }) | undefined;
+  /** DTE.I. */
+  readonly ats: boolean;
   /** DTE.SA. */
   readonly suppressesFaults: boolean;
 }
+
+/** How a translation request is completed that an ordinary one would have been refused for. */
+const STATUSES: Readonly<Record<EventCode, CompletionStatus>> = {
+  [EventCode.IllegalDeviceTableEntry]: 'ca',
+  [EventCode.IoPageFault]: 'success',
+  [EventCode.InvalidDeviceRequest]: 'ur',
+};
 
 const DEVICE_TABLE_BASE = 0x00;
 const CONTROL = 0x18;
@@ -100,11 +114,14 @@ function decode(words: readonly bigint[], registers: Registers): DeviceTableEntr
             reserved: glx === 3 || levels > 1,
           }
         : undefined,
+    ats: bit(second, 32),
     suppressesFaults: bit(second, 34),
   };
 }
 
 function needOf(access: VectorAccess): GuestNeed {
+  const privileged = access.pasid !== null && access.privileged === true;
+  if (access.at === 'ats') return { read: false, write: false, execute: false, privileged };
   return {
     read: access.kind !== 'w',
     write: access.kind === 'w' || access.kind === 'rw',
@@ -122,6 +139,8 @@ function checkEntry(entry: DeviceTableEntry, access: VectorAccess, need: GuestNe
   if (access.pasid !== null && entry.guest === undefined) {
     return refuse('PASID without guest translation', 0, EventCode.InvalidDeviceRequest);
   }
+  if (access.at !== undefined && !entry.ats) return refuse('no ATS', 0, EventCode.InvalidDeviceRequest);
+  if (access.at === 'translated') return undefined;
   if (need.read && !entry.read) return refuse('device table entry: read denied');
   if (need.write && !entry.write) return refuse('device table entry: write denied');
   if (entry.host.mode === 7) return refuse('device table entry: Mode 7');
@@ -136,10 +155,11 @@ function translateHost(
 ): Translated | Refused {
   const page = walkHost(memory, host, access.iova, need);
   if (!page.ok) return page;
-  const { address, sizeLg2 } = page;
-  if (sizeLg2 === undefined) return { ok: true, address, sizeLg2, reason: 'Mode 0' };
+  const { address, sizeLg2, readable, writable } = page;
+  if (sizeLg2 === undefined)
+    return { ok: true, address, sizeLg2, readable, writable, executable: true, reason: 'Mode 0' };
   const how = `Mode ${host.mode}${page.skipped ? ', levels skipped' : ''}, page 2^${sizeLg2} at level ${page.level}`;
-  return { ok: true, address, sizeLg2, reason: how };
+  return { ok: true, address, sizeLg2, readable, writable, executable: true, reason: how };
 }
 
 function translateGuest(
@@ -163,6 +183,9 @@ function translateGuest(
     ok: true,
     address: outer.address,
     sizeLg2: Math.min(inner.sizeLg2, outer.sizeLg2 ?? inner.sizeLg2),
+    readable: outer.readable,
+    writable: inner.writable && outer.writable,
+    executable: inner.executable,
     reason: `${tables}${nested}, ${who}, guest page 2^${inner.sizeLg2}`,
   };
 }
@@ -178,16 +201,27 @@ class Machine {
   }
 
   explain(access: VectorAccess): Explained {
-    if (access.at !== undefined) throw new RangeError(`access ${access.id}: ATS is not modelled`);
     const { outcome, silent } = this.translate(access);
     const accesses = this.memory.takeLog();
     if (!outcome.ok) {
       const reason = outcome.level === 0 ? outcome.reason : `${outcome.reason}, level ${outcome.level}`;
       const record = silent && outcome.code === EventCode.IoPageFault ? { silent } : {};
-      return { answer: { accesses, ok: false, code: outcome.code, ...record }, reason };
+      const { code } = outcome;
+      if (access.at !== 'ats') return { answer: { accesses, ok: false, code, ...record }, reason };
+      const status = STATUSES[code];
+      return { answer: { accesses, ok: false, code, ...(status === 'success' && { silent: true }), status }, reason };
     }
     const size = outcome.sizeLg2 === undefined ? {} : { size: 1n << BigInt(outcome.sizeLg2) };
-    return { answer: { accesses, ok: true, pa: outcome.address, ...size }, reason: outcome.reason };
+    const answer = { accesses, ok: true, pa: outcome.address, ...size } as const;
+    if (access.at !== 'ats') return { answer, reason: outcome.reason };
+    const { readable, writable } = outcome;
+    if (!readable && !writable) {
+      const none = { accesses, ok: false, code: EventCode.IoPageFault, silent: true, status: 'success' } as const;
+      return { answer: none, reason: 'neither read nor write granted' };
+    }
+    const execute = outcome.executable && readable && access.kind === 'x' && access.pasid !== null;
+    const permissions = lettersOf({ read: readable, write: writable, execute });
+    return { answer: { ...answer, permissions }, reason: outcome.reason };
   }
 
   private translate(access: VectorAccess): { outcome: Translated | Refused; silent: boolean } {
@@ -196,23 +230,36 @@ class Machine {
       ok: true,
       address: access.iova,
       sizeLg2: undefined,
+      readable: true,
+      writable: true,
+      executable: true,
       reason,
     });
     if (!enabled) return { outcome: untranslated('IOMMU off'), silent: false };
     const offset = BigInt(access.rid) * ENTRY_BYTES;
     if (offset >= deviceTableBytes) return { outcome: refuse('device id past the table'), silent: false };
     const entry = decode(this.memory.readWords(deviceTable + offset, 4), this.registers);
-    if (!entry.valid) return { outcome: untranslated('V = 0'), silent: false };
+    if (!entry.valid) {
+      const ats = access.at !== undefined;
+      return {
+        outcome: ats ? refuse('no ATS', 0, EventCode.InvalidDeviceRequest) : untranslated('V = 0'),
+        silent: false,
+      };
+    }
 
     const need = needOf(access);
     const { guest, host } = entry;
     const usesGuest = guest !== undefined && (access.pasid !== null || guest.withoutPasid);
-    const outcome =
-      checkEntry(entry, access, need) ??
-      (usesGuest
-        ? translateGuest(this.memory, host, guest, access, need)
-        : translateHost(this.memory, host, access, need));
-    return { outcome, silent: entry.suppressesFaults };
+    const refused = checkEntry(entry, access, need);
+    const silent = entry.suppressesFaults;
+    if (refused !== undefined) return { outcome: refused, silent };
+    if (access.at === 'translated') return { outcome: untranslated('translated by the device'), silent };
+    const outcome = usesGuest
+      ? translateGuest(this.memory, host, guest, access, need)
+      : translateHost(this.memory, host, access, need);
+    if (access.at !== 'ats' || !outcome.ok) return { outcome, silent };
+    const granted = { readable: outcome.readable && entry.read, writable: outcome.writable && entry.write };
+    return { outcome: { ...outcome, ...granted }, silent };
   }
 }
 

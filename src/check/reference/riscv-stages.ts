@@ -57,7 +57,17 @@ export type SecondStageResult =
       /** Bytes of the page; null: the stage is Bare. */
       readonly size: bigint | null;
       readonly writable: boolean;
+      readonly grants: Grants;
     };
+
+/** What a stage lets an ATS translation be used for: writes only if the page is dirty. */
+export interface Grants {
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly execute: boolean;
+}
+
+const EVERYTHING: Grants = { read: true, write: true, execute: true };
 
 export function pageFault(attributes: Attributes): Fault {
   return new Fault(attributes.execute ? 12 : attributes.read ? 13 : 15);
@@ -129,7 +139,7 @@ export function secondStage(
   request: SecondStageRequest,
 ): SecondStageResult {
   const { levels, ppn } = context.second;
-  if (levels === 0) return { fault: null, address: gpa, size: null, writable: true };
+  if (levels === 0) return { fault: null, address: gpa, size: null, writable: true, grants: EVERYTHING };
   if (gpa >> BigInt(12 + 9 * levels + 2) !== 0n) return { fault: 'page' };
 
   let table = ppn * PAGE;
@@ -151,13 +161,16 @@ export function secondStage(
     const writable = bit(entry, 2);
     const ahead = request.forFirstStageEntry && context.updateFirst;
     const needsDirty = writable && !bit(entry, 7) && (request.write || ahead);
+    let isDirty = bit(entry, 7);
     if (!bit(entry, 6) || needsDirty) {
       if (!context.updateSecond) return { fault: 'page' };
       // An update on behalf of a first-stage entry sets both bits at once, as the reference model does.
       const dirty = writable && (request.write || request.forFirstStageEntry);
       machine.atomicOr(address, dirty ? ACCESSED | DIRTY : ACCESSED);
+      isDirty ||= dirty;
     }
-    return { fault: null, address: leafAddress(entry, size, gpa), size, writable };
+    const grants = { read: bit(entry, 1), write: writable && isDirty, execute: bit(entry, 3) };
+    return { fault: null, address: leafAddress(entry, size, gpa), size, writable, grants };
   }
 }
 
@@ -173,9 +186,9 @@ export function firstStage(
   iova: bigint,
   attributes: Attributes,
   userMemory: boolean,
-): { readonly gpa: bigint; readonly size: bigint | null } {
+): { readonly gpa: bigint; readonly size: bigint | null; readonly grants: Grants } {
   const { levels } = root;
-  if (levels === 0) return { gpa: iova, size: null };
+  if (levels === 0) return { gpa: iova, size: null, grants: EVERYTHING };
   const signBit = 12 + 9 * levels - 1;
   const upper = iova >> BigInt(signBit);
   if (upper !== 0n && upper !== (1n << BigInt(64 - signBit)) - 1n) throw pageFault(attributes);
@@ -212,7 +225,8 @@ export function firstStage(
       if (!second.writable) throw guestPageFault(attributes, gpa, 'implicit-write');
       machine.atomicOr(second.address, dirty ? ACCESSED | DIRTY : ACCESSED);
     }
-    return { gpa: leafAddress(entry, size, iova), size };
+    const grants = { read: bit(entry, 1), write: bit(entry, 2) && (dirty || bit(entry, 7)), execute: bit(entry, 3) };
+    return { gpa: leafAddress(entry, size, iova), size, grants };
   }
 }
 

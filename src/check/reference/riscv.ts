@@ -2,16 +2,19 @@
  * A plain reference walker of the RISC-V IOMMU (specification 1.0, section "Process to translate an IOVA", steps 1 to 20),
  * written from the specification and independent of the simulator's page tables and walkers.
  * Where the specification leaves a choice it does what the reference model riscv-non-isa/riscv-iommu does (order of reads, dirty
- * bits of second-stage entries that map first-stage tables). Not modelled: fctl.BE, fctl.GXL, MRIF mode, queues.
+ * bits of second-stage entries that map first-stage tables). ATS translation requests are answered as its section "PCIe ATS translation request handling"
+ * says: R and W as the tables grant them, W only of a dirty page. Not modelled: fctl.BE, fctl.GXL, MRIF mode, queues.
  */
-import type { Answer, Responder, Vector, VectorAccess } from '../vectors/vector.js';
+import type { Answer, CompletionStatus, Responder, Vector, VectorAccess } from '../vectors/vector.js';
 import { deviceDirectoryIndexes, locateDeviceContext, locateProcessContext } from './riscv-contexts.js';
+import { lettersOf } from './permission-letters.js';
 import { bit, Fault, field, Machine } from './riscv-machine.js';
 import {
   type Attributes,
   accessFault,
   type DeviceContext,
   firstStage,
+  type Grants,
   guestPageFault,
   msiTranslation,
   type Root,
@@ -29,13 +32,18 @@ const BARE: Root = { levels: 0, ppn: 0n };
 const REPORTED_ALWAYS: ReadonlySet<number> = new Set([256, 257, 258, 259, 268, 272, 273]);
 /** An ATS translation request that meets these gets a success response without permissions, and no record is left. */
 const ATS_SUCCESS: ReadonlySet<number> = new Set([12, 13, 15, 20, 21, 23, 262, 266]);
+/** Permanent errors, or no ATS: Unsupported Request. Errors of configuration are answered by Completer Abort. */
+const ATS_UNSUPPORTED: ReadonlySet<number> = new Set([256, 257, 258, 259, 260]);
+const READ_PAGE_FAULT = 13;
 
 interface Directory {
   readonly mode: number;
   readonly ppn: bigint;
 }
 
-type Translated = { readonly pa: bigint; readonly size: bigint | null };
+type Translated = { readonly pa: bigint; readonly size: bigint | null; readonly grants: Grants };
+
+const PASSES: Grants = { read: true, write: true, execute: true };
 
 function configWord(vector: Vector, key: string): bigint | null {
   const entry = vector.config.find(([name]) => name === key);
@@ -99,7 +107,7 @@ class Translation {
     if (directory.mode === 0) throw new Fault(ALL_DISALLOWED);
     if (directory.mode === BARE_MODE) {
       if (!untranslated) throw new Fault(TYPE_DISALLOWED);
-      return { pa: access.iova, size: null };
+      return { pa: access.iova, size: null, grants: PASSES };
     }
     const levels = directory.mode - BARE_MODE;
     const index = deviceDirectoryIndexes(machine.has('MSI_FLAT'), access.rid);
@@ -109,7 +117,7 @@ class Translation {
     if (!untranslated && !context.enableAts) throw new Fault(TYPE_DISALLOWED);
     this.checkProcessId(context);
     if (access.at === 'translated') {
-      if (!context.translatedToGpa) return { pa: access.iova, size: null };
+      if (!context.translatedToGpa) return { pa: access.iova, size: null, grants: PASSES };
       return this.translate(context, BARE, false);
     }
     if (!context.processDirectory) return this.translate(context, context.first, false);
@@ -135,15 +143,20 @@ class Translation {
     const interruptFile = msiTranslation(machine, context, first.gpa, attributes);
     let translated: Translated;
     if (interruptFile !== null) {
-      translated = { pa: interruptFile, size: 4096n };
+      translated = { pa: interruptFile, size: 4096n, grants: first.grants };
     } else {
       const second = secondStage(machine, context, first.gpa, { ...attributes, forFirstStageEntry: false });
       if (second.fault === 'page') throw guestPageFault(attributes, first.gpa, 'explicit');
       if (second.fault === 'access') throw accessFault(attributes);
-      translated = { pa: second.address, size: smaller(first.size, second.size) };
+      const grants = {
+        read: first.grants.read && second.grants.read,
+        write: first.grants.write && second.grants.write,
+        execute: first.grants.execute && second.grants.execute,
+      };
+      translated = { pa: second.address, size: smaller(first.size, second.size), grants };
     }
     const returnsGpa = access.at === 'ats' && context.translatedToGpa;
-    return returnsGpa ? { pa: first.gpa, size: translated.size } : translated;
+    return returnsGpa ? { ...translated, pa: first.gpa } : translated;
   }
 }
 
@@ -152,11 +165,22 @@ function smaller(a: bigint | null, b: bigint | null): bigint | null {
   return a < b ? a : b;
 }
 
+function completionOf(cause: number): CompletionStatus {
+  if (ATS_SUCCESS.has(cause)) return 'success';
+  return ATS_UNSUPPORTED.has(cause) ? 'ur' : 'ca';
+}
+
 function answerOne(machine: Machine, directory: Directory, access: VectorAccess): Answer {
-  const translation = new Translation(machine, directory, access, attributesOf(access));
+  const attributes = attributesOf(access);
+  const translation = new Translation(machine, directory, access, attributes);
   try {
-    const { pa, size } = translation.run();
-    return { accesses: machine.takeAccesses(), ok: true, pa, ...(size !== null && { size }) };
+    const { pa, size, grants } = translation.run();
+    const answer = { accesses: machine.takeAccesses(), ok: true, pa, ...(size !== null && { size }) } as const;
+    if (access.at !== 'ats') return answer;
+    const { read, write } = grants;
+    const execute = grants.execute && read && attributes.execute;
+    if (read || write) return { ...answer, permissions: lettersOf({ read, write, execute }) };
+    return { accesses: answer.accesses, ok: false, code: READ_PAGE_FAULT, silent: true, status: 'success' };
   } catch (problem) {
     if (!(problem instanceof Fault)) throw problem;
     const { cause, iotval2 } = problem;
@@ -168,6 +192,7 @@ function answerOne(machine: Machine, directory: Directory, access: VectorAccess)
       code: cause,
       ...(iotval2 !== undefined && { address2: iotval2 }),
       ...(silent && { silent }),
+      ...(access.at === 'ats' && { status: completionOf(cause) }),
     };
   }
 }

@@ -51,6 +51,8 @@ export interface StreamEntry {
   /** STE.S1DSS: 0 terminate, 1 bypass stage 1, 2 use CD 0. */
   readonly defaultSubstream: number;
   readonly stage2: Stage2 | null;
+  /** EATS 0b01 of a stream that translates: full ATS. Split-stage ATS and device permission tables are not modelled. */
+  readonly ats: boolean;
 }
 
 export interface Region extends TableRoot {
@@ -224,6 +226,7 @@ export function decodeStreamEntry(words: readonly bigint[], unit: Unit): StreamE
     leafContextsLg2,
     defaultSubstream: defaultSubstream === 3 ? 0 : defaultSubstream,
     stage2,
+    ats: (translate1 || translate2) && field(second, 29, 28) === 1,
   };
 }
 

@@ -19,7 +19,9 @@ import {
 export const Event = {
   C_BAD_STREAMID: 0x02,
   C_BAD_STE: 0x04,
+  F_BAD_ATS_TREQ: 0x05,
   F_STREAM_DISABLED: 0x06,
+  F_TRANSL_FORBIDDEN: 0x07,
   C_BAD_SUBSTREAMID: 0x08,
   C_BAD_CD: 0x0a,
   F_TRANSLATION: 0x10,
@@ -63,6 +65,8 @@ export interface Need {
   readonly write: boolean;
   readonly execute: boolean;
   readonly privileged: boolean;
+  /** A translation request of a device that means to write: what may be written is marked dirty (13.7). */
+  readonly marks?: boolean;
 }
 
 const FETCH: Need = { read: true, write: false, execute: false, privileged: false };
@@ -76,6 +80,13 @@ const ACCESS_FLAG = 10;
 const DIRTY_MODIFIER = 51;
 const CONTIGUOUS = 52;
 
+/** What a translation may be used for. */
+export interface Granted {
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly execute: boolean;
+}
+
 /** The output of a descriptor, and where it is, for hardware updates. */
 interface Leaf {
   readonly address: bigint;
@@ -87,6 +98,7 @@ interface Leaf {
 export interface Translated {
   readonly address: bigint;
   readonly sizeLg2: number;
+  readonly granted: Granted;
 }
 
 /** log2 of the entries of a contiguous group (DDI 0487 D8.7.1). */
@@ -135,13 +147,23 @@ export class Walker {
     const first = this.translateVa(input, need, context);
     if (this.stage2 === null) return first;
     const second = this.translateIpa(first.address, need);
-    return { address: second.address, sizeLg2: Math.min(first.sizeLg2, second.sizeLg2) };
+    const granted = {
+      read: first.granted.read && second.granted.read,
+      write: first.granted.write && second.granted.write,
+      execute: first.granted.execute && second.granted.execute,
+    };
+    return { address: second.address, sizeLg2: Math.min(first.sizeLg2, second.sizeLg2), granted };
   }
 
   private translateIpa(ipa: bigint, need: Need): Translated {
     const leaf = this.walkIpa(ipa);
     this.useStage2(leaf, ipa, need);
-    return { address: leaf.address, sizeLg2: leaf.sizeLg2 };
+    const granted = {
+      read: flag(leaf.descriptor, S2AP_READ),
+      write: flag(leaf.descriptor, S2AP_WRITE),
+      execute: executable2(leaf.descriptor, need),
+    };
+    return { address: leaf.address, sizeLg2: leaf.sizeLg2, granted };
   }
 
   private stage2Of(): Stage2 {
@@ -173,17 +195,14 @@ export class Walker {
     const stage2 = this.stage2Of();
     const { descriptor } = leaf;
     const clean = stage2.updateDirty && flag(descriptor, DIRTY_MODIFIER) && !flag(descriptor, S2AP_WRITE);
-    // XN[1:0] with FEAT_XNX: 0 both, 1 unprivileged only, 2 neither, 3 privileged only.
-    const never = field(descriptor, 54, 53);
-    const executable = never === 0 || never === (need.privileged ? 3 : 1);
     const denied =
       (need.read && !flag(descriptor, S2AP_READ)) ||
       (need.write && !flag(descriptor, S2AP_WRITE) && !clean) ||
-      (need.execute && !executable);
+      (need.execute && !executable2(descriptor, need));
     if (denied) throw new Fault(Event.F_PERMISSION, !stage2.record, (ipa >> 12n) << 12n);
     let updated = descriptor;
     if (stage2.updateAccessFlag) updated |= 1n << BigInt(ACCESS_FLAG);
-    if (clean && need.write) updated |= 1n << BigInt(S2AP_WRITE);
+    if (clean && (need.write || need.marks === true)) updated |= 1n << BigInt(S2AP_WRITE);
     if (updated === descriptor) return;
     this.memory.update(leaf.place, updated);
     leaf.descriptor = updated;
@@ -219,12 +238,16 @@ export class Walker {
       if (!permitted1(descriptor, clean, hierarchy, need, context)) throw fail(Event.F_PERMISSION);
       let updated = descriptor;
       if (context.updateAccessFlag) updated |= 1n << BigInt(ACCESS_FLAG);
-      if (clean && need.write) updated &= ~(1n << BigInt(AP_READ_ONLY));
+      const marks = need.marks === true && permitted1(descriptor, clean, hierarchy, { ...need, write: true }, context);
+      if (clean && (need.write || marks)) updated &= ~(1n << BigInt(AP_READ_ONLY));
       if (updated !== descriptor) {
         if (holder !== null) this.useStage2(holder, pointer, STORE);
         this.memory.update(place, updated);
       }
-      return { address: step.leaf.address, sizeLg2: step.leaf.sizeLg2 };
+      const read = permitted1(updated, false, hierarchy, { ...need, read: true, write: false }, context);
+      const write = permitted1(updated, false, hierarchy, { ...need, read: false, write: true }, context);
+      const execute = permitted1(descriptor, clean, hierarchy, { ...need, execute: true }, context);
+      return { address: step.leaf.address, sizeLg2: step.leaf.sizeLg2, granted: { read, write, execute } };
     }
   }
 
@@ -259,6 +282,12 @@ export class Walker {
     const sizeLg2 = shift + (flag(descriptor, CONTIGUOUS) ? contiguousLg2(granuleLg2, level) : 0);
     return { leaf: { address: output | addressBits(input, shift - 1, 0), sizeLg2, place, descriptor } };
   }
+}
+
+/** XN[1:0] with FEAT_XNX: 0 both, 1 unprivileged only, 2 neither, 3 privileged only. */
+function executable2(descriptor: bigint, { privileged }: Need): boolean {
+  const never = field(descriptor, 54, 53);
+  return never === 0 || never === (privileged ? 3 : 1);
 }
 
 /** All bits above the region's size equal bit 55, the top byte excepted where it is ignored. */

@@ -1,10 +1,11 @@
 /**
  * Plain reference of Arm SMMUv3 translation: stream table, STE, CD table, stage 1, stage 2, nested. Straight from Arm IHI 0070G
  * (chapters 3 and 5, events in 7.3) and DDI 0487 (tables); it shares no code with the simulator. Answers vectors, caches cold before
- * every access. Not modelled: ATS and translated requests, external aborts, stalls, Secure and Realm streams, attributes.
+ * every access. Translation requests and translated ones as 3.9.1 has them, with CR2.REC_CFG_ATS and IDR3.PASIDTT off. Not modelled: split-stage ATS, external aborts, stalls, Secure and Realm streams, attributes.
  * Taken as set: CR2.RECINVSID (bad StreamIDs are recorded, as QEMU's model does), GBPA without abort.
  */
-import type { Answer, Responder, Vector, VectorAccess } from '../vectors/vector.js';
+import type { Answer, CompletionStatus, Responder, Vector, VectorAccess } from '../vectors/vector.js';
+import { lettersOf } from './permission-letters.js';
 import {
   addressBits,
   alignDown,
@@ -16,7 +17,7 @@ import {
   type Unit,
   unitOf,
 } from './smmuv3-structures.js';
-import { Event, Fault, type Need, TableMemory, Walker } from './smmuv3-walk.js';
+import { Event, Fault, type Granted, type Need, TableMemory, Walker } from './smmuv3-walk.js';
 
 const CR0 = 0x20;
 const STRTAB_BASE = 0x80;
@@ -25,6 +26,16 @@ const STRTAB_BASE_CFG = 0x88;
 const STE_BYTES = 64;
 const CD_BYTES = 64;
 const POINTER_BYTES = 8;
+
+/** Code of a stream that aborts, which has no event. */
+const ABORTED = 0;
+const RECORDED_OF_ATS: readonly number[] = [Event.F_BAD_ATS_TREQ, Event.F_TRANSL_FORBIDDEN];
+const FAULTS_OF_STAGES: readonly number[] = [
+  Event.F_TRANSLATION,
+  Event.F_ADDR_SIZE,
+  Event.F_ACCESS,
+  Event.F_PERMISSION,
+];
 
 /** Spans above are reserved (5.1). */
 const SPAN_MAX = 11;
@@ -39,6 +50,8 @@ interface StreamTable {
 interface Machine {
   readonly unit: Unit;
   readonly enabled: boolean;
+  /** CR0.ATSCHK: what is translated already is checked against the stream table entry. */
+  readonly checksTranslated: boolean;
   readonly streams: StreamTable;
   readonly memory: TableMemory;
 }
@@ -64,6 +77,7 @@ function bringUp(vector: Vector): Machine {
   return {
     unit: unitOf(vector.config),
     enabled: flag(registers.get(CR0) ?? 0n, 0),
+    checksTranslated: flag(registers.get(CR0) ?? 0n, 4),
     streams: { base, sizeLg2, split },
     memory: new TableMemory(new Map(vector.words)),
   };
@@ -108,7 +122,12 @@ function findContext(entry: StreamEntry, index: number, walker: Walker, unit: Un
   return leaf + BigInt(inner * CD_BYTES);
 }
 
-function needOf({ kind, privileged }: VectorAccess): Need {
+function needOf({ kind, privileged, at, pasid }: VectorAccess): Need {
+  // A translation request is told what is permitted; without PASID it has no privilege.
+  if (at === 'ats') {
+    const nothing = { read: false, write: false, execute: false };
+    return { ...nothing, privileged: pasid !== null && privileged === true, marks: kind === 'w' };
+  }
   return {
     read: kind === 'r' || kind === 'rw',
     write: kind === 'w' || kind === 'rw',
@@ -117,16 +136,26 @@ function needOf({ kind, privileged }: VectorAccess): Need {
   };
 }
 
-type Result = { readonly pa: bigint; readonly size?: bigint };
+type Result = { readonly pa: bigint; readonly size?: bigint; readonly granted: Granted };
+
+const ALL: Granted = { read: true, write: true, execute: true };
 
 function translate(machine: Machine, access: VectorAccess): Result {
-  if (access.at !== undefined) throw new Error('smmuv3: ATS requests are not modelled');
-  if (!machine.enabled) return { pa: access.iova };
+  const asks = access.at === 'ats';
+  const translated = access.at === 'translated';
+  const forbidden = asks ? Event.F_BAD_ATS_TREQ : Event.F_TRANSL_FORBIDDEN;
+  if (!machine.enabled) {
+    if (asks || translated) throw new Fault(forbidden);
+    return { pa: access.iova, granted: ALL };
+  }
+  if (translated && !machine.checksTranslated) return { pa: access.iova, granted: ALL };
   const { unit, memory } = machine;
   const entry = decodeStreamEntry(memory.read(findStreamEntry(machine, access.rid), STE_BYTES), unit);
   if (entry === null) throw new Fault(Event.C_BAD_STE);
   // Terminated without a record.
-  if (entry.abort) throw new Fault(0, true);
+  if (entry.abort) throw new Fault(ABORTED, true);
+  if ((asks || translated) && !entry.ats) throw new Fault(forbidden);
+  if (translated) return { pa: access.iova, granted: ALL };
   const walker = new Walker(memory, unit.oas, entry.stage2);
   const index = selectContext(entry, access.pasid, unit);
   let context = null;
@@ -136,21 +165,41 @@ function translate(machine: Machine, access: VectorAccess): Result {
   } else {
     // The output of a bypassed stage 1 is checked against the address size, whether stage 2 follows or not (3.4, 7.3.14).
     if (access.iova >> BigInt(unit.oas) !== 0n) throw new Fault(Event.F_ADDR_SIZE);
-    if (!entry.translate2) return { pa: access.iova };
+    if (!entry.translate2) return { pa: access.iova, granted: ALL };
   }
-  const { address, sizeLg2 } = walker.translate(access.iova, needOf(access), context);
-  return { pa: address, size: 1n << BigInt(sizeLg2) };
+  const { address, sizeLg2, granted } = walker.translate(access.iova, needOf(access), context);
+  return { pa: address, size: 1n << BigInt(sizeLg2), granted };
+}
+
+/** 3.9.1.2: how a translation request ends that an ordinary one would have faulted for. */
+function statusOf(code: number): CompletionStatus {
+  if (code === ABORTED || code === Event.F_BAD_ATS_TREQ) return 'ur';
+  return FAULTS_OF_STAGES.includes(code) ? 'success' : 'ca';
 }
 
 function answerOne(machine: Machine, access: VectorAccess): Answer {
   machine.memory.log = [];
   const accesses = machine.memory.log;
   try {
-    return { ok: true, ...translate(machine, access), accesses };
+    const { granted, ...result } = translate(machine, access);
+    if (access.at !== 'ats') return { ok: true, ...result, accesses };
+    const { read, write } = granted;
+    if (!read && !write) throw new Fault(Event.F_PERMISSION);
+    // What may be executed only is closed to ATS (13.7.1).
+    const execute = granted.execute && read && access.kind === 'x' && access.pasid !== null;
+    return { ok: true, ...result, permissions: lettersOf({ read, write, execute }), accesses };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    const { code, silent, ipa } = error;
-    return { ok: false, code, accesses, ...(silent ? { silent } : {}), ...(ipa === null ? {} : { address2: ipa }) };
+    const { code, ipa } = error;
+    const silent = access.at === undefined ? error.silent : !RECORDED_OF_ATS.includes(code);
+    return {
+      ok: false,
+      code,
+      accesses,
+      ...(silent ? { silent } : {}),
+      ...(ipa === null ? {} : { address2: ipa }),
+      ...(access.at === 'ats' ? { status: statusOf(code) } : {}),
+    };
   }
 }
 

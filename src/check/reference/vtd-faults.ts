@@ -1,8 +1,10 @@
 /**
- * Fault conditions of VT-d by the names of the specification (Intel VT-d specification rev. 5.10, 7.1.3, table 30), for untranslated
- * requests. Conditions in which memory refuses an access to a table (LRT.1, LSS.1, SFS.1, ...) do not occur: reads of a vector's
+ * Fault conditions of VT-d by the names of the specification (Intel VT-d specification rev. 5.10, 7.1.3, table 30), and how they end
+ * translation requests. Conditions in which memory refuses an access to a table (LRT.1, LSS.1, SFS.1, ...) do not occur: reads of a vector's
  * memory never fail.
  */
+
+import type { CompletionStatus } from '../vectors/vector.js';
 
 /** Fault reason by condition code. */
 const REASONS = {
@@ -11,6 +13,7 @@ const REASONS = {
   'LCT.2': 0x02,
   'LCT.3': 0x0b,
   'LCT.4': 0x03,
+  'LCT.5': 0x0d,
   'LSS.2': 0x0c,
   'LGN.1': 0x04,
   'LGN.2': 0x05,
@@ -23,6 +26,7 @@ const REASONS = {
   'SCT.2': 0x41,
   'SCT.3': 0x42,
   'SCT.4': 0x43,
+  'SCT.5': 0x44,
   'SCT.6': 0x45,
   'SCT.7': 0x46,
   'SCT.9': 0x48,
@@ -56,6 +60,11 @@ export type Condition = keyof typeof REASONS;
 
 /** Thrown where a request is blocked. */
 export class Blocked extends Error {
+  /**
+   * How a translation request is completed: unsupported where the device is not known or may not ask; with an abort where its PASID is the matter; successfully,
+   * without permissions, for what the tables say.
+   */
+  readonly completion: CompletionStatus;
   /** Fault reason as it stands in a fault record. */
   readonly reason: number;
   /** A set FPD bit on the way keeps a qualified fault out of the record. */
@@ -64,6 +73,11 @@ export class Blocked extends Error {
   constructor(condition: Condition) {
     super(condition);
     this.reason = REASONS[condition];
+    this.completion = /^(LRT|SRT|RTA|LCT|SCT\.[2-5])/.test(condition)
+      ? 'ur'
+      : /^(SCT|SPD|SPT)/.test(condition)
+        ? 'ca'
+        : 'success';
     this.qualified = !/^(LRT|SRT|RTA)/.test(condition);
   }
 }

@@ -16,11 +16,17 @@ export interface Rights {
   readonly write: boolean;
 }
 
+/** What a request needs. A translation request needs nothing: it is told what there is, and says whether the device means to write. */
+export interface Wanted extends Rights {
+  readonly asks?: { readonly toWrite: boolean };
+}
+
 export interface Translation {
   /** Byte address after this stage. */
   readonly address: bigint;
   /** log2 of the page. */
   readonly sizeLg2: number;
+  readonly rights: Rights;
 }
 
 export interface SecondStage {
@@ -49,7 +55,8 @@ type Purpose = Pick<StageConditions, 'notWritable' | 'notReadable' | 'noRights' 
 interface SecondStageResult extends Translation {
   readonly leaf: bigint;
   readonly leafAddress: bigint;
-  readonly writable: boolean;
+  /** Its dirty flag is clear still: a device that has been told so must not write without asking again. */
+  readonly clean: boolean;
 }
 
 const DIRTY_SECOND = 1n << 9n;
@@ -75,7 +82,7 @@ function walkSecondStage(
   unit: Unit,
   stage: SecondStage,
   input: bigint,
-  wanted: Rights,
+  wanted: Wanted,
   write: boolean,
   purpose: Purpose,
 ): SecondStageResult {
@@ -87,12 +94,15 @@ function walkSecondStage(
     const entry = unit.memory.read(address, 1)[0]!;
     readable &&= (entry & 1n) !== 0n;
     writable &&= (entry & 2n) !== 0n;
-    if (!readable && !writable && purpose.noRights !== null) throw new Blocked(purpose.noRights);
+    const absent = wanted.asks === undefined ? !readable && !writable : (entry & 3n) === 0n;
+    if (absent && purpose.noRights !== null) throw new Blocked(purpose.noRights);
+    if (absent && wanted.asks !== undefined) throw new Blocked(purpose.notReadable);
     if (wanted.write && !writable) throw new Blocked(purpose.notWritable);
     if (wanted.read && !readable) throw new Blocked(purpose.notReadable);
     const leaf = level === 1 || (level <= 3 && (entry & 0x80n) !== 0n);
     if ((entry & secondStageReserved(unit, stage, level, leaf)) !== 0n) throw new Blocked(purpose.reserved);
-    if (stage.flags) updateSecondStage(unit, stage, address, entry, (1n << 8n) | (leaf && write ? DIRTY_SECOND : 0n));
+    if (stage.flags)
+      updateSecondStage(unit, stage, address, entry, (1n << 8n) | (leaf && write && writable ? DIRTY_SECOND : 0n));
     if (leaf) {
       const sizeLg2 = 3 + 9 * level;
       return {
@@ -100,7 +110,8 @@ function walkSecondStage(
         sizeLg2,
         leaf: entry,
         leafAddress: address,
-        writable,
+        rights: { read: readable, write: writable },
+        clean: stage.flags && !write && (entry & DIRTY_SECOND) === 0n,
       };
     }
     table = entry & mask(unit.hostAddressWidth - 1, 12);
@@ -118,11 +129,20 @@ export function translateSecondStage(
   unit: Unit,
   stage: SecondStage,
   input: bigint,
-  wanted: Rights,
+  wanted: Wanted,
   conditions: StageConditions,
 ): Translation {
   if (input >> BigInt(12 + 9 * stage.levels) !== 0n) throw new Blocked(conditions.beyondWidth);
-  return walkSecondStage(unit, stage, input, wanted, wanted.write, conditions);
+  return granted(walkSecondStage(unit, stage, input, wanted, meansToWrite(wanted), conditions));
+}
+
+function granted(result: SecondStageResult): Translation {
+  const { address, sizeLg2, rights, clean } = result;
+  return { address, sizeLg2, rights: { read: rights.read, write: rights.write && !clean } };
+}
+
+function meansToWrite({ write, asks }: Wanted): boolean {
+  return asks?.toWrite ?? write;
 }
 
 /** Bits 63:N all equal to bit N-1 (SGN.1). */
@@ -153,41 +173,45 @@ export function translateFirstStage(
   stage: FirstStage,
   second: SecondStage | null,
   input: bigint,
-  wanted: Rights,
+  wanted: Wanted,
 ): Translation {
   if (!isCanonical(input, stage.levels)) throw new Blocked('SGN.1');
   const checkWrite = wanted.write && (!stage.supervisor || stage.writeProtect);
   let table = stage.root;
+  let writable = true;
   for (let level = stage.levels; ; level--) {
     const at = locate(unit, second, table + 8n * indexOf(input, level), level === stage.levels);
     const entry = unit.memory.read(at.address, 1)[0]!;
     if ((entry & 1n) === 0n) throw new Blocked('SFS.2');
     if (!stage.supervisor && (entry & 4n) === 0n) throw new Blocked('SGN.2');
-    if (checkWrite && (entry & 2n) === 0n) throw new Blocked('SGN.6');
+    writable &&= (entry & 2n) !== 0n;
+    if (checkWrite && !writable) throw new Blocked('SGN.6');
     const leaf = level === 1 || (level <= 3 && (entry & 0x80n) !== 0n);
     if ((entry & firstStageReserved(unit, level, leaf)) !== 0n) throw new Blocked('SFS.3');
     if (second !== null && (entry & mask(51, 12 + 9 * second.levels)) !== 0n) throw new Blocked('SFS.5');
 
     let flags = 1n << 5n;
     if (stage.extendedAccessed) flags |= 1n << 10n;
-    if (leaf && wanted.write) flags |= 1n << 6n;
+    if (leaf && (wanted.asks === undefined ? wanted.write : wanted.asks.toWrite && writable)) flags |= 1n << 6n;
     const update = (entry & flags) !== flags;
     if (update && !stage.coherent) throw new Blocked('SFS.9');
-    if (update && at.mapping !== null && !at.mapping.writable) throw new Blocked('SFS.8');
+    if (update && at.mapping !== null && !at.mapping.rights.write) throw new Blocked('SFS.8');
     if (!leaf) {
       if (update) updateFirstStage(unit, second, at, flags);
       table = entry & mask(unit.hostAddressWidth - 1, 12);
       continue;
     }
     const sizeLg2 = 3 + 9 * level;
+    const dirty = ((entry | flags) & (1n << 6n)) !== 0n;
     const output = page(entry, input, sizeLg2, unit.hostAddressWidth);
     if (second === null) {
       if (update) updateFirstStage(unit, second, at, flags);
-      return { address: output, sizeLg2 };
+      return { address: output, sizeLg2, rights: { read: true, write: writable && dirty } };
     }
-    const final = walkSecondStage(unit, second, output, wanted, wanted.write, SCALABLE_CONDITIONS);
+    const final = granted(walkSecondStage(unit, second, output, wanted, meansToWrite(wanted), SCALABLE_CONDITIONS));
     if (update) updateFirstStage(unit, second, at, flags);
-    return { address: final.address, sizeLg2: Math.min(sizeLg2, final.sizeLg2) };
+    const rights = { read: final.rights.read, write: writable && dirty && final.rights.write };
+    return { address: final.address, sizeLg2: Math.min(sizeLg2, final.sizeLg2), rights };
   }
 }
 

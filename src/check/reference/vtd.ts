@@ -5,7 +5,9 @@
  *
  * Without `cfg rules specification` the fault reasons are those of QEMU 10's intel-iommu, which keeps the legacy reasons for root
  * entry, context entry and second stage in scalable mode (1, 2, 4, 5, 6, 0xA, 0xB, 0xC for 39h, 41h, 84h, 79h/85h/86h, 3Ah, 42h, 7Ah).
- * Not modelled: translation requests and translated requests, page requests, interrupt requests.
+ * Translation requests (4.2) are told what the tables permit, and set the dirty flag of what may be written if the device means to. Translated requests pass the
+ * context entry and, in scalable mode, the PASID entry. How a request ends that a structure is wrong for is taken to be decided by the structure: see `Blocked`.
+ * Not modelled: page requests, interrupt requests.
  */
 import type { Answer, Responder, Vector, VectorAccess } from '../vectors/vector.js';
 import { Blocked, LEGACY_CONDITIONS, SCALABLE_CONDITIONS, type StageConditions } from './vtd-faults.js';
@@ -14,6 +16,7 @@ import {
   type Rights,
   type SecondStage,
   type Translation,
+  type Wanted,
   translateFirstStage,
   translateSecondStage,
 } from './vtd-paging.js';
@@ -23,20 +26,24 @@ import { field, Unit } from './vtd-unit.js';
 interface Granted {
   readonly address: bigint;
   readonly sizeLg2: number | null;
+  readonly rights: Rights;
 }
+
+const ALL: Rights = { read: true, write: true };
 
 /** One request on its way. `faultsOff`: an FPD bit was set in a structure it went through. */
 class Request {
   faultsOff = false;
-  readonly rights: Rights;
+  readonly rights: Wanted;
 
   constructor(
     readonly unit: Unit,
     readonly access: VectorAccess,
     readonly conditions: StageConditions,
   ) {
-    const { kind } = access;
-    this.rights = { read: kind !== 'w', write: kind === 'w' || kind === 'rw' };
+    const { kind, at } = access;
+    if (at === 'ats') this.rights = { read: false, write: false, asks: { toWrite: kind === 'w' } };
+    else this.rights = { read: kind !== 'w', write: kind === 'w' || kind === 'rw' };
   }
 
   /** 9.1, 9.2: table pointer for the requester. */
@@ -70,6 +77,8 @@ class Request {
     const type = field(lo, 3, 2);
     // Type 1 needs device TLBs (ECAP.DT), which the emulated unit has only on request.
     if (width === null || type === 3n || (type === 1n && !unit.strict)) throw new Blocked('LCT.4');
+    if (access.at !== undefined && type !== 1n) throw new Blocked('LCT.5');
+    if (access.at === 'translated') return { address: access.iova, sizeLg2: null, rights: ALL };
     if (type === 2n) return this.passThrough('LGN.1');
     const stage: SecondStage = {
       root: pointer(lo),
@@ -95,6 +104,7 @@ class Request {
     const limit = 1n << (field(context[0], 11, 9) + 13n);
     const pageRequestsOnly = field(context[0], 4, 4) !== 0n && field(context[0], 2, 2) === 0n;
     if (pageRequestsOnly || requesterPasid >= limit) throw new Blocked('SCT.4');
+    if (access.at !== undefined && field(context[0], 2, 2) === 0n) throw new Blocked('SCT.5');
     let pasid = requesterPasid;
     let privileged = unit.strict && field(context[1], 20, 20) !== 0n;
     if (access.pasid !== null) {
@@ -136,6 +146,7 @@ class Request {
       throw new Blocked('SPT.4');
     }
     if (type === 3n && pointer(word2) >> BigInt(width!) !== 0n) throw new Blocked('SPT.4');
+    if (access.at === 'translated') return { address: access.iova, sizeLg2: null, rights: ALL };
     // Only a PASID prefix can ask to execute, and this unit does not support it (ERS = 0).
     if (access.kind === 'x' && access.pasid !== null) throw new Blocked('SPT.5');
     if (supervisor && (word2 & 1n) === 0n) throw new Blocked('SPT.6');
@@ -163,7 +174,11 @@ class Request {
   private passThrough(beyondHost: 'LGN.1' | 'SGN.4'): Granted {
     const { unit, access } = this;
     if (access.iova >> BigInt(unit.hostAddressWidth) !== 0n) throw new Blocked(beyondHost);
-    return this.outside(beyondHost === 'LGN.1' ? 'LGN.4' : 'SGN.8', { address: access.iova, sizeLg2: null });
+    return this.outside(beyondHost === 'LGN.1' ? 'LGN.4' : 'SGN.8', {
+      address: access.iova,
+      sizeLg2: null,
+      rights: ALL,
+    });
   }
 
   /** Output in the interrupt address range FEEx_xxxxh is blocked (3.15). */
@@ -175,7 +190,11 @@ class Request {
 
 function resolve(request: Request): Granted {
   const { unit, access } = request;
-  if (!unit.translationEnabled) return { address: access.iova, sizeLg2: null };
+  if (!unit.translationEnabled) {
+    if (access.at !== undefined)
+      throw new Error('vtd: requests of devices with ATS while translation is off are not modelled');
+    return { address: access.iova, sizeLg2: null, rights: ALL };
+  }
   const mode = field(unit.rootTable, 11, 10);
   if (mode > 1n || (mode === 1n && !unit.scalableModeSupport)) throw new Blocked('RTA.1');
   if (mode === 1n) return request.scalable();
@@ -188,19 +207,23 @@ function answer(unit: Unit, access: VectorAccess): Answer {
   const request = new Request(unit, access, scalable && unit.strict ? SCALABLE_CONDITIONS : LEGACY_CONDITIONS);
   unit.memory.log = [];
   try {
-    const { address, sizeLg2 } = resolve(request);
+    const { address, sizeLg2, rights } = resolve(request);
     const accesses = unit.memory.log;
-    if (sizeLg2 === null) return { ok: true, pa: address, accesses };
-    return { ok: true, pa: address, size: 1n << BigInt(sizeLg2), accesses };
+    const size = sizeLg2 === null ? {} : { size: 1n << BigInt(sizeLg2) };
+    if (access.at !== 'ats') return { ok: true, pa: address, ...size, accesses };
+    if (!rights.read && !rights.write) throw new Blocked(request.conditions.notReadable);
+    return { ok: true, pa: address, ...size, permissions: rights.read ? (rights.write ? 'rw' : 'r') : 'w', accesses };
   } catch (error) {
     if (!(error instanceof Blocked)) throw error;
     const accesses = unit.memory.log;
-    const fault = { ok: false, code: error.reason, accesses } as const;
+    const status = access.at === 'ats' ? { status: error.completion } : {};
+    const fault = { ok: false, code: error.reason, accesses, ...status } as const;
+    if (fault.status === 'success') return { ...fault, silent: true };
     return error.qualified && request.faultsOff ? { ...fault, silent: true } : fault;
   }
 }
 
-/** Untranslated requests of a VT-d vector. Throws on configurations and registers that vectors do not have. */
+/** Throws on configurations and registers that vectors do not have. */
 export const VTD_REFERENCE: Responder = {
   answer(vector: Vector): Answer[] {
     const unit = new Unit(vector);

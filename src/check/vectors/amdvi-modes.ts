@@ -17,6 +17,8 @@ export interface Mode {
   readonly accessedDirty: boolean;
   /** Devices without translation among all: pass-through, blocked, nonexistent. */
   readonly plain: number;
+  /** Translation requests and translated requests of devices that translate. */
+  readonly ats: boolean;
 }
 
 const HOST = { skips: 0, denials: 25, tableDenials: 4, hugeNaturalPages: true } as const;
@@ -34,6 +36,7 @@ export const MODES = {
     corruption: 0,
     accessedDirty: false,
     plain: 40,
+    ats: false,
   },
   host: {
     sentence: 'Host tables by the specification alone: accessed and dirty bits, natural pages of every level, atomics.',
@@ -45,6 +48,7 @@ export const MODES = {
     corruption: 0,
     accessedDirty: true,
     plain: 25,
+    ats: false,
   },
   'level-skip': {
     sentence: 'Host tables whose entries lead past levels, and addresses with bits set that select nothing.',
@@ -56,6 +60,7 @@ export const MODES = {
     corruption: 0,
     accessedDirty: true,
     plain: 10,
+    ats: false,
   },
   guest: {
     sentence:
@@ -68,6 +73,7 @@ export const MODES = {
     corruption: 0,
     accessedDirty: false,
     plain: 10,
+    ats: false,
   },
   nested: {
     sentence: 'Guest tables over host tables, the GCR3 table at a guest-physical or a system-physical address.',
@@ -79,6 +85,20 @@ export const MODES = {
     corruption: 0,
     accessedDirty: true,
     plain: 10,
+    ats: false,
+  },
+  ats: {
+    sentence:
+      'ATS translation requests, to read, to write or to execute, with privilege or without, and translated requests, with and without PASID; DTE.I on and off.',
+    common: false,
+    kinds: ALL_KINDS,
+    host: { ...HOST, denials: 30 },
+    guest: 50,
+    nested: 50,
+    corruption: 0,
+    accessedDirty: false,
+    plain: 10,
+    ats: true,
   },
   faults: {
     sentence:
@@ -91,6 +111,7 @@ export const MODES = {
     corruption: 35,
     accessedDirty: true,
     plain: 15,
+    ats: false,
   },
 } as const satisfies Record<string, Mode>;
 

@@ -8,7 +8,8 @@
  */
 import { type Explained, explainAmdvi } from '../reference/amdvi.js';
 import { corruptEntry, corruptGuest, corruptHost } from './amdvi-corruption.js';
-import { DeviceTable } from './amdvi-device-table.js';
+import { withAts } from './ats-accesses.js';
+import { DeviceTable, type Entry } from './amdvi-device-table.js';
 import { type Device, GuestDevice, HostDevice, PlainDevice, type Surroundings } from './amdvi-devices.js';
 import { Dice } from './amdvi-dice.js';
 import { emulatorsAgree } from './amdvi-emulators.js';
@@ -24,6 +25,8 @@ const ENABLE = 1n;
 const GUEST_TRANSLATION = 1n << 16n;
 const GCR3_GUEST_PHYSICAL = 1n << 58n;
 const SUCCEEDING = 60;
+/** I of the second quadword. */
+const IOTLB = 1n << 32n;
 /** Proposals for each access that a vector will hold. */
 const PROPOSALS = 5;
 
@@ -43,7 +46,10 @@ class Builder {
   private readonly gcr3IsGuestPhysical: boolean;
   private readonly hosts: { readonly space: HostSpace; readonly accessedDirty: number }[] = [];
 
-  constructor(random: Random, mode: Mode) {
+  constructor(
+    private readonly random: Random,
+    mode: Mode,
+  ) {
     this.mode = mode;
     this.dice = new Dice(random);
     this.image = new Image(this.dice);
@@ -149,14 +155,14 @@ class Builder {
     const { space, accessedDirty } = this.hostTable();
     const corrupt = dice.chance(mode.corruption);
     const grants = corrupt ? 3 : this.grants();
-    const entry = table.translating({ host: space, guest: undefined, grants, accessedDirty });
+    const entry = this.askable(table.translating({ host: space, guest: undefined, grants, accessedDirty }));
     table.write(rid, corrupt ? corruptEntry(dice, entry) : entry);
     return new HostDevice(rid, around, space, mode.corruption > 0 && !corrupt && grants === 3);
   }
 
   private guestDevice(rid: number): Device {
     const { dice, table, around, mode, image } = this;
-    const preset = dice.chance(40);
+    const preset = dice.chance(mode.ats ? 100 : 40);
     const accessedDirty = mode.accessedDirty ? dice.pick(preset ? [0, 1, 3] : [0, 1]) : 0;
     const host = dice.chance(mode.nested) ? new HostSpace(image, dice, 2 + dice.below(5), mode.host) : undefined;
     const guest = new GuestSpace(image, dice, {
@@ -170,10 +176,16 @@ class Builder {
     });
     const corrupt = dice.chance(mode.corruption / 2);
     const grants = preset && !corrupt ? this.grants() : 3;
-    const entry = table.translating({ host, guest, grants, accessedDirty });
+    const entry = this.askable(table.translating({ host, guest, grants, accessedDirty }));
     table.write(rid, corrupt ? corruptEntry(dice, entry) : entry);
     if (dice.chance(mode.corruption * 2)) this.corruptPaths(guest);
     return new GuestDevice(rid, around, guest);
+  }
+
+  /** In the mode that has ATS most devices have it. */
+  private askable(entry: Entry): Entry {
+    if (this.mode.ats && this.dice.chance(70)) entry[1] |= IOTLB;
+    return entry;
   }
 
   private corruptPaths(guest: GuestSpace): void {
@@ -220,7 +232,10 @@ class Builder {
     const length = 1 << dice.below(7);
     const offset = dice.chance(50) ? 0 : length * dice.below(4096 / length);
     const iova = (proposal.iova & ~0xfffn) | BigInt(offset);
-    return { ...proposal, id, rid: device.rid, iova, ...(dice.chance(50) ? { length } : {}) };
+    const access = { ...proposal, id, rid: device.rid, iova, ...(dice.chance(50) ? { length } : {}) };
+    // What becomes of translation requests of devices without translation is not said.
+    if (!this.mode.ats || device instanceof PlainDevice) return access;
+    return withAts(this.random, access, () => this.image.page() | BigInt(offset));
   }
 
   private fits(vector: Vector, access: VectorAccess, answer: Explained['answer']): boolean {

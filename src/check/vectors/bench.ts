@@ -3,6 +3,7 @@
  * at a time, which never reaches memory: what counts is how it leaves the unit. Off every hot path.
  */
 import type { IommuSpec } from '../../iommu/spec.js';
+import type { TranslationAgent } from '../../iommu/translation-agent.js';
 import { WalkRecorder, type WalkStep } from '../../iommu/walk-trace.js';
 import type { Miss } from '../../iommu/miss.js';
 import { Event } from '../../kernel/event.js';
@@ -10,6 +11,7 @@ import { Kernel } from '../../kernel/kernel.js';
 import type { MemorySpec } from '../../memory/spec.js';
 import { PhysicalMemory } from '../../memory/physical.js';
 import { FIRST_BASE, MemorySystem } from '../../memory/system.js';
+import { AtsStatus, TRANSLATION_BYTES } from '../../protocol/ats.js';
 import { Op } from '../../protocol/op.js';
 import { CAUSES, TlpFlag } from '../../protocol/tlp.js';
 import { LatencyLedger } from '../../stats/latency-ledger.js';
@@ -71,6 +73,8 @@ export class Workplaces {
 /** How a request left the unit. */
 export interface Outcome {
   readonly aborted: boolean;
+  /** Of a translation request: status and permissions (Access bits) of its completion, and log2 of the size of the translation. */
+  readonly completion: { readonly status: AtsStatus; readonly permissions: number; readonly sizeLg2: number } | null;
   /** Translated byte address. */
   readonly output: bigint;
   /** The walk that answered it as it ended; null when no walk was needed. Valid until the next request. */
@@ -87,6 +91,7 @@ export class VectorBench {
   private readonly fabric: RegisterFabric;
   private readonly recorder: WalkRecorder;
   private readonly requester = new Int32Array(1);
+  private readonly agent: TranslationAgent;
   private left: Event | null = null;
   /** The walk that answered the last request, as it ended; null when none was needed. */
   walk: Miss | null = null;
@@ -108,6 +113,10 @@ export class VectorBench {
       },
     };
     unit.connect([forwarder], this.requester, null);
+    // Every requester is a device with a TLB of its own; nothing is ever invalidated in it.
+    this.agent = unit.addAgent();
+    const silent = { ...forwarder, message: () => undefined, returnCredits: () => undefined };
+    this.agent.add({ device: 0, port: silent, firstSlot: 0 });
     unit.walkers.trace = this.recorder;
     hardware.connect({ stored: () => undefined });
   }
@@ -139,7 +148,7 @@ export class VectorBench {
 
   /** Sends one request and waits until it leaves. @throws Error if it never does */
   send(access: VectorAccess): Outcome {
-    const { unit, hardware } = this.built;
+    const { hardware } = this.built;
     const { iova, rid, pasid, length = 1 } = access;
     this.requester[0] = rid;
     this.recorder.clear();
@@ -151,14 +160,19 @@ export class VectorBench {
     tlp.addressHi = upper(iova);
     tlp.addressLo = lower(iova);
     tlp.context = pasid ?? -1;
+    if (access.at === 'translated') {
+      tlp.outHi = tlp.addressHi;
+      tlp.outLo = tlp.addressLo;
+    } else if (access.at === 'ats') tlp.bytes = TRANSLATION_BYTES;
     const before = hardware.faults.total;
     this.ledger.start(0, this.kernel.clock[0]!);
-    unit.arrive(tlp);
+    this.agent.arrive(tlp);
     this.run();
     if (this.left === null) throw new Error(`request ${access.id} never left the unit`);
-    unit.served(tlp);
+    this.agent.served(tlp);
     return {
       aborted: (tlp.flags & TlpFlag.Aborted) !== 0,
+      completion: completionOf(tlp),
       output: wordOf(tlp.outHi, tlp.outLo),
       walk: this.walk,
       recorded: hardware.faults.total !== before,
@@ -174,6 +188,9 @@ export class VectorBench {
       switch (event.op as Op) {
         case Op.IommuLookup:
           unit.lookup(event);
+          break;
+        case Op.AtsCheck:
+          this.agent.check(event);
           break;
         case Op.WalkRead:
           unit.walkers.walkRead(event);
@@ -194,8 +211,26 @@ export class VectorBench {
   }
 }
 
-function flagsOf({ kind, privileged }: VectorAccess): number {
-  const mode = privileged === true ? TlpFlag.Privileged : 0;
+function completionOf(tlp: Event): Outcome['completion'] {
+  if ((tlp.flags & TlpFlag.TranslationRequest) === 0) return null;
+  if (tlp.bytes === 0) return { status: tlp.value, permissions: 0, sizeLg2: 0 };
+  return { status: AtsStatus.Success, permissions: tlp.value, sizeLg2: tlp.level };
+}
+
+/** Execute Requested and Privileged Mode Requested, which belong to the PASID prefix. */
+function flagsOfPrefix({ kind, privileged }: VectorAccess): number {
+  return (privileged === true ? TlpFlag.Privileged : 0) | (kind === 'x' ? TlpFlag.Execute : 0);
+}
+
+/** @throws RangeError for translation requests of atomic operations, which do not exist: a device asks for reads and writes */
+function flagsOf(access: VectorAccess): number {
+  const { kind, privileged, at } = access;
+  if (at === 'ats') {
+    if (kind === 'rw') throw new RangeError(`x ${access.id}: translation requests are of kind r, w or x`);
+    const prefix = access.pasid === null ? 0 : flagsOfPrefix(access);
+    return TlpFlag.TranslationRequest | (kind === 'w' ? 0 : TlpFlag.NoWrite) | prefix;
+  }
+  const mode = (privileged === true ? TlpFlag.Privileged : 0) | (at === 'translated' ? TlpFlag.Translated : 0);
   switch (kind) {
     case 'r':
       return mode;

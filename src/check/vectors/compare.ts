@@ -1,8 +1,10 @@
 /**
  * Two responders side by side: the simulator against a plain reference, or against what a file states. Answers agree when outcome,
- * physical address, fault code, second address, silence, page size and every memory access are the same.
+ * physical address, fault code, second address, silence, page size and every memory access are the same; of translation requests also the status
+ * of the completion and its permissions, but not the fault that a completion without permissions stands for.
  */
 import { vectorsOf } from './generators.js';
+import { shrink } from './shrink.js';
 import { writeVector } from './text.js';
 import type { Answer, Generator, MemoryAccess, Responder, Vector } from './vector.js';
 
@@ -34,11 +36,14 @@ export function difference(left: Answer, right: Answer, strictness: Strictness =
   if (left.ok && right.ok) {
     if (left.pa !== right.pa) return 'physical address';
     if (strictness.size && left.size !== right.size) return 'page size';
+    if (left.permissions !== right.permissions) return 'permissions';
   }
   if (!left.ok && !right.ok) {
-    if (left.code !== right.code) return 'fault code';
+    if (left.status !== right.status) return 'completion status';
+    const empty = left.status === 'success';
+    if (!empty && left.code !== right.code) return 'fault code';
     if ((left.silent === true) !== (right.silent === true)) return 'record';
-    if (left.address2 !== right.address2) return 'second address';
+    if (!empty && left.address2 !== right.address2) return 'second address';
   }
   if (!strictness.memoryAccesses) return null;
   const { accesses } = left;
@@ -74,6 +79,30 @@ export function describeDisagreement(
   return `${lines.join('\n')}\n\n${writeVector({ ...vector, accesses: vector.accesses.slice(0, index + 1) }, [])}`;
 }
 
+/** What two responders disagree about in the last access of a vector, with a vector as small as it can be made for the same disagreement. */
+function smallest(
+  vector: Vector,
+  answers: readonly [Answer, Answer],
+  what: string,
+  [left, right]: readonly [NamedResponder, NamedResponder],
+  strictness: Strictness,
+): string {
+  const answer = (candidate: Vector): readonly [Answer, Answer] => [
+    left.responder.answer(candidate).at(-1)!,
+    right.responder.answer(candidate).at(-1)!,
+  ];
+  const disagrees = (candidate: Vector): boolean => difference(...answer(candidate), strictness) === what;
+  // A responder that depends on more than the vector has nothing to be shown smaller.
+  const again = disagrees(vector);
+  const small = again ? shrink(vector, disagrees) : vector;
+  const [a, b] = again ? answer(small) : answers;
+  const sides = [
+    { name: left.name, answer: a },
+    { name: right.name, answer: b },
+  ];
+  return describeDisagreement(small, small.accesses.length - 1, what, sides);
+}
+
 /** Compares two responders over the accesses of a generator until the first disagreement. */
 export function compareOver(
   generator: Generator,
@@ -91,11 +120,8 @@ export function compareOver(
     for (let i = 0; i < vector.accesses.length; i++) {
       const what = difference(a[i]!, b[i]!, strictness);
       if (what !== null) {
-        const sides = [
-          { name: left.name, answer: a[i]! },
-          { name: right.name, answer: b[i]! },
-        ];
-        const disagreement = describeDisagreement(vector, i, what, sides);
+        const until = { ...vector, accesses: vector.accesses.slice(0, i + 1) };
+        const disagreement = smallest(until, [a[i]!, b[i]!], what, [left, right], strictness);
         return { vectors, accesses: accesses + i, faults, disagreement };
       }
       if (!a[i]!.ok) faults++;

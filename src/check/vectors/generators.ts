@@ -29,8 +29,8 @@ export function* vectorsOf(generator: Generator, mode: string, seed: number, cou
   }
 }
 
-/** Modes that ask for what the simulator does not have (translation requests): only the plain reference answers them. */
-const REFERENCE_ONLY: Readonly<Partial<Record<Architecture, readonly string[]>>> = { riscv: ['ats'] };
+/** Modes that ask for what the simulator does not have (second stages of translated requests): only the plain reference answers them. */
+const REFERENCE_ONLY: Readonly<Partial<Record<Architecture, readonly string[]>>> = { riscv: ['t2gpa'] };
 
 /** Modes of a generator that the simulator answers. */
 export function simulatedModes({ architecture, modes }: Generator): string[] {

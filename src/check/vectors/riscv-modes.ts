@@ -12,6 +12,8 @@ export interface ModeTraits {
   readonly privilege: boolean;
   /** ATS translation requests and translated requests. */
   readonly ats: boolean;
+  /** Of them those that go through the second stage (T2GPA), and those for execution. */
+  readonly guestAddresses: boolean;
   /** MSI page tables. */
   readonly msi: boolean;
   /** Entries with clear accessed and dirty bits where hardware sets them. */
@@ -37,6 +39,7 @@ const COMMON: ModeTraits = {
   kinds: READ_WRITE,
   privilege: false,
   ats: false,
+  guestAddresses: false,
   msi: false,
   updates: false,
   napotPercent: 0,
@@ -67,13 +70,24 @@ export const RISCV_MODES: Readonly<Record<string, ModeTraits>> = {
   },
   ats: {
     ...COMMON,
-    about: 'ATS translation requests and translated requests, with and without T2GPA',
+    about: 'ATS translation requests, to read, to write or to execute, and translated requests, with and without PASID',
     kinds: [
       ['r', 45],
       ['w', 45],
       ['x', 10],
     ],
     ats: true,
+  },
+  t2gpa: {
+    ...COMMON,
+    about: 'ATS translation requests and translated requests, with and without T2GPA, also for execution',
+    kinds: [
+      ['r', 45],
+      ['w', 45],
+      ['x', 10],
+    ],
+    ats: true,
+    guestAddresses: true,
   },
   msi: {
     ...COMMON,
@@ -119,7 +133,7 @@ export function drawCapabilities(dice: Dice, traits: ModeTraits): bigint {
   for (const directory of ['PD8', 'PD17', 'PD20'] as const) if (some(60)) has.push(directory);
   if (traits.updates || some(50)) has.push('AMO_HWAD');
   if (traits.ats || some(50)) has.push('ATS');
-  if (has.includes('ATS') && some(50)) has.push('T2GPA');
+  if (has.includes('ATS') && some(50) && (!traits.ats || traits.guestAddresses)) has.push('T2GPA');
   if (traits.msi || dice.chance(50)) has.push('MSI_FLAT');
   if (traits.attributes) has.push(...dice.pick([['Svpbmt'], ['Svrsw60t59b'], ['Svpbmt', 'Svrsw60t59b']] as const));
   let word = VERSION | (BigInt(full ? 56 : dice.between(MIN_PHYSICAL_BITS, 56)) << 32n);

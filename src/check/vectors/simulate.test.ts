@@ -82,7 +82,8 @@ describe('the simulator answers vectors', () => {
         new Simulation(vtdVector([], { config }));
     expect(refusal([['width', '39']])).toThrow('cfg width: vtd has only aw, scalable, rules, cache');
     expect(refusal([['aw', '40']])).toThrow('cfg aw 40: vtd has aw 48, 39, 57');
-    expect(() => answers([{ at: 'ats' }])).toThrow(VectorConfigError);
+    expect(() => answers([{ at: 'ats', kind: 'rw' }])).toThrow(VectorConfigError);
+    expect(() => answers([{ at: 'ats', kind: 'rw' }])).toThrow('translation requests are of kind r, w or x');
   });
 });
 

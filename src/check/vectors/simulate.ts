@@ -1,16 +1,28 @@
 /**
  * The simulator as a Responder: each vector gets a machine of its own around the timed unit, whose caches are emptied before every
  * access (unless `cfg cache 1` says otherwise).
- * Not modelled: translation requests and translated requests (`at=`).
+ * Not modelled: second stages of translated requests (RISC-V T2GPA, SMMUv3 EATS 0b10).
  */
 import { Stage } from '../../iommu/address-space.js';
 import type { IommuSpec } from '../../iommu/spec.js';
 import type { WalkStep } from '../../iommu/walk-trace.js';
+import { AtsStatus } from '../../protocol/ats.js';
 import { type Outcome, VectorBench, Workplaces, wordOf } from './bench.js';
 import { Config, VectorConfigError } from './config.js';
 import { MACHINES } from './machines/catalog.js';
 import type { MachineKind } from './machines/machine.js';
-import type { Answer, MemoryAccess, Responder, Vector, VectorAccess } from './vector.js';
+import type { Answer, CompletionStatus, MemoryAccess, Responder, Vector, VectorAccess } from './vector.js';
+
+type Completion = NonNullable<Outcome['completion']>;
+type Refused = Extract<Answer, { ok: false }>;
+
+/** By Access bits; execution is granted with reads only. */
+const PERMISSIONS = [null, 'r', 'w', 'rw', null, 'rx', null, 'rwx'] as const;
+const STATUSES: Readonly<Record<AtsStatus, CompletionStatus>> = {
+  [AtsStatus.Success]: 'success',
+  [AtsStatus.UnsupportedRequest]: 'ur',
+  [AtsStatus.CompleterAbort]: 'ca',
+};
 
 /** A machine with the vector's memory and registers, ready for accesses. */
 export class Simulation {
@@ -38,19 +50,38 @@ export class Simulation {
   }
 
   access(access: VectorAccess): Answer {
-    if (access.at !== undefined)
-      throw new VectorConfigError(`x ${access.id}: requests with at=${access.at} are not simulated`);
     if (!this.keepsCaches) this.flush();
     const { bench } = this;
-    const outcome = bench.send(access);
+    const outcome = this.send(access);
     const accesses = bench.steps.map(memoryAccess);
+    const { output: pa, walk, completion } = outcome;
+    if (completion !== null) return this.completed(outcome, completion, accesses);
     if (outcome.aborted) return this.refused(outcome, accesses);
-    const { output: pa, walk } = outcome;
-    if (walk === null || walk.space.stage === Stage.PassThrough) return { ok: true, pa, accesses };
+    if (walk === null || access.at === 'translated' || walk.space.stage === Stage.PassThrough)
+      return { ok: true, pa, accesses };
     return { ok: true, pa, size: 1n << BigInt(walk.walk.sizeLg2), accesses };
   }
 
-  private refused({ walk, recorded }: Outcome, accesses: readonly MemoryAccess[]): Answer {
+  private send(access: VectorAccess): Outcome {
+    try {
+      return this.bench.send(access);
+    } catch (error) {
+      if (error instanceof RangeError) throw new VectorConfigError(error.message);
+      throw error;
+    }
+  }
+
+  /** The answer of a translation request. */
+  private completed(outcome: Outcome, completion: Completion, accesses: readonly MemoryAccess[]): Answer {
+    const { status, sizeLg2 } = completion;
+    const permissions = PERMISSIONS[completion.permissions]!;
+    if (permissions === null) return { ...this.refused(outcome, accesses), status: STATUSES[status] };
+    const { output: pa, walk } = outcome;
+    if (walk === null || walk.space.stage === Stage.PassThrough) return { ok: true, pa, permissions, accesses };
+    return { ok: true, pa, size: 1n << BigInt(sizeLg2), permissions, accesses };
+  }
+
+  private refused({ walk, recorded }: Outcome, accesses: readonly MemoryAccess[]): Refused {
     if (walk === null) throw new Error('a request was refused without a walk');
     const code = this.kind.code?.(walk, this.config) ?? walk.fault;
     const address2 = this.kind.address2?.(walk, this.bench.built);

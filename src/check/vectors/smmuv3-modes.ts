@@ -27,6 +27,8 @@ export interface Mode {
   readonly httu?: boolean;
   readonly permissions?: boolean;
   readonly wide?: boolean;
+  /** Translation requests and translated requests; CR0.ATSCHK is set. */
+  readonly ats?: boolean;
 }
 
 export const MODES: Readonly<Record<string, Mode>> = {
@@ -37,6 +39,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
   permissions: { permissions: true },
   wide: { wide: true },
   strict: { strict: true },
+  ats: { substreams: true, ats: true },
 };
 
 export const MODE_SENTENCES: Readonly<Record<string, string>> = {
@@ -47,6 +50,7 @@ export const MODE_SENTENCES: Readonly<Record<string, string>> = {
   httu: 'Access flag and dirty state written by hardware, both stages, stage 1 tables behind stage 2 included.',
   permissions: 'Privileged, unprivileged, instruction and atomic accesses; PXN, UXN, WXN, PAN, APTable, stage 2 XN.',
   wide: '52-bit input and output addresses with the 64 KiB granule.',
+  ats: 'ATS translation requests, to read, to write or to execute, with privilege or without, and translated requests, with and without PASID, both stages; EATS on and off.',
   strict:
     'What emulators answer otherwise than the specification: spans, levels, order of faults, address sizes, start levels.',
 };

@@ -57,6 +57,11 @@ function wish(shop: Workshop, iova: bigint, kind: AccessKind, pasid: number | nu
   return { pasid, iova: BigInt.asUintN(64, iova) & ~7n, kind, privileged };
 }
 
+/** EATS in word 1, in the mode that has ATS. */
+function eats({ dice, mode }: Workshop): bigint {
+  return mode.ats === true && dice.chance(80) ? 1n << 28n : 0n;
+}
+
 /** PASIDs on streams that take none, where the mode has PASIDs at all. */
 function stray({ dice, mode }: Workshop): number | null {
   return mode.substreams && dice.chance(8) ? dice.below(8) : null;
@@ -127,7 +132,9 @@ function buildTranslating(
   const stage2 = translate2 ? new Stage2Space(image, dice, mode, unit.httu, unit.oas, translate1) : null;
   const table = translate1 ? buildContexts(shop, stage2, flaw === 'illegalContext') : null;
   const substreams = table !== null && table.contextsLg2 > 0;
-  const defaultSubstream = substreams ? dice.pick([0, 1, 1, 2, 2, 2, 3]) : 0;
+  // Whether a translated request is stopped by S1DSS = 0 is not said where its PASID does not count.
+  const choices = mode.ats ? [1, 2, 2] : [0, 1, 1, 2, 2, 2, 3];
+  const defaultSubstream = substreams ? dice.pick(choices) : 0;
   const points = stage2 !== null && (table === null || defaultSubstream === 1) ? buildPoints(shop, stage2) : [];
   const [first, second] = attributes(dice, mode, substreams);
   const config = 4n | bit(translate1, 0) | bit(translate2, 1);
@@ -138,7 +145,7 @@ function buildTranslating(
       (table === null
         ? first
         : table.pointer | (BigInt(table.contextsLg2) << 59n) | (substreams ? table.format << 4n : first)),
-    second | BigInt(defaultSubstream),
+    second | BigInt(defaultSubstream) | eats(shop),
     control2,
     pointer2,
     0n,
@@ -183,7 +190,7 @@ export function buildStream(shop: Workshop): Stream {
   });
   // Without stage 1 QEMU still judges S1CDMax and S1STALLD.
   const noise = (mode.emulator ? dice.bits(40) : dice.bits(55)) << 6n;
-  const rest = [(dice.bits(26) << 2n) & ~(1n << 27n), dice.bits(64), dice.bits(64), 0n, 0n, 0n, 0n];
+  const rest = [((dice.bits(26) << 2n) & ~(1n << 27n)) | eats(shop), dice.bits(64), dice.bits(64), 0n, 0n, 0n, 0n];
   if (kind === 'bypass') return idle([1n | (4n << 1n) | noise, ...rest]);
   if (kind === 'abort') return idle([1n | (BigInt(dice.below(4)) << 1n) | noise, ...rest]);
   if (kind === 'invalid') return idle([(dice.bits(3) << 1n) | noise, ...rest]);

@@ -2,7 +2,8 @@
  * Generator of SMMUv3 vectors: stream tables with several streams, tables of all granules and sizes, and accesses of which about 60 %
  * succeed. Layouts from Arm IHI 0070G chapter 5. See `smmuv3-modes.ts` for what each mode holds and what `common` leaves out.
  */
-import { Dice, Image } from './smmuv3-image.js';
+import { withAts } from './ats-accesses.js';
+import { Dice, Image, TARGETS_START } from './smmuv3-image.js';
 import { MODE_SENTENCES, MODES, type Mode } from './smmuv3-modes.js';
 import type { UnitPlan } from './smmuv3-plan.js';
 import { buildStream, type Stream, type Wish } from './smmuv3-streams.js';
@@ -100,9 +101,11 @@ function toAccess(id: number, rid: number, { privileged, ...rest }: Wish): Vecto
 }
 
 function generate(random: Random, name: string): Vector {
-  const mode = MODES[name];
-  if (mode === undefined) throw new Error(`smmuv3: unknown mode ${name}`);
+  const named = MODES[name];
+  if (named === undefined) throw new Error(`smmuv3: unknown mode ${name}`);
   const dice = new Dice(random);
+  // Half of the vectors with ATS have every kind of access and permission, of which many grant nothing.
+  const mode = named.ats ? { ...named, permissions: dice.chance(50), httu: dice.chance(40) } : named;
   const image = new Image(dice);
   const unit = planUnit(dice, mode);
   const sizeLg2 = dice.chance(50) ? 16 : dice.between(6, 16);
@@ -127,7 +130,8 @@ function generate(random: Random, name: string): Vector {
       continue;
     }
     const [rid, stream] = dice.pick(queue);
-    const access = toAccess(accesses.length, rid, stream.draw());
+    const plain = toAccess(accesses.length, rid, stream.draw());
+    const access = mode.ats ? withAts(random, plain, () => TARGETS_START | (dice.bits(30) & ~7n)) : plain;
     accesses.push(access);
     // Once more, with another kind: hardware updates are seen by the next access.
     if (mode.httu && dice.chance(50))
@@ -136,7 +140,7 @@ function generate(random: Random, name: string): Vector {
   const registers: RegisterWrite[] = [
     { offset: 0x80, bytes: 8, value: table.base | (dice.chance(50) ? 1n << 62n : 0n) },
     { offset: 0x88, bytes: 4, value: BigInt(table.config) },
-    { offset: 0x20, bytes: 4, value: 1n },
+    { offset: 0x20, bytes: 4, value: mode.ats ? 0x11n : 1n },
   ];
   return {
     architecture: 'smmuv3',

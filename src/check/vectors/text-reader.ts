@@ -2,12 +2,23 @@
  * Collects the directives of one OVEC vector (grammar in `text.ts`), and what a reader of the text gets.
  */
 import { type Line, MAX_WORD } from './text-line.js';
-import type { Answer, Architecture, MemoryAccess, RegisterWrite, Vector, VectorAccess } from './vector.js';
+import type {
+  Answer,
+  Architecture,
+  CompletionStatus,
+  MemoryAccess,
+  RegisterWrite,
+  TranslationPermissions,
+  Vector,
+  VectorAccess,
+} from './vector.js';
 
 export const WORDS_A_LINE = 512;
 const DEFAULT_TABLE_BYTES = 4096;
 const ARCHITECTURES: readonly Architecture[] = ['vtd', 'amdvi', 'smmuv3', 'riscv'];
 const MAX_COUNT = 2 ** 31;
+const PERMISSIONS: readonly TranslationPermissions[] = ['r', 'w', 'rw', 'rx', 'rwx'];
+const STATUSES: readonly CompletionStatus[] = ['success', 'ur', 'ca'];
 
 export interface Peek {
   readonly address: bigint;
@@ -212,7 +223,12 @@ function readSuccess(line: Line): NonNullable<Stated['answer']> {
   const pa = line.big('physical address');
   let size: bigint | undefined;
   let reads: number | undefined;
+  let permissions: TranslationPermissions | undefined;
   line.options({
+    perm: (value) => {
+      permissions = PERMISSIONS.find((each) => each === value);
+      if (permissions === undefined) throw line.problem(`perm must be ${PERMISSIONS.join(', ')}`);
+    },
     size: (value) => {
       size = line.parse('size', value, MAX_WORD);
     },
@@ -221,7 +237,13 @@ function readSuccess(line: Line): NonNullable<Stated['answer']> {
     },
   });
   return (accesses) => {
-    const stated = { ok: true, pa, accesses, ...(size !== undefined && { size }) } as const;
+    const stated = {
+      ok: true,
+      pa,
+      accesses,
+      ...(size !== undefined && { size }),
+      ...(permissions !== undefined && { permissions }),
+    } as const;
     if (reads === undefined || reads === readsOf(accesses)) return stated;
     if (accesses.length > 0) throw line.problem(`nmem is ${reads}, but ${readsOf(accesses)} reads are listed`);
     return { ...stated, reads };
@@ -232,7 +254,12 @@ function readFault(line: Line): NonNullable<Stated['answer']> {
   const code = line.int('code', 0xffff);
   let address2: bigint | undefined;
   let silent = false;
+  let status: CompletionStatus | undefined;
   line.options({
+    status: (value) => {
+      status = STATUSES.find((each) => each === value);
+      if (status === undefined) throw line.problem(`status must be ${STATUSES.join(', ')}`);
+    },
     addr: (value) => void line.parse('addr', value, MAX_WORD),
     addr2: (value) => {
       address2 = line.parse('addr2', value, MAX_WORD);
@@ -248,5 +275,6 @@ function readFault(line: Line): NonNullable<Stated['answer']> {
     accesses,
     ...(address2 !== undefined && { address2 }),
     ...(silent && { silent }),
+    ...(status !== undefined && { status }),
   });
 }

@@ -133,6 +133,8 @@ describe('errors name line and column', () => {
     [`${START}x 0 8 - 0 r\ne 0 ok 0\ne 0 ok 0\n`, 4, 3, 'answered twice'],
     [`${START}x 0 8 - 0 r\ne 0 maybe\n`, 3, 5, 'outcome must be one of ok, fault'],
     [`${START}x 0 8 - 0 r\ne 0 fault 13 silent=2\n`, 3, 14, 'silent must be 0 or 1'],
+    [`${START}x 0 8 - 0 r at=ats\ne 0 fault 13 status=no\n`, 3, 14, 'status must be success, ur, ca'],
+    [`${START}x 0 8 - 0 r at=ats\ne 0 ok 0 perm=x\n`, 3, 10, 'perm must be r, w, rw, rx, rwx'],
     [`${START}x 0 8 - 0 r\ne 0 fault 13 addr=here\n`, 3, 14, 'addr must be'],
     [`${START}x 0 8 - 0 r\ne 0 ok 0 nmem=2\nm 0 r 8 0x1000\n`, 3, 10, 'nmem is 2, but 1 reads are listed'],
     [`${START}x 0 8 - 0 r\nm 0 q 8 0x1000\n`, 3, 5, 'kind of access must be one of r, a, w'],

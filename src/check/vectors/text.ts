@@ -8,13 +8,14 @@
  *     mem <addr> <word> ...               at most 512 consecutive 64-bit words; other memory is 0
  *     reg <offset> <4|8> <value>
  *     x <id> <rid> <pasid|-> <iova> <r|w|x|rw> [priv] [len=N] [at=ats|at=translated]
- *     e <id> ok <pa> [size=N] [nmem=N]
- *     e <id> fault <code> [addr=A] [addr2=A] [silent=1]
+ *     e <id> ok <pa> [size=N] [perm=r|w|rw|rx|rwx] [nmem=N]
+ *     e <id> fault <code> [addr=A] [addr2=A] [silent=1] [status=success|ur|ca]
  *     m <id> <r|a|w> <bytes> <addr>       one memory access of a cold x <id>, in order
  *     flush
  *     peek <addr> [<words>]               (1 word unless given)
  *
- * nmem counts the reads only, not the atomic updates. Not supported: mem, table and reg after the first x.
+ * nmem counts the reads only, not the atomic updates. perm and status belong to translation requests (at=ats): R, W and Exe of a completion that brings a translation, and
+ * the status of one that brings none; with status=success that is a completion without permissions, and the code says to nobody but the reader why. Not supported: mem, table and reg after the first x.
  */
 import { Line } from './text-line.js';
 import {
@@ -87,11 +88,13 @@ function writeAnswer(lines: string[], id: number, answer: StatedAnswer, memoryAc
   if (answer.ok) {
     words.push('ok', hex(answer.pa));
     if (answer.size !== undefined) words.push(`size=${answer.size}`);
+    if (answer.permissions !== undefined) words.push(`perm=${answer.permissions}`);
     words.push(`nmem=${answer.reads ?? readsOf(answer.accesses)}`);
   } else {
     words.push('fault', answer.code);
     if (answer.address2 !== undefined) words.push(`addr2=${hex(answer.address2)}`);
     if (answer.silent === true) words.push('silent=1');
+    if (answer.status !== undefined) words.push(`status=${answer.status}`);
   }
   lines.push(words.join(' '));
   if (!memoryAccesses) return;

@@ -21,9 +21,17 @@ export interface VectorAccess {
   readonly privileged?: boolean;
   /** Bytes; absent: a single access at `iova`. */
   readonly length?: number;
-  /** An ATS translation request, or a request with a translated address. Absent: untranslated. */
+  /**
+   * `ats`: an ATS translation request, which says that the device will not write (NW) unless its kind is `w`, and with a PASID asks to execute if it is `x`; `translated`: a request with a translated address.
+   * Absent: untranslated.
+   */
   readonly at?: 'ats' | 'translated';
 }
+
+export type TranslationPermissions = 'r' | 'w' | 'rw' | 'rx' | 'rwx';
+
+/** Status of the completion of a translation request: Successful Completion, Unsupported Request, Completer Abort. */
+export type CompletionStatus = 'success' | 'ur' | 'ca';
 
 /** One access to memory of a cold translation, in order. `a`: atomic read-modify-write of an entry. */
 export interface MemoryAccess {
@@ -39,6 +47,8 @@ export type Answer = { readonly accesses: readonly MemoryAccess[] } & (
       readonly pa: bigint;
       /** Bytes of the page of the translation (of the smaller one of two stages); absent when nothing was translated. */
       readonly size?: bigint;
+      /** Of a translation request: R, W and Exe of its completion; Exe (x) only if it was asked for. */
+      readonly permissions?: TranslationPermissions;
     }
   | {
       readonly ok: false;
@@ -48,6 +58,8 @@ export type Answer = { readonly accesses: readonly MemoryAccess[] } & (
       readonly address2?: bigint;
       /** No record is left. */
       readonly silent?: boolean;
+      /** Of a translation request: how it is completed. With `success` R and W are clear, and nobody sees the code. */
+      readonly status?: CompletionStatus;
     }
 );
 

@@ -15,7 +15,7 @@ export function legacyDevice(fleet: Fleet, sound: boolean): Site[] {
   const rid = fleet.requester(flaw === 'root-absent' || flaw === 'root-reserved');
   const space = image.pick(fleet.spaces);
   const passes = space.options.type === 'pass';
-  const type = passes ? 2n : traits.strict && image.chance(30) ? 1n : 0n;
+  const type = passes ? 2n : traits.strict && image.chance(traits.ats ? 75 : 30) ? 1n : 0n;
   const width = passes ? fleet.largestWidth() : BigInt(space.options.secondLevels - 2);
   writeLegacyContext(image, directory.contextEntry(rid), {
     present: flaw !== 'absent',

@@ -51,10 +51,10 @@ export class Fleet {
         secondLevels: image.pick(traits.secondLevels),
         hostAddressWidth: Math.min(traits.width, 52),
         snoop: traits.strict ? 'free' : traits.scalableUnit ? 'clear' : 'reserved',
-        secondFlags: traits.privileges && (type === 'second' || type === 'nested') && image.chance(50),
+        secondFlags: (traits.privileges || traits.ats) && (type === 'second' || type === 'nested') && image.chance(50),
         coherent: !(traits.privileges && type !== 'pass' && image.chance(25)),
         supervisorPages: traits.privileges,
-        interruptPages: traits.strict,
+        interruptPages: traits.strict && !traits.ats,
       },
       1 + number + 16 * image.random.below(4095),
     );

@@ -173,7 +173,7 @@ export function strictDevice(fleet: Fleet, sound: boolean): Site[] {
   const extra: [bigint, bigint, bigint, bigint] = flaw === 'reserved' ? spoilScalableContext(fleet) : [0n, 0n, 0n, 0n];
   // DTE and PRE concern other requests; PRE alone is illegal.
   if (flaw === 'page-requests') extra[0] |= 0x10n;
-  else extra[0] |= image.pick([0n, 0n, 4n, 0x14n]);
+  else extra[0] |= image.pick(traits.ats ? [0n, 4n, 4n, 0x14n] : [0n, 0n, 4n, 0x14n]);
   if (requesterPrivileged) extra[1] |= 1n << 20n;
   writeScalableContext(image, directory.contextEntry(rid), {
     present: flaw !== 'absent',

@@ -11,6 +11,7 @@ export const VTD_MODES = {
   permissions: 'atomic, execute and privileged requests; SRE, WPE, RID_PRIV, EAFE, SSADE and PWSNP',
   directory:
     'root, context, PASID directory and PASID entries with every flaw; RID_PASID, 20-bit PASIDs, FPD everywhere',
+  ats: 'ATS translation requests, to read or to write, and translated requests in both modes, with and without PASID; DTE and TT on and off',
 } as const;
 
 export interface Traits {
@@ -27,6 +28,8 @@ export interface Traits {
   readonly privileges: boolean;
   /** Flaws in directory structures that only the specification decides. */
   readonly directoryFlaws: boolean;
+  /** Translation requests and translated requests. */
+  readonly ats: boolean;
   /** Percentage of the accesses that are meant to be granted; some of the others turn out to be. */
   readonly soundShare: number;
   /** Percentage of the accesses meant to be refused that go to a device that is refused as such. */
@@ -44,6 +47,7 @@ const PLAIN = {
   kinds: ['r', 'w'],
   privileges: false,
   directoryFlaws: false,
+  ats: false,
   soundShare: 52,
   directoryShare: 40,
 } as const satisfies Traits;
@@ -92,6 +96,11 @@ export function chooseTraits(image: Image, mode: string): Traits {
       const rootMode = image.chance(8) ? image.pick([2, 3] as const) : image.chance(15) ? 0 : 1;
       const types = rootMode === 0 ? (['second', 'pass'] as const) : (['first', 'second', 'nested', 'pass'] as const);
       return { ...PLAIN, rootMode, types, directoryFlaws: true, soundShare: 62, directoryShare: 80 };
+    }
+    case 'ats': {
+      const rootMode = image.chance(6) ? image.pick([2, 3] as const) : image.chance(35) ? 0 : 1;
+      const types = rootMode === 0 ? (['second', 'pass'] as const) : (['first', 'second', 'nested', 'pass'] as const);
+      return { ...PLAIN, rootMode, types, directoryFlaws: true, ats: true, soundShare: 70, directoryShare: 55 };
     }
     default:
       throw new Error(`VT-d has no mode ${mode}: ${Object.keys(VTD_MODES).join(', ')}`);

@@ -18,6 +18,7 @@
  * - words of all ones (taken for a failed read), TTM reserved values, reserved bits in an absent half of a root entry;
  * - output in the interrupt range: such pages are not in the window of vectors.
  */
+import { withAts } from './ats-accesses.js';
 import type { AccessKind, Generator, Random, Vector, VectorAccess } from './vector.js';
 import { legacyDevice, scalableDevice } from './vtd-devices.js';
 import { Directory } from './vtd-directory.js';
@@ -117,6 +118,7 @@ function accesses(image: Image, traits: Traits, sites: readonly Site[]): VectorA
   return Array.from({ length: 16 + image.random.below(49) }, (_, id) => {
     const { site, iova, kind } = (id === 0 ? first : null) ?? draw();
     const access = { id, rid: site.rid, pasid: site.pasid, iova: iova + offset(image), kind };
+    if (traits.ats) return withAts(image.random, access, () => image.target() + offset(image));
     return site.supervisor && site.pasid !== null ? { ...access, privileged: true } : access;
   });
 }

@@ -8,7 +8,7 @@ import { type DirectoryStep, Reason, type TableStep, type WalkStep } from '../..
 import { formatRequester } from '../../workload/fields.js';
 import { wordOf } from '../vectors/bench.js';
 import type { Simulation } from '../vectors/simulate.js';
-import type { Answer, VectorAccess } from '../vectors/vector.js';
+import type { Answer, CompletionStatus, VectorAccess } from '../vectors/vector.js';
 import { cacheRows, spaceText } from './caches.js';
 import {
   decodeEntry,
@@ -112,18 +112,28 @@ function rootOf(walk: Miss | null, stage: 1 | 2): { levels: number; inputLg2: nu
   return space;
 }
 
+const COMPLETIONS: Readonly<Record<CompletionStatus, string>> = {
+  success: 'completed without permissions',
+  ur: 'completed as an unsupported request',
+  ca: 'completed with an abort',
+};
+
 function resultLines(simulation: Simulation, answer: Answer, walk: Miss | null, steps: readonly WalkStep[]): string[] {
   const updates = steps.filter(({ kind }) => kind === 'update').length;
   const made = `${steps.length - updates} memory reads, ${updates} updates`;
   if (!answer.ok) {
     const name = simulation.kind.faultNames[answer.code] ?? 'no name';
-    const lines = [`fault ${answer.code} (${hex(BigInt(answer.code))}): ${name}`];
+    const reason = `${answer.code} (${hex(BigInt(answer.code))}): ${name}`;
+    const lines = answer.status === 'success' ? [`no translation; ${reason}`] : [`fault ${reason}`];
+    if (answer.status !== undefined) lines.push(`${INDENT}${COMPLETIONS[answer.status]}`);
     if (answer.address2 !== undefined) lines.push(`${INDENT}second address ${hex(answer.address2)}`);
     if (walk?.located === true) lines.push(`${INDENT}the request needs ${permissionNames(walk.walk.access)}`);
     lines.push(`${INDENT}${answer.silent === true ? 'no fault record is left' : 'recorded'}; ${made}`);
     return lines;
   }
   const lines = [`translated to ${hex(answer.pa)}`];
+  if (answer.permissions !== undefined)
+    lines.push(`${INDENT}completed with ${answer.permissions.toUpperCase().split('').join(' and ')}`);
   if (walk === null) return [...lines, `${INDENT}translation is off`];
   lines.push(`${INDENT}${spaceText(walk.space)}`);
   if (answer.size === undefined) lines.push(`${INDENT}nothing is translated; ${made}`);

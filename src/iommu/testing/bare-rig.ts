@@ -8,13 +8,14 @@ import { FrameAllocator } from '../../memory/frames.js';
 import { PhysicalMemory } from '../../memory/physical.js';
 import { MemorySystem } from '../../memory/system.js';
 import { Op } from '../../protocol/op.js';
-import { CAUSES, TlpFlag } from '../../protocol/tlp.js';
+import { Cause, CAUSES, TlpFlag } from '../../protocol/tlp.js';
 import { LatencyLedger } from '../../stats/latency-ledger.js';
 import type { Hardware } from '../architecture.js';
 import type { IommuSpec } from '../spec.js';
 import type { HostSurroundings } from '../surroundings.js';
 import type { IommuUnit } from '../unit.js';
 import { MEMORY } from './spec.js';
+import { unitEvent, unowned } from './unit-events.js';
 
 const SLOTS = 512;
 
@@ -138,36 +139,14 @@ export class BareRig<H extends Hardware> {
   }
 
   private dispatch(event: Event): void {
-    switch (event.op) {
-      case Op.IommuLookup:
-        this.unit.lookup(event);
-        break;
-      case Op.WalkRead:
-        this.unit.walkers.walkRead(event);
-        break;
-      case Op.WalkReplay:
-        this.unit.walkers.walkReplay(event);
-        break;
-      case Op.InvalidationStep:
-        this.hardware.step();
-        break;
-      case Op.MemoryServed:
-        this.unit.served(event);
-        break;
-      case Op.Relay:
-        this.kernel.relayed(event);
-        break;
-      case Op.Timer:
-        this.actions[event.id]!();
-        break;
-      default:
-        throw new Error(`op ${event.op} in a machine without its owner`);
-    }
+    if (event.op === Op.Timer) this.actions[event.id]!();
+    else if (!unitEvent(this.unit, this.hardware, event)) unowned(event);
   }
 
   private forward(tlp: Event): void {
     const output = (tlp.outHi >>> 0) * 2 ** 32 + (tlp.outLo >>> 0);
     this.departures.push({ id: tlp.id, at: this.now, output, aborted: (tlp.flags & TlpFlag.Aborted) !== 0 });
+    this.ledger.charge(tlp.id, Cause.Order, this.now);
     this.ledger.finish(tlp.id, this.now);
     this.kernel.after(this.servicePs, tlp, Op.MemoryServed);
   }

@@ -11,7 +11,7 @@ import type { Format } from '../../pagetable/format.js';
 import { PageTable } from '../../pagetable/table.js';
 import { Access } from '../../protocol/access.js';
 import { Op } from '../../protocol/op.js';
-import { CAUSES, TlpFlag } from '../../protocol/tlp.js';
+import { Cause, CAUSES, TlpFlag } from '../../protocol/tlp.js';
 import { LatencyLedger } from '../../stats/latency-ledger.js';
 import { buildVtd } from '../arch/vtd/build.js';
 import type { Directory } from '../arch/vtd/directory.js';
@@ -32,6 +32,7 @@ import type { IommuSpec } from '../spec.js';
 import type { IommuUnit } from '../unit.js';
 import { MEMORY, type UnitChanges, unitSpec } from './spec.js';
 import { Tables } from './tables.js';
+import { unitEvent, unowned } from './unit-events.js';
 
 /** Requester ids by device number. */
 export const REQUESTERS: Int32Array = Int32Array.of(0x100, 0x101, 0x208, 0x1a5, 0x102, 0x104);
@@ -227,40 +228,11 @@ export class Rig {
   }
 
   private dispatch(event: Event): void {
-    switch (event.op) {
-      case Op.IommuLookup:
-        this.unit.lookup(event);
-        break;
-      case Op.WalkRead:
-        this.unit.walkers.walkRead(event);
-        break;
-      case Op.WalkReplay:
-        this.unit.walkers.walkReplay(event);
-        break;
-      case Op.InvalidationStep:
-        this.queue.step();
-        break;
-      case Op.MemoryServed:
-        this.unit.served(event);
-        break;
-      case Op.AtsCheck:
-        this.unit.agent!.check(event);
-        break;
-      case Op.AtsTimeout:
-        this.unit.agent!.invalidations.expire();
-        break;
-      case Op.PageRecorded:
-        this.vtd.pages.recorded(event);
-        break;
-      case Op.Relay:
-        this.kernel.relayed(event);
-        break;
-      case Op.Timer:
-        this.actions[event.id]!();
-        break;
-      default:
-        throw new Error(`op ${event.op} in a machine without its owner`);
-    }
+    if (unitEvent(this.unit, this.vtd, event)) return;
+    if (event.op === Op.AtsCheck) this.unit.agent!.check(event);
+    else if (event.op === Op.AtsTimeout) this.unit.agent!.invalidations.expire();
+    else if (event.op === Op.Timer) this.actions[event.id]!();
+    else unowned(event);
   }
 
   private forward(tlp: Event): void {
@@ -271,6 +243,7 @@ export class Rig {
     const { id, bytes, source: device, context: pasid } = tlp;
     if (this.departures.some((d) => d.id === id)) throw new Error(`request ${id} left twice`);
     this.departures.push({ id, address, write, bytes, device, pasid, at: this.now, output, aborted });
+    this.ledger.charge(id, Cause.Order, this.now);
     this.ledger.finish(id, this.now);
     // Nobody drains what devices have translated.
     if ((tlp.flags & TlpFlag.Translated) === 0) this.kernel.after(this.servicePs, tlp, Op.MemoryServed);

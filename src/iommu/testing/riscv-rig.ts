@@ -12,7 +12,7 @@ import { riscv } from '../../pagetable/formats/riscv.js';
 import { PageTable } from '../../pagetable/table.js';
 import { Access } from '../../protocol/access.js';
 import { Op } from '../../protocol/op.js';
-import { CAUSES, TlpFlag } from '../../protocol/tlp.js';
+import { Cause, CAUSES, TlpFlag } from '../../protocol/tlp.js';
 import { LatencyLedger } from '../../stats/latency-ledger.js';
 import { buildRiscv } from '../arch/riscv/build.js';
 import {
@@ -37,6 +37,7 @@ import type { Riscv } from '../arch/riscv/riscv.js';
 import type { IommuSpec } from '../spec.js';
 import type { IommuUnit } from '../unit.js';
 import { MEMORY, NO_WALK_CACHES, type UnitChanges, unitSpec } from './spec.js';
+import { unitEvent, unowned } from './unit-events.js';
 
 export const DEVICE = 0x2345;
 const FAULTS_LG2 = 2;
@@ -300,37 +301,13 @@ export class RiscvRig {
 
   /** Handles one event, for tests that act in the middle of something. */
   dispatchOne(event: Event): void {
-    const { unit } = this;
-    switch (event.op as Op) {
-      case Op.IommuLookup:
-        unit.lookup(event);
-        break;
-      case Op.WalkRead:
-        unit.walkers.walkRead(event);
-        break;
-      case Op.WalkReplay:
-        unit.walkers.walkReplay(event);
-        break;
-      case Op.InvalidationStep:
-        this.hardware.step();
-        break;
-      case Op.MemoryServed:
-        unit.served(event);
-        break;
-      case Op.PageRecorded:
-        this.hardware.pages.recorded(event);
-        break;
-      case Op.Relay:
-        this.kernel.relayed(event);
-        break;
-      default:
-        throw new Error(`op ${event.op} in a machine without its owner`);
-    }
+    if (!unitEvent(this.unit, this.hardware, event)) unowned(event);
   }
 
   private forward(tlp: Event): void {
     const output = (tlp.outHi >>> 0) * 2 ** 32 + (tlp.outLo >>> 0);
     this.outcomes[tlp.id] = { aborted: (tlp.flags & TlpFlag.Aborted) !== 0, output, at: this.now };
+    this.ledger.charge(tlp.id, Cause.Order, this.now);
     this.ledger.finish(tlp.id, this.now);
     this.kernel.after(this.servicePs, tlp, Op.MemoryServed);
   }

@@ -21,6 +21,15 @@ export const ats: Parameters = {
   outstanding: assumed(32, 'requests', UNKNOWN),
   queue: assumed(128, 'requests', UNKNOWN),
   ahead: assumed(0, 'units', `${PCIE_BASE}: a device may ask for more than it needs; most do not say`),
+  prefetch: {
+    distance: assumed(
+      0,
+      'units',
+      `${PCIE_BASE} 10.1.2: devices may ask before they need; compared where a workload asks for it`,
+    ),
+    streams: assumed(8, 'streams', UNKNOWN),
+    pageRequests: assumed(true, '', UNKNOWN),
+  },
   queueDepth: assumed(32, 'invalidations', `${PCIE_BASE} 10.5.1.2: 1 to 32`),
   pri: {
     enabled: assumed(false, '', 'compared with on where a workload asks for it'),

@@ -122,8 +122,8 @@ export const PCIE_BENCH_FIT: Readonly<Record<string, FittedTable>> = {
     'iotlb.entries': { value: 129, unit: 'entries', rows: 'fit to pcie-bench PCIB-IVB-*-4k' },
     'iotlb.ways': { value: 129, unit: 'ways', rows: 'fit to pcie-bench PCIB-IVB-*-4k' },
     'walkers.overhead': { value: 24, unit: 'ns', rows: 'fit to pcie-bench PCIB-IVB-*-4k' },
-    'walkers.replay': { value: 98, unit: 'ns', rows: 'fit to pcie-bench PCIB-IVB-*-4k' },
-    'walkers.readHold': { value: 30, unit: 'ns', rows: 'fit to pcie-bench PCIB-IVB-*-4k' },
+    'walkers.replay': { value: 97, unit: 'ns', rows: 'fit to pcie-bench PCIB-IVB-*-4k' },
+    'walkers.readHold': { value: 27, unit: 'ns', rows: 'fit to pcie-bench PCIB-IVB-*-4k' },
   },
   'vtd-snb-ep': {
     'iotlb.entries': {
@@ -151,7 +151,7 @@ export const PCIE_BENCH_FIT: Readonly<Record<string, FittedTable>> = {
       confidence: 'assumed',
     },
     'walkers.readHold': {
-      value: 30,
+      value: 27,
       unit: 'ns',
       rows: 'pcie-bench PCIB-SNB-MISS (PARAM) less the table read; replay and hold as in vtd-ivb-ep where they fit',
       confidence: 'assumed',

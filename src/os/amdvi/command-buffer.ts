@@ -6,6 +6,7 @@
  * nobody polls is queued after every quarter ring of other commands. Not modelled: time-outs, stopped command buffers.
  */
 import { encodeCompletionWait, ENTRY_LG2, Register } from '../../iommu/arch/amdvi/format.js';
+import { high } from '../../pagetable/page-size.js';
 import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
@@ -128,16 +129,16 @@ export class CommandBuffer {
     // The stores precede the register write; nothing reads them before it.
     if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
     const address = ring + ((this.issued % slots) << ENTRY_LG2);
-    const [hi, lo] = [Math.floor(address / 2 ** 32), (address % 2 ** 32) | 0];
-    memory.write(hi, lo, words[1]!, words[0]!);
-    memory.write(hi, lo + 8, words[3]!, words[2]!);
+    const hi = high(address);
+    const lo = address | 0;
+    memory.writeWords(hi, lo, words, 0, 1 << (ENTRY_LG2 - 2));
     timing?.cpuWrite(hi, lo, 1 << ENTRY_LG2);
     this.issued++;
     statistics.descriptors++;
     const tail = this.issued % slots;
     if (this.doorbell !== null) {
       yield* this.doorbell.ring(thread, tail);
-      this.stored(Math.floor(this.layout.semaphore / 2 ** 32), (this.layout.semaphore % 2 ** 32) | 0);
+      this.stored(Math.floor(this.layout.semaphore / 2 ** 32), this.layout.semaphore | 0);
       return;
     }
     const flight = distance.flight(thread, this.unit);

@@ -109,5 +109,5 @@ export class Gcr3Table {
 }
 
 function store(memory: PhysicalMemory, address: number, words: Int32Array, from: number): void {
-  memory.write(Math.floor(address / 2 ** 32), (address % 2 ** 32) | 0, words[from + 1]!, words[from]!);
+  memory.write(Math.floor(address / 2 ** 32), address | 0, words[from + 1]!, words[from]!);
 }

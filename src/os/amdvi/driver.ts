@@ -255,7 +255,7 @@ export class AmdviDriver implements IommuDriver {
         if (all) statistics.domains++;
         else statistics.pages++;
         const hi = all ? 0 : Math.floor(start / 2 ** 32);
-        const lo = all ? 0 : (start % 2 ** 32) | 0;
+        const lo = all ? 0 : start | 0;
         encodeInvalidatePages(words, 0, id, pasid, hi, lo, all ? EVERYTHING : mask, directories);
         yield* unit.commands.queue(thread, words);
       }
@@ -263,7 +263,7 @@ export class AmdviDriver implements IommuDriver {
         const unit = this.units[id]!;
         const all = mask >= EVERYTHING;
         const hi = all ? 0 : Math.floor(start / 2 ** 32);
-        const lo = all ? 0 : (start % 2 ** 32) | 0;
+        const lo = all ? 0 : start | 0;
         const named = usesGuestTables(unit.spec) ? Math.max(pasid, 0) : -1;
         encodeInvalidateDeviceTlb(words, 0, requester, queueDepth, named, hi, lo, mask);
         yield* unit.commands.queue(thread, words);

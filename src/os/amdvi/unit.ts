@@ -66,7 +66,7 @@ export class AmdviUnit {
     const nested = stage === 'nested';
     this.host = nested ? identityTable(hostTableFormat(spec), memory, frames, secondLevels, ranges, largestPage) : null;
     this.devices = new DeviceTable(memory, frames);
-    const slots = 2 ** invalidation.sizeLg2;
+    const slots = 1 << invalidation.sizeLg2;
     const ring = ringMemory(frames, invalidation.sizeLg2);
     const logLg2 = 31 - Math.clz32(spec.faults.records);
     const log = ringMemory(frames, logLg2);
@@ -125,7 +125,7 @@ export class AmdviUnit {
     const mask = addressMask(iova, bytes);
     const all = mask > this.spec.invalidation.maxAddressMask;
     const start = all ? 0 : blockStart(iova, mask);
-    const [hi, lo] = [Math.floor(start / 2 ** 32), (start % 2 ** 32) | 0];
+    const [hi, lo] = [Math.floor(start / 2 ** 32), start | 0];
     encodeInvalidatePages(words, 0, domainId, -1, hi, lo, all ? EVERYTHING : mask, tablesFreed);
     yield* this.hostCommands.queue(thread, words);
     yield* this.hostCommands.completion(thread);

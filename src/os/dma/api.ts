@@ -13,6 +13,7 @@ import { type Call, type Thread, Wait } from '../thread.js';
 import { BouncePath, type Bouncing } from './bounce.js';
 import { CallMeter } from './call-meter.js';
 import { LinuxPath } from './linux.js';
+import { MapEnd } from './map-end.js';
 import { Mapper } from './mapper.js';
 import type { DmaPath } from './path.js';
 import type { ScatterList } from './scatter-list.js';
@@ -33,8 +34,9 @@ export class DmaApi {
   readonly unmaps: CallMeter;
   readonly settles: CallMeter;
   readonly mapper: Mapper;
-  /** Records of unmaps that are over. */
+  /** Records of unmaps and of ends of maps that are over. */
   readonly idle: UnmapCall[] = [];
+  readonly idleMaps: MapEnd[] = [];
   readonly path: DmaPath;
 
   /**
@@ -110,10 +112,10 @@ export class DmaApi {
     return yield* this.endMap(thread, outer, address);
   }
 
-  private *endMap(thread: Thread, outer: LatencyLedger | null, address: number): Call<number> {
-    if (thread.debt !== 0) yield Wait.Run;
-    this.end(thread, this.maps, outer, Turn.Map);
-    return address;
+  private endMap(thread: Thread, outer: LatencyLedger | null, address: number): Call<number> {
+    const end = this.idleMaps.pop() ?? new MapEnd(this);
+    end.begin(thread, outer, address);
+    return end;
   }
 
   private countMap(address: number, domain: Domain, pa: number, bytes: number): void {

@@ -47,7 +47,7 @@ export abstract class Driver {
 
   constructor(
     readonly name: string,
-    protected readonly environment: DriverEnvironment,
+    readonly environment: DriverEnvironment,
   ) {
     this.turns = new LatencyLedger(environment.slots, TURN_NAMES);
   }
@@ -69,18 +69,18 @@ export abstract class Driver {
   }
 
   /** Starts the account of one turn of the thread's loop; all its time until `endTurn` belongs to the turn. */
-  protected beginTurn(thread: Thread): void {
+  beginTurn(thread: Thread): void {
     this.turns.start(thread.id, this.environment.scheduler.now());
     thread.ledger = this.turns;
     thread.interruptStep = Turn.Interrupt;
   }
 
-  protected endTurn(thread: Thread): void {
+  endTurn(thread: Thread): void {
     this.turns.finish(thread.id, this.environment.scheduler.now());
     thread.ledger = null;
   }
 
-  protected operationDone(latencyPs: number): void {
+  operationDone(latencyPs: number): void {
     this.operations++;
     this.latency.add(latencyPs);
     this.environment.sink?.operationDone(this.environment.job, latencyPs);

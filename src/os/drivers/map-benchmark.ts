@@ -4,14 +4,14 @@
  * page. No device is involved. The report repeats the tool's
  * integer arithmetic in units of 100 ns.
  */
-import { copyTime } from '../copy.js';
 import { Access } from '../../protocol/access.js';
 import type { DmaStatus } from '../../protocol/queue.js';
 import { Turn } from '../step.js';
-import { type Cpu, type Program, type Thread, Wait } from '../thread.js';
+import type { Cpu, Thread } from '../thread.js';
 import { DEFAULT_LIMITS } from '../dma/limits.js';
 import { ScatterList } from '../dma/scatter-list.js';
 import { Driver, type DriverEnvironment } from './driver.js';
+import { MapLoop } from './map-loop.js';
 import { type Placement, placeSegments } from './segments.js';
 
 const PAGE = 4096;
@@ -60,6 +60,9 @@ const enum Sum {
 
 export class MapBenchmark extends Driver {
   readonly tags = 0;
+  /** Bytes of a mapping, and what the device may do with them. */
+  readonly bytes: number;
+  readonly access: Access;
   /** Threads that ended because no address space was left. */
   failed = 0;
   /** In 100 ns, and their squares, as the kernel sums them. */
@@ -68,17 +71,19 @@ export class MapBenchmark extends Driver {
 
   constructor(
     name: string,
-    private readonly spec: MapBenchmarkSpec,
+    readonly spec: MapBenchmarkSpec,
     cpus: readonly Cpu[],
     environment: DriverEnvironment,
   ) {
     super(name, environment);
+    this.bytes = spec.granule * PAGE;
+    this.access = accessOf(spec.direction);
     for (const [i, cpu] of cpus.entries()) {
       const list = spec.mode === 'sg';
       const [count, bytes] = list ? [spec.granule, PAGE] : [1, spec.granule * PAGE];
       const segments = placeSegments(count, bytes, spec.placement, (size) => environment.buffer(size));
       const buffer = list ? new ScatterList(segments, DEFAULT_LIMITS) : segments[0]![0];
-      const thread = environment.scheduler.spawn(`${name}/${i}`, cpu, (self) => this.program(self, buffer));
+      const thread = environment.scheduler.spawn(`${name}/${i}`, cpu, (self) => new MapLoop(this, self, buffer));
       this.threads.push(thread);
     }
   }
@@ -93,55 +98,9 @@ export class MapBenchmark extends Driver {
     this.loops = 0;
   }
 
-  /** `buffer`: its address, or its pages as a list. */
-  private *program(thread: Thread, buffer: number | ScatterList): Program {
-    const { dma, domain, scheduler, costs } = this.environment;
-    const { direction, transfer, copy } = this.spec;
-    const bytes = this.spec.granule * PAGE;
-    const access = accessOf(direction);
-    for (;;) {
-      const start = scheduler.now();
-      this.beginTurn(thread);
-      if (direction !== 'from-device') this.dirty(thread, buffer, bytes);
-      let address = 0;
-      let mapped: boolean;
-      if (typeof buffer === 'number') {
-        const begun = dma.mapNow(thread, domain, buffer, bytes, access);
-        address = typeof begun === 'number' ? begun : yield* begun;
-        mapped = address !== 0;
-      } else mapped = yield* dma.mapList(thread, domain, buffer, access);
-      if (!mapped) {
-        this.failed++;
-        this.endTurn(thread);
-        return;
-      }
-      const mapPs = thread.lastCallPs;
-      if (transfer > 0) {
-        thread.chargeExactly(Turn.Transfer, transfer);
-        yield Wait.Delay;
-      }
-      if (typeof buffer === 'number') yield* dma.unmap(thread, domain, address, bytes, access);
-      else yield* dma.unmapList(thread, domain, buffer, access);
-      let unmapPs = thread.lastCallPs;
-      if (dma.holdsBack) {
-        // The buffer is mapped again at once.
-        yield* dma.settle(thread, domain);
-        unmapPs += thread.lastCallPs;
-      }
-      this.count(mapPs, unmapPs);
-      if (copy > 0) {
-        thread.charge(Turn.Copy, copyTime(costs, copy));
-        yield Wait.Run;
-      }
-      this.endTurn(thread);
-      const latency = scheduler.now() - start;
-      if (latency === 0) throw new Error(`${this.name}: an operation takes no time; all its costs are 0`);
-      this.operationDone(latency);
-    }
-  }
-
   /** The CPU writes the buffer. */
-  private dirty(thread: Thread, buffer: number | ScatterList, bytes: number): void {
+  dirty(thread: Thread, buffer: number | ScatterList): void {
+    const { bytes } = this;
     const { costs, memory } = this.environment;
     thread.charge(Turn.Dirty, (bytes / LINE) * costs.dirtyLine);
     if (memory === null) return;
@@ -149,7 +108,8 @@ export class MapBenchmark extends Driver {
     else for (const page of buffer.physical) memory.warmFromHost(page, PAGE);
   }
 
-  private count(mapPs: number, unmapPs: number): void {
+  /** A map and an unmap have taken so long, ps. */
+  count(mapPs: number, unmapPs: number): void {
     const sums = this.sums;
     const map = Math.floor(mapPs / PS_PER_100NS);
     const unmap = Math.floor(unmapPs / PS_PER_100NS);

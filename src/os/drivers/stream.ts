@@ -287,7 +287,7 @@ export class Stream extends Driver {
     for (let i = 0; i < count; i++) {
       const address = list === null ? this.mapped[buffer]! : list.addresses[i]!;
       const bytes = list === null ? this.spec.size : list.lengths[i]!;
-      queue.post(device.id, tag, Math.floor(address / 2 ** 32), (address % 2 ** 32) | 0, bytes, this.access);
+      queue.post(device.id, tag, Math.floor(address / 2 ** 32), address | 0, bytes, this.access);
     }
   }
 
@@ -299,7 +299,7 @@ export class Stream extends Driver {
     event.id = buffer;
     event.unit = this.environment.job + 1;
     event.addressHi = Math.floor(address / 2 ** 32);
-    event.addressLo = (address % 2 ** 32) | 0;
+    event.addressLo = address | 0;
     event.value = this.lists[buffer]?.lengths[0] ?? this.spec.size;
     this.environment.kernel.after(this.spec.lateAfter, event, Op.Timer);
   }

@@ -26,7 +26,7 @@ export class IovaAllocator {
   private readonly limit: number;
   /** Linux tries PCI devices below 4 GiB first (pci_32bit_workaround). */
   private narrow: boolean;
-  /** Sizes below this are rounded up to a power of two. */
+  /** The largest size that magazines hold; smaller ones are rounded up to a power of two. */
   private readonly cacheable: number;
   /** Bytes of a page: the granule of the domain's tables. */
   private readonly page: number;
@@ -42,7 +42,7 @@ export class IovaAllocator {
     const { scheduler, spec, costs, treeLocks, depotLocks, page, reserved } = environment;
     this.page = page;
     this.tree = new IovaTree(2 ** 32 / page);
-    this.limit32 = 2 ** 32 / page - 1;
+    this.limit32 = (2 ** 32 / page - 1) | 0;
     this.statistics = environment.statistics;
     this.costs = costs;
     this.treeLock = new SpinLock(scheduler, costs, treeLocks);
@@ -50,7 +50,7 @@ export class IovaAllocator {
       const lock = new SpinLock(scheduler, costs, depotLocks);
       this.caches.push(new RangeCache(order, scheduler.cpus.length, spec.magazine, lock));
     }
-    this.cacheable = spec.cachedOrders === 0 ? 0 : 2 ** (spec.cachedOrders - 1);
+    this.cacheable = spec.cachedOrders === 0 ? 0 : 1 << (spec.cachedOrders - 1);
     this.limit = 2 ** Math.min(spec.addressBits, apertureBits, 52) / page - 1;
     this.narrow = this.limit > this.limit32;
     for (const [first, last] of reserved) this.tree.reserve(Math.floor(first / page), Math.floor(last / page));
@@ -180,9 +180,7 @@ export class IovaAllocator {
   }
 
   private cacheFor(pages: number): RangeCache | null {
-    let order = 0;
-    while (2 ** order < pages) order++;
-    return this.caches[order] ?? null;
+    return pages > this.cacheable ? null : this.caches[32 - Math.clz32(pages - 1)]!;
   }
 
   private reportFree(pfn: number, pages: number): void {

@@ -5,6 +5,7 @@
  * repeated. Not modelled: time-outs of software, illegal commands.
  */
 import { COMMAND_LG2, encodeFence, QueueControl, Register } from '../../iommu/arch/riscv/format.js';
+import { high } from '../../pagetable/page-size.js';
 import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
 import { type Call, type Thread, Wait } from '../thread.js';
@@ -107,10 +108,9 @@ export class CommandQueue {
   private store(slot: number, words: Int32Array): void {
     const { memory, timing } = this.environment;
     const address = this.ring + slot * 2 ** COMMAND_LG2;
-    const hi = Math.floor(address / 2 ** 32);
-    const lo = (address % 2 ** 32) | 0;
-    memory.write(hi, lo, words[1]!, words[0]!);
-    memory.write(hi, lo + 8, words[3]!, words[2]!);
+    const hi = high(address);
+    const lo = address | 0;
+    memory.writeWords(hi, lo, words, 0, 1 << (COMMAND_LG2 - 2));
     timing?.cpuWrite(hi, lo, 1 << COMMAND_LG2);
   }
 }

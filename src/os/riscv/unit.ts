@@ -50,7 +50,7 @@ export class RiscvUnit {
     this.tables = new RiscvTables(spec, memory, frames, host === null ? null : { root: host.root, gscid: GUEST });
     const { sizeLg2 } = spec.invalidation;
     const ring = allocateQueue(frames, sizeLg2 + COMMAND_LG2);
-    this.queue = new CommandQueue(id, ring, 2 ** sizeLg2, environment);
+    this.queue = new CommandQueue(id, ring, 1 << sizeLg2, environment);
     const faultsLg2 = Math.log2(spec.faults.records);
     const faults = allocateQueue(frames, faultsLg2 + FAULT_RECORD_LG2);
     const { root } = this.tables;

@@ -13,6 +13,7 @@ import {
   encodeSync,
   encodeSyncSignal,
 } from '../../iommu/arch/smmuv3/format.js';
+import { high } from '../../pagetable/page-size.js';
 import { RandomStream } from '../../kernel/random.js';
 import { SharedLine } from '../shared-line.js';
 import { Step } from '../step.js';
@@ -399,10 +400,9 @@ export class CommandQueue {
     const { memory, timing } = this.environment;
     const slot = position & this.slotMask;
     const address = this.layout.ring + (slot << COMMAND_LG2);
-    const hi = Math.floor(address / 2 ** 32);
+    const hi = high(address);
     const lo = address | 0;
-    memory.write(hi, lo, words[from + 1]!, words[from]!);
-    memory.write(hi, (lo + 8) | 0, words[from + 3]!, words[from + 2]!);
+    memory.writeWords(hi, lo, words, from, 1 << (COMMAND_LG2 - 2));
     timing?.cpuWrite(hi, lo, 1 << COMMAND_LG2);
   }
 }

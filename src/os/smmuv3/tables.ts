@@ -207,7 +207,7 @@ export class SmmuTables {
   /** Stores `words` at the entry, the word with the valid bit last when it is being set, first when it is being cleared. */
   private write(entry: number, bytes: number): void {
     const hi = Math.floor(entry / 2 ** 32);
-    const lo = (entry % 2 ** 32) | 0;
+    const lo = entry | 0;
     const { memory, words } = this;
     const clearing = words[0] === 0 && words[1] === 0;
     if (clearing) memory.write(hi, lo, 0, 0);

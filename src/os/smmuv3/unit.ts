@@ -98,7 +98,7 @@ export class Smmuv3Unit {
         : null;
     this.tables = new SmmuTables(spec, memory, frames, host);
     const ringBytes = Math.max(2 ** (sizeLg2 + COMMAND_LG2), PAGE);
-    const slots = 2 ** sizeLg2;
+    const slots = 1 << sizeLg2;
     // A virtual machine has one of the queues.
     const count = monitor === null ? queuesInUse(environment.strategy, spec.invalidation.queues) : 1;
     const rings = Array.from({ length: count }, () => queueFrames.allocateContiguous(ringBytes, ringBytes));

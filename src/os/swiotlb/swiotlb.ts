@@ -110,13 +110,13 @@ export class Swiotlb {
     const remote = socketOf(from) !== socket || socketOf(to) !== socket;
     thread.charge(Step.Copy, copyTime(costs, bytes, 0, remote));
     statistics.copied += bytes;
-    memory?.cpuRead(Math.floor(from / 2 ** 32), (from % 2 ** 32) | 0, bytes);
-    memory?.cpuWrite(Math.floor(to / 2 ** 32), (to % 2 ** 32) | 0, bytes);
+    memory?.cpuRead(Math.floor(from / 2 ** 32), from | 0, bytes);
+    memory?.cpuWrite(Math.floor(to / 2 ** 32), to | 0, bytes);
   }
 
   private zero(thread: Thread, at: number, bytes: number): void {
     const { costs, memory } = this.environment;
     thread.charge(Step.Copy, Math.ceil(bytes / LINE) * costs.dirtyLine);
-    memory?.cpuWrite(Math.floor(at / 2 ** 32), (at % 2 ** 32) | 0, bytes);
+    memory?.cpuWrite(Math.floor(at / 2 ** 32), at | 0, bytes);
   }
 }

@@ -167,5 +167,5 @@ function upper(address: number): number {
 }
 
 function lower(address: number): number {
-  return (address % 2 ** 32) | 0;
+  return address | 0;
 }

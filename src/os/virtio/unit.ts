@@ -27,7 +27,7 @@ export class VirtioUnit {
     private readonly frames: FrameAllocator,
     private readonly environment: UnitDriverEnvironment,
   ) {
-    const size = 2 ** spec.invalidation.sizeLg2;
+    const size = 1 << spec.invalidation.sizeLg2;
     this.queue = new RequestQueue(id, size, frames, environment);
     const events = new RingMemory(id, Queue.Event, size, frames, environment);
     const buffers = frames.allocateContiguous(size * FAULT_BYTES, PAGE);

@@ -14,6 +14,7 @@ import {
   PasidCacheGranularity,
 } from '../../iommu/arch/vtd/format.js';
 import type { Format } from '../../pagetable/format.js';
+import { high } from '../../pagetable/page-size.js';
 import { PageTable } from '../../pagetable/table.js';
 import type { CacheTag, DeviceTag, DomainState } from '../domain-state.js';
 import { shadowOf } from '../guest/shadow.js';
@@ -286,7 +287,7 @@ export class VtdDriver implements IommuDriver {
     if (all) statistics.domains++;
     else statistics.pages++;
     const granularity = all ? Granularity.Domain : Granularity.Selective;
-    const hi = all ? 0 : Math.floor(start / 2 ** 32);
+    const hi = all ? 0 : high(start);
     const lo = all ? 0 : start | 0;
     const am = all ? 0 : mask;
     if (tag.pasid >= 0) encodePasidIotlbInvalidation(out, at, granularity, tag.id, tag.pasid, hi, lo, am, hint);
@@ -325,7 +326,7 @@ function batchOf(domain: DomainState): Int32Array {
 function encodeDeviceTlb(out: Int32Array, at: number, tag: DeviceTag, start: number, mask: number): void {
   const all = mask >= EVERYTHING;
   const hi = all ? 0 : Math.floor(start / 2 ** 32);
-  const lo = all ? 0 : (start % 2 ** 32) | 0;
+  const lo = all ? 0 : start | 0;
   const sizeLg2 = all ? 64 : 12 + mask;
   const { requester, pasid, queueDepth } = tag;
   // 0 stands for 32.

@@ -7,6 +7,7 @@
  */
 import { encodeWait, FaultStatusBit, Register, WaitFlag } from '../../iommu/arch/vtd/format.js';
 import type { MemorySystem } from '../../memory/system.js';
+import { high } from '../../pagetable/page-size.js';
 import { SpinLock } from '../lock.js';
 import { Step } from '../step.js';
 import { type Call, NOTHING, type Thread, Wait } from '../thread.js';
@@ -29,6 +30,7 @@ export interface QueueLayout {
   readonly ring: number;
   /** Byte address of the status words, 4 bytes a slot. */
   readonly status: number;
+  /** A power of two. */
   readonly slots: number;
   /** log2 of a descriptor's bytes: 4, or 5 in scalable mode. */
   readonly descriptorLg2: number;
@@ -106,7 +108,7 @@ export class InvalidationQueue {
     for (let i = 0; i < count; i++) this.store(this.after(first, i), words, i * DESCRIPTOR_WORDS);
     const last = this.after(first, count);
     const status = this.layout.status + 4 * last;
-    encodeWait(this.wait, 0, WaitFlag.StatusWrite | waitFlags, Math.floor(status / 2 ** 32), status | 0, Slot.Done);
+    encodeWait(this.wait, 0, WaitFlag.StatusWrite | waitFlags, high(status), status | 0, Slot.Done);
     this.store(last, this.wait, 0);
     if (timing !== null) this.touch(timing, this.layout.ring, 1 << this.layout.descriptorLg2, first, count + 1);
     statistics.descriptors += count + 1;
@@ -149,8 +151,7 @@ export class InvalidationQueue {
 
   /** Slot `count` places behind another. */
   after(slot: number, count: number): number {
-    const sum = slot + count;
-    return sum < this.layout.slots ? sum : sum - this.layout.slots;
+    return (slot + count) & (this.layout.slots - 1);
   }
 
   /** qi_check_fault: head, error and tail are read, the error is cleared, and hardware goes on. */
@@ -194,7 +195,7 @@ export class InvalidationQueue {
     const { status, slots } = this.layout;
     if (address < status || address >= status + 4 * slots) return false;
     // Both status words of the 64-bit word: hardware may name either address.
-    const slot = Math.floor((address - status) / 8) * 2;
+    const slot = ((address - status) >> 3) << 1;
     this.complete(slot);
     this.complete(slot + 1);
     return true;
@@ -239,12 +240,11 @@ export class InvalidationQueue {
   private setStates(first: number, count: number, value: Slot): void {
     const { memory, timing } = this.environment;
     const { status } = this.layout;
-    for (let i = 0; i < count; i++) {
-      const slot = this.after(first, i);
-      const address = status + 4 * slot;
-      this.state[slot] = value;
-      memory.writeHalf(Math.floor(address / 2 ** 32), address | 0, value);
-    }
+    for (let i = 0; i < count; i++) this.state[this.after(first, i)] = value;
+    const beforeEnd = Math.min(count, this.layout.slots - first);
+    const address = status + 4 * first;
+    memory.fillHalves(high(address), address | 0, beforeEnd, value);
+    if (beforeEnd < count) memory.fillHalves(high(status), status | 0, count - beforeEnd, value);
     if (timing !== null) this.touch(timing, status, 4, first, count);
   }
 
@@ -252,14 +252,14 @@ export class InvalidationQueue {
   private touch(timing: MemorySystem, array: number, bytes: number, first: number, count: number): void {
     const beforeEnd = Math.min(count, this.layout.slots - first);
     const address = array + bytes * first;
-    timing.cpuWrite(Math.floor(address / 2 ** 32), address | 0, bytes * beforeEnd);
-    if (beforeEnd < count) timing.cpuWrite(Math.floor(array / 2 ** 32), array | 0, bytes * (count - beforeEnd));
+    timing.cpuWrite(high(address), address | 0, bytes * beforeEnd);
+    if (beforeEnd < count) timing.cpuWrite(high(array), array | 0, bytes * (count - beforeEnd));
   }
 
   private statusWord(slot: number): number {
     const { memory } = this.environment;
     const address = this.layout.status + 4 * slot;
-    memory.read(Math.floor(address / 2 ** 32), address | 0);
+    memory.read(high(address), address | 0);
     return (slot & 1) === 0 ? memory.wordLo : memory.wordHi;
   }
 
@@ -268,10 +268,6 @@ export class InvalidationQueue {
     const { ring, descriptorLg2 } = this.layout;
     const bytes = 1 << descriptorLg2;
     const address = ring + slot * bytes;
-    const hi = Math.floor(address / 2 ** 32);
-    const lo = address | 0;
-    for (let at = 0; at < bytes; at += 8) {
-      memory.write(hi, (lo + at) | 0, words[from + (at >> 2) + 1]!, words[from + (at >> 2)]!);
-    }
+    memory.writeWords(high(address), address | 0, words, from, bytes >> 2);
   }
 }

@@ -64,7 +64,7 @@ export class VtdUnit {
         `an invalidation queue has 2^${12 - descriptorLg2} to 2^${19 - descriptorLg2} descriptors, got 2^${sizeLg2}`,
       );
     }
-    const slots = 2 ** sizeLg2;
+    const slots = 1 << sizeLg2;
     const ring = frames.allocateContiguous(2 ** ringLg2, 2 ** ringLg2);
     const status = frames.allocateContiguous(Math.max(4 * slots, PAGE), PAGE);
     const { registers, monitor } = environment;
@@ -121,7 +121,7 @@ export class VtdUnit {
       encodeIotlbInvalidation(words, 0, Granularity.Domain, domainId, 0, 0, 0, false, true, true);
     } else {
       const start = blockStart(iova, mask);
-      const [hi, lo] = [upper(start), (start % 2 ** 32) | 0];
+      const [hi, lo] = [upper(start), start | 0];
       encodeIotlbInvalidation(words, 0, Granularity.Selective, domainId, hi, lo, mask, !tablesFreed, true, true);
     }
     return this.host.submit(thread, words, 1);

@@ -26,7 +26,7 @@ export function buildAmdvi(
   const log = new EventLog(memory, physical, socket);
   const directory = new Directory(spec, s.seed, name, physical, registers, log, formatsOf(spec));
   const unit = new IommuUnit(index, name, spec, s, directory);
-  const counters = new CommandCounters();
+  const counters = new CommandCounters(unit.translations);
   const pages = new PageRequestQueue(unit, memory, physical, socket);
   const pageRequests = new PageRequests(index, pages, directory, registers, log, memory, physical, socket);
   const commands = new Commands(unit, spec.invalidation, directory.contexts, physical, counters, log, pages);

@@ -89,7 +89,7 @@ export class Commands implements CommandSet {
       case Opcode.InvalidateIotlbPages:
         return this.deviceTlb(c);
       case Opcode.InvalidateAll:
-        counters.removes(Removes.Global, translations, null);
+        counters.removes(Removes.Global, null);
         invalidateAll(translations, contexts);
         walkers.overtake(-1, null);
         return this.invalidated();
@@ -131,8 +131,8 @@ export class Commands implements CommandSet {
     const { unit, contexts, counters, spec } = this;
     const range: PageRange = { hi: addressHi, lo: addressLo, addressMask };
     const t = unit.translations;
-    if (addressMask === EVERYTHING) counters.removes(guest ? Removes.Pasid : Removes.Domain, t, null);
-    else counters.removes(addressMask === 0 ? Removes.Page : Removes.Cover, t, pagesOf(range));
+    if (addressMask === EVERYTHING) counters.removes(guest ? Removes.Pasid : Removes.Domain, null);
+    else counters.removes(addressMask === 0 ? Removes.Page : Removes.Cover, pagesOf(range));
     if (guest) invalidateGuestPages(t, contexts, domain, pasid, range, directories, spec);
     else invalidateHostPages(t, domain, range, directories, spec);
     // Every page of the domain may hang from directory entries that go with the range.

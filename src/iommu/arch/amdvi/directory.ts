@@ -183,6 +183,7 @@ export class Directory implements Architecture {
     if (m.pasid < 0 && !withoutPasid) return Found.Located;
     const fault = this.admit(m);
     if (fault !== 0) return refuse(m, fault, 0);
+    if ((m.flags & TlpFlag.Translated) !== 0) return Found.Located;
     m.effectivePasid = Math.max(m.pasid, 0);
     if (m.effectivePasid >= pasidLimit(gcr3Levels)) return refuse(m, EventCode.IoPageFault, EventFlag.Present);
     space.stage = space.stage === Stage.PassThrough ? Stage.First : Stage.Nested;

@@ -26,7 +26,7 @@ const enum State {
 }
 
 export class Dart implements Hardware {
-  readonly commands = new CommandCounters();
+  readonly commands: CommandCounters;
   readonly faults: FaultCounters;
   private state: State = State.Idle;
   private selected = 0;
@@ -45,6 +45,7 @@ export class Dart implements Hardware {
     private readonly recycle: (event: Event) => void,
   ) {
     this.event.unit = unit.index;
+    this.commands = new CommandCounters(unit.translations);
     this.faults = directory.faults;
     this.old = streams.layout.variant !== Variant.T8110;
     unit.onDrained = () => this.drained();
@@ -106,10 +107,10 @@ export class Dart implements Hardware {
     const t = unit.translations;
     commands.executes(kernel.clock[0]!);
     if (this.target === ALL) {
-      commands.removes(Removes.Global, t, null);
+      commands.removes(Removes.Global, null);
       t.invalidateAll();
     } else {
-      commands.removes(Removes.Domain, t, null);
+      commands.removes(Removes.Domain, null);
       this.flush();
     }
     unit.walkers.overtake(this.old || this.target === ALL ? -1 : this.target, null);

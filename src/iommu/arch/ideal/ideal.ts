@@ -105,7 +105,7 @@ class Oracle implements Architecture {
 }
 
 class Ideal implements Hardware {
-  readonly commands = new CommandCounters();
+  readonly commands = new CommandCounters(null);
   readonly faults: FaultCounters;
   private requester = 0;
   private context = 0;

@@ -25,7 +25,7 @@ export function buildRiscv(
   const faults = new FaultQueue(memory, physical, socket);
   const directory = new Directory(spec, s.seed, name, physical, registers, faults);
   const unit = new IommuUnit(index, name, spec, s, directory);
-  const counters = new CommandCounters();
+  const counters = new CommandCounters(unit.translations);
   const pages = new PageRequestQueue(unit, memory, physical, socket);
   const pageRequests = new PageRequests(index, pages, directory, registers, memory, socket);
   const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters, pages);

@@ -143,9 +143,9 @@ export class Commands implements CommandSet {
     const first = c.command === Command.InvalidateFirst;
     const range: PageRange | null = c.byAddress ? { hi: c.addressHi, lo: c.addressLo, addressMask: c.pagesLg2 } : null;
     const gscid = c.byGscid ? c.gscid : -1;
-    if (range !== null) counters.removes(range.addressMask === 0 ? Removes.Page : Removes.Cover, t, pagesOf(range));
-    else if (c.byPscid) counters.removes(Removes.Pasid, t, null);
-    else counters.removes(c.byGscid ? Removes.Domain : Removes.Global, t, null);
+    if (range !== null) counters.removes(range.addressMask === 0 ? Removes.Page : Removes.Cover, pagesOf(range));
+    else if (c.byPscid) counters.removes(Removes.Pasid, null);
+    else counters.removes(c.byGscid ? Removes.Domain : Removes.Global, null);
     if (first) invalidateFirst(t, gscid, c.byPscid ? c.pscid : -1, range, c.nonLeaf);
     else invalidateSecond(t, gscid, range, c.nonLeaf);
     // A walk that has passed a non-leaf entry which stays cached may go on; guest addresses are not those of requests.

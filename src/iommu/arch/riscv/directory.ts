@@ -243,9 +243,12 @@ export class Directory implements Architecture {
     const [lo, hi] = [words[Dword.First]!, words[Dword.First + 1]!];
     const processes = (control & Control.ProcessDirectory) !== 0;
     const levels = processes ? format.rootMode(hi) : 0;
+    if ((m.flags & TlpFlag.Ats) !== 0 && m.space.ats === 0) return refuse(m, Cause.TypeDisallowed);
     if (m.pasid >= 0) {
       if (!processes || m.pasid >>> format.PROCESS_ID_BITS[levels]! !== 0) return refuse(m, Cause.TypeDisallowed);
     } else if (!processes || (control & Control.DefaultProcess) === 0) return Found.Located;
+    // What a device has translated needs no process.
+    if ((m.flags & TlpFlag.Translated) !== 0) return Found.Located;
     const { contexts } = this;
     m.effectivePasid = Math.max(m.pasid, 0);
     const cached = contexts.process.find(m.effectivePasid, m.requester, 0);

@@ -54,8 +54,10 @@ export class Riscv implements Hardware {
   }
 
   registerWrite(event: Event): void {
+    this.queue.begin();
     this.write(event.addressLo, event.outHi, event.outLo);
     this.recycle(event);
+    this.queue.end();
   }
 
   /** cqcsr: errors that stop the queue. */

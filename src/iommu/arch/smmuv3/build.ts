@@ -29,7 +29,7 @@ export function buildSmmuv3(
   const directory = new Directory(spec, s.seed, name, physical, registers, events, stalls, featuresOf(spec));
   const unit = new IommuUnit(index, name, spec, s, directory);
   stalls.connect(unit);
-  const counters = new CommandCounters();
+  const counters = new CommandCounters(unit.translations);
   const pages = new PageRequestQueue(unit, memory, physical, socket);
   const commands = new Commands(unit, spec.invalidation, registers, directory, physical, counters, pages);
   const { start } = spec.invalidation;

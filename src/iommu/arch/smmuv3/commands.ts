@@ -128,28 +128,28 @@ export class Commands implements CommandSet {
         this.invalidateContexts(c);
         break;
       case Opcode.TLBI_NSNH_ALL:
-        counters.removes(Removes.Global, t, null);
+        counters.removes(Removes.Global, null);
         invalidateNonSecure(t);
         this.overtake(-1);
         break;
       case Opcode.TLBI_EL2_ALL:
-        counters.removes(Removes.Global, t, null);
+        counters.removes(Removes.Global, null);
         invalidateStage1(t, true, null);
         this.overtake(-1);
         break;
       case Opcode.TLBI_NH_ALL:
-        counters.removes(Removes.Domain, t, null);
+        counters.removes(Removes.Domain, null);
         invalidateStage1(t, false, c.vmid);
         this.overtake(c.vmid);
         break;
       case Opcode.TLBI_NH_ASID:
       case Opcode.TLBI_EL2_ASID:
-        counters.removes(Removes.Pasid, t, null);
+        counters.removes(Removes.Pasid, null);
         invalidateAsid(t, c.opcode === Opcode.TLBI_EL2_ASID, vmidOf(c), c.asid);
         this.overtake(vmidOf(c) ?? 0);
         break;
       case Opcode.TLBI_S12_VMALL:
-        counters.removes(Removes.Domain, t, null);
+        counters.removes(Removes.Domain, null);
         invalidateMachine(t, c.vmid);
         this.overtake(c.vmid);
         break;
@@ -157,11 +157,11 @@ export class Commands implements CommandSet {
       case Opcode.TLBI_NH_VAA:
       case Opcode.TLBI_EL2_VA:
       case Opcode.TLBI_EL2_VAA:
-        counters.removes(kindOf(c), t, pagesOf(c));
+        counters.removes(kindOf(c), pagesOf(c));
         this.invalidateAddresses(c);
         break;
       case Opcode.TLBI_S2_IPA:
-        counters.removes(kindOf(c), t, pagesOf(c));
+        counters.removes(kindOf(c), pagesOf(c));
         invalidateGuestPages(t, c.vmid, pagesOf(c), c.leaf);
         this.overtake(c.vmid);
         break;

@@ -158,6 +158,14 @@ export class Directory implements Architecture {
     const { stage1, contextsLg2, defaultSubstream } = stream;
     if (!stream.legal) return refuse(m, EventCode.C_BAD_STE);
     if (stream.aborts) return refuse(m, EventCode.Silent);
+    if ((m.flags & TlpFlag.Ats) !== 0) {
+      if (!stream.ats) return refuse(m, forbidden(m));
+      if ((m.flags & TlpFlag.Translated) !== 0) {
+        // The stream table entry is all that is asked (3.9.1.3); without PASIDTT a PASID means nothing here.
+        this.withoutStage1(m.space);
+        return Found.Located;
+      }
+    }
     if (m.pasid >= 0) {
       if (!stage1 || contextsLg2 === 0 || m.pasid >= 2 ** contextsLg2) return refuse(m, EventCode.C_BAD_SUBSTREAMID);
       if (m.pasid === 0 && defaultSubstream === DefaultSubstream.UseContext0) {
@@ -252,10 +260,7 @@ export class Directory implements Architecture {
     const { space, walk } = m;
     m.two.faultStage = 0;
     walk.exclusions = 0;
-    if ((m.flags & TlpFlag.Ats) !== 0 && space.ats === 0) {
-      const asks = (m.flags & TlpFlag.TranslationRequest) !== 0;
-      return asks ? EventCode.F_BAD_ATS_TREQ : EventCode.F_TRANSL_FORBIDDEN;
-    }
+    if ((m.flags & TlpFlag.Ats) !== 0 && space.ats === 0) return forbidden(m);
     if ((space.flags & SpaceFlag.Illegal) !== 0) return EventCode.C_BAD_CD;
     if ((m.flags & TlpFlag.Translated) !== 0) return 0;
     if (space.stage === Stage.Second || space.stage === Stage.PassThrough) {
@@ -305,7 +310,10 @@ export class Directory implements Architecture {
     return stream ? EventCode.F_STE_FETCH : EventCode.F_CD_FETCH;
   }
 
-  /** 3.9.1.2: faults of the stages of translation say that there is no translation; errors of structures are completer aborts. */
+  /**
+   * 3.9.1.2: faults of the stages of translation say that there is no translation; errors of configuration are completer aborts; where ATS is off, and of a stream
+   * that aborts, the request is unsupported.
+   */
   atsStatus(m: Miss): AtsStatus {
     switch (m.fault as EventCode) {
       case EventCode.F_TRANSLATION:
@@ -313,14 +321,11 @@ export class Directory implements Architecture {
       case EventCode.F_ACCESS:
       case EventCode.F_PERMISSION:
         return AtsStatus.Success;
-      case EventCode.F_STE_FETCH:
-      case EventCode.C_BAD_STE:
-      case EventCode.F_CD_FETCH:
-      case EventCode.C_BAD_CD:
-      case EventCode.F_WALK_EABT:
-        return AtsStatus.CompleterAbort;
-      default:
+      case EventCode.Silent:
+      case EventCode.F_BAD_ATS_TREQ:
         return AtsStatus.UnsupportedRequest;
+      default:
+        return AtsStatus.CompleterAbort;
     }
   }
 
@@ -371,10 +376,17 @@ export class Directory implements Architecture {
 
   private isRecorded(m: Miss): boolean {
     const code = m.fault as EventCode;
+    // Others only with CR2.REC_CFG_ATS, which this unit does not have (IDR0.ATSRECERR = 0).
+    if ((m.flags & TlpFlag.Ats) !== 0) return code === forbidden(m);
     if (code === EventCode.C_BAD_STREAMID) return this.registers.recordsInvalidStreams;
     if (code < EventCode.F_TRANSLATION) return true;
     return (m.space.flags & (isStage2(m) ? SpaceFlag.SilentStage2 : SpaceFlag.SilentStage1)) === 0;
   }
+}
+
+/** The event of a translation request, or of a translated one, of a stream that has no ATS. */
+function forbidden({ flags }: Miss): EventCode {
+  return (flags & TlpFlag.TranslationRequest) !== 0 ? EventCode.F_BAD_ATS_TREQ : EventCode.F_TRANSL_FORBIDDEN;
 }
 
 /** The walk of a miss that is refused failed in stage 2. */

@@ -101,7 +101,7 @@ export class EventQueue {
     const indices = 2 * wrap - 1;
     const lo = (this.lo + ((this.producer & (wrap - 1)) << EVENT_LG2)) | 0;
     encodeEvent(words, event);
-    physical.writeWords(this.hi, lo, words, EVENT_WORDS);
+    physical.writeWords(this.hi, lo, words, 0, EVENT_WORDS);
     const delay = this.memory.hardwareWrite(this.socket, this.hi, lo, 4 * EVENT_WORDS);
     this.producer = (this.producer & OVERFLOW_FLAG) | ((this.producer + 1) & indices);
     const now = kernel.clock[0]!;

@@ -78,8 +78,10 @@ export class Smmuv3 implements Hardware {
   }
 
   registerWrite(event: Event): void {
+    this.queue.begin();
     this.write(event.addressLo, event.outHi, event.outLo);
     this.recycle(event);
+    this.queue.end();
   }
 
   /** A write of `hi:lo` to the register at `offset`; registers that are not modelled ignore it. */

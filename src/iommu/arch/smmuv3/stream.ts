@@ -35,7 +35,7 @@ export class Stream {
   rootHi = 0;
   rootLo = 0;
   recordsStage2 = true;
-  /** EATS. */
+  /** EATS, which means nothing for a stream that passes or aborts. */
   ats = false;
   /** S1STALLD. */
   stallDisabled = false;
@@ -55,7 +55,7 @@ export class Stream {
     this.legal = format.streamValid(d[0]!) && !(this.stage1 && !features.stage1) && !(this.stage2 && !features.stage2);
     this.contextsLg2 = features.substreamBits === 0 ? 0 : format.contextsLg2(d[1]!);
     this.defaultSubstream = format.defaultSubstream(d[2]!);
-    this.ats = format.streamTranslatesRequests(d[2]!);
+    this.ats = config > StreamConfig.Bypass && format.streamTranslatesRequests(d[2]!);
     this.el2 = false;
     if (this.stage1) this.legal &&= this.decodeContexts(d);
     this.vmid = features.stage2 && !this.el2 ? format.streamVmid(d[4]!) : 0;

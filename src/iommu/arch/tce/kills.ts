@@ -22,7 +22,7 @@ const enum State {
 }
 
 export class Kills {
-  readonly counters = new CommandCounters();
+  readonly counters: CommandCounters;
   /** TCE_KILL as software reads it. */
   registerHi = 0;
   syncComplete = false;
@@ -44,6 +44,7 @@ export class Kills {
     private readonly spec: InvalidationSpec,
   ) {
     this.event.unit = unit.index;
+    this.counters = new CommandCounters(unit.translations);
     unit.onDrained = () => this.drained();
   }
 
@@ -141,17 +142,17 @@ export class Kills {
     const { unit, counters, executingHi: hi, executingLo: lo } = this;
     const t = unit.translations;
     if ((hi & KillBit.All) !== 0) {
-      counters.removes(Removes.Global, t, null);
+      counters.removes(Removes.Global, null);
       killAll(t);
       unit.walkers.overtake(-1, null);
     } else if ((hi & KillBit.Pe) !== 0) {
-      counters.removes(Removes.Domain, t, null);
+      counters.removes(Removes.Domain, null);
       killEndpoint(t, killPe(lo));
       unit.walkers.overtake(killPe(lo), null);
     } else {
       const pageLg2 = killPageLg2(hi, lo);
       const range = { hi: hi & 0x0fff_ffff, lo: lo & -(2 ** Math.min(pageLg2, 30)), addressMask: pageLg2 - 12 };
-      counters.removes(Removes.Page, t, pagesOf(range));
+      counters.removes(Removes.Page, pagesOf(range));
       killPage(t, killPe(lo), range);
       unit.walkers.overtake(killPe(lo), range);
     }

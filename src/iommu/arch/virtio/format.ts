@@ -169,7 +169,7 @@ function begin(words: Int32Array, type: RequestType, domain: number): void {
 }
 
 function putAddress(words: Int32Array, at: number, address: number): void {
-  words[at] = (address % 2 ** 32) | 0;
+  words[at] = address | 0;
   words[at + 1] = Math.floor(address / 2 ** 32);
 }
 

@@ -32,7 +32,7 @@ const enum State {
 }
 
 export class Requests {
-  readonly counters = new CommandCounters();
+  readonly counters: CommandCounters;
   private state: State = State.Idle;
   private status: Status = Status.Ok;
   private readonly event = new Event();
@@ -51,6 +51,7 @@ export class Requests {
     private readonly socket: number,
   ) {
     this.event.unit = unit.index;
+    this.counters = new CommandCounters(unit.translations);
     unit.onDrained = () => this.drained();
   }
 
@@ -128,7 +129,7 @@ export class Requests {
     else if (type === RequestType.Unmap) {
       const first = Math.floor(request.start / 4096);
       const pages = { first, count: Math.ceil((request.end + 1) / 4096) - first };
-      counters.removes(pages.count === 1 ? Removes.Page : Removes.Range, this.unit.translations, pages);
+      counters.removes(pages.count === 1 ? Removes.Page : Removes.Range, pages);
     }
     if (this.status === Status.Ok) this.status = this.host.execute(request);
     const removes = type === RequestType.Unmap || type === RequestType.Detach;

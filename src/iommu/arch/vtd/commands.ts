@@ -116,7 +116,7 @@ export class Commands implements CommandSet {
     range.lo = d.addressLo;
     range.addressMask = d.addressMask;
     const hint = d.hint === 1;
-    counters.removes(kindOf(d), t, d.granularity === Granularity.Selective ? pagesOf(range) : null);
+    counters.removes(kindOf(d), d.granularity === Granularity.Selective ? pagesOf(range) : null);
     if (d.type === DescriptorType.PasidIotlb) {
       if (d.granularity === Granularity.Domain) invalidatePasid(t, d.domain, d.pasid);
       else invalidatePasidPages(t, d.domain, d.pasid, range, hint, spec);

@@ -206,6 +206,7 @@ export class Directory implements Architecture {
 
   /** Aims at the PASID directory entry. */
   private toDirectory(m: Miss, d0: number, d1: number, d2: number): Found {
+    if ((m.flags & TlpFlag.Ats) !== 0 && !format.deviceTlbEnabled(d0)) return refuse(m, FaultReason.DeviceTlbDisabled);
     if (m.pasid >= 0 && !format.pasidEnabled(d0)) return refuse(m, FaultReason.PasidDisabled);
     const own = format.requesterPasid(d2);
     if (m.pasid >= format.pasidLimit(d0)) return refuse(m, FaultReason.PasidTooLarge);
@@ -297,8 +298,7 @@ export class Directory implements Architecture {
   admit(m: Miss): number {
     const { space, two } = m;
     if ((m.flags & TlpFlag.Ats) !== 0) {
-      if (space.ats === 0)
-        return this.registers.scalable ? FaultReason.DeviceTlbDisabled : FaultReason.TranslationTypeBlocked;
+      if (space.ats === 0) return this.withoutDeviceTlb(m);
       if ((m.flags & TlpFlag.Translated) !== 0) return 0;
     }
     if (!this.registers.scalable) return space.stage === Stage.PassThrough ? this.passes(m) : 0;
@@ -318,6 +318,15 @@ export class Directory implements Architecture {
       two.leafLast = 1;
     }
     return 0;
+  }
+
+  /** The context entry refuses it: FPD of what comes after does not count. */
+  private withoutDeviceTlb(m: Miss): FaultReason {
+    if (!this.registers.scalable) return FaultReason.TranslationTypeBlocked;
+    const { device, deviceWords } = this.contexts;
+    const cached = device.find(m.requester, 0, 0);
+    if (cached >= 0) m.space.suppressFaults = format.faultsSuppressed(deviceWords[CONTEXT_DWORDS * cached]!);
+    return FaultReason.DeviceTlbDisabled;
   }
 
   private passes(m: Miss): FaultReason {

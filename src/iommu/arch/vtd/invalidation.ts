@@ -32,7 +32,9 @@ export function invalidateDomain(t: Translations, did: number): void {
 
 const PROCESSES = (1 << Stage.First) | (1 << Stage.Nested);
 const SECOND_STAGE = (1 << Stage.Second) | (1 << Stage.PassThrough);
-/** What the page-selective command at hand names: most commands are such, and should leave no garbage. */
+/** What the page-selective command at hand names, and where that is: most commands are such, and should leave no garbage. */
+const processes = new Scope(0, ANY, PROCESSES, null);
+const inPages = new Scope(0, 0, SECOND_STAGE, null);
 const named = { did: 0, range: { hi: 0, lo: 0, addressMask: 0 } as PageRange };
 const ofProcess = (tag: Tag): boolean => tag.did === named.did && hasPasid(tag);
 const inRange = (tag: Tag): boolean => tag.did === named.did && !hasPasid(tag) && tag.meets(named.range);
@@ -48,9 +50,9 @@ export function invalidatePages(
   hint: boolean,
   spec: InvalidationSpec,
 ): void {
-  const pages = pagesOf(range);
-  const processes = new Scope(did, ANY, PROCESSES, null);
-  const inPages = new Scope(did, 0, SECOND_STAGE, pages);
+  processes.did = did;
+  inPages.did = did;
+  inPages.pages = pagesOf(range);
   named.did = did;
   named.range = range;
   dropLeaves(t, processes, ofProcess);

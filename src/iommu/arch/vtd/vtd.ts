@@ -72,8 +72,10 @@ export class Vtd implements Hardware {
   }
 
   registerWrite(event: Event): void {
+    this.queue.begin();
     this.write(event.addressLo, event.outHi, event.outLo);
     this.recycle(event);
+    this.queue.end();
   }
 
   /** A write of `hi:lo` to the register at `offset`; registers that are not modelled ignore it. */

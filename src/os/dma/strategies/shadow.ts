@@ -84,7 +84,7 @@ export class ShadowPath extends StrategyPath {
   /** A copy whose destination is at `to`, which the CPU leaves in its caches. */
   private copy(thread: Thread, to: number, bytes: number): void {
     thread.charge(Step.Copy, copyTime(this.mapper.costs, bytes, to));
-    this.environment.timing?.cpuWrite(Math.floor(to / 2 ** 32), (to % 2 ** 32) | 0, bytes);
+    this.environment.timing?.cpuWrite(Math.floor(to / 2 ** 32), to | 0, bytes);
     this.statistics.copiedBytes += bytes;
   }
 

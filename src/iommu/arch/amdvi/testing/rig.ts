@@ -10,7 +10,7 @@ import { MemorySystem } from '../../../../memory/system.js';
 import { PageTable } from '../../../../pagetable/table.js';
 import { Access } from '../../../../protocol/access.js';
 import { Op } from '../../../../protocol/op.js';
-import { CAUSES, TlpFlag } from '../../../../protocol/tlp.js';
+import { Cause, CAUSES, TlpFlag } from '../../../../protocol/tlp.js';
 import { LatencyLedger } from '../../../../stats/latency-ledger.js';
 import type { IommuSpec } from '../../../spec.js';
 import { MEMORY, type UnitChanges, unitSpec } from '../../../testing/spec.js';
@@ -31,6 +31,7 @@ import {
   Register,
 } from '../format.js';
 import { FormatIndex } from '../tables.js';
+import { unitEvent, unowned } from '../../../testing/unit-events.js';
 
 /** Requester ids by device number; the device table ends after 0x3ff. */
 export const REQUESTERS: Int32Array = Int32Array.of(0x100, 0x101, 0x208, 0x500);
@@ -282,34 +283,8 @@ export class Rig {
   }
 
   private dispatch(event: Event): void {
-    switch (event.op) {
-      case Op.IommuLookup:
-        this.unit.lookup(event);
-        break;
-      case Op.WalkRead:
-        this.unit.walkers.walkRead(event);
-        break;
-      case Op.WalkReplay:
-        this.unit.walkers.walkReplay(event);
-        break;
-      case Op.InvalidationStep:
-        this.hardware.step();
-        break;
-      case Op.MemoryServed:
-        this.unit.served(event);
-        break;
-      case Op.PageRecorded:
-        this.hardware.pages.recorded(event);
-        break;
-      case Op.Relay:
-        this.kernel.relayed(event);
-        break;
-      case Op.Timer:
-        this.actions[event.id]!();
-        break;
-      default:
-        throw new Error(`op ${event.op} in a machine without its owner`);
-    }
+    if (event.op === Op.Timer) this.actions[event.id]!();
+    else if (!unitEvent(this.unit, this.hardware, event)) unowned(event);
   }
 
   private forward(tlp: Event): void {
@@ -317,6 +292,7 @@ export class Rig {
     const aborted = (tlp.flags & TlpFlag.Aborted) !== 0;
     if (this.departures.some((d) => d.id === tlp.id)) throw new Error(`request ${tlp.id} left twice`);
     this.departures.push({ id: tlp.id, at: this.now, output, aborted });
+    this.ledger.charge(tlp.id, Cause.Order, this.now);
     this.ledger.finish(tlp.id, this.now);
     this.kernel.after(this.servicePs, tlp, Op.MemoryServed);
   }

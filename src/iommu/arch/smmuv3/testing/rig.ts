@@ -38,6 +38,7 @@ import {
   type StreamEntry,
 } from '../format.js';
 import type { Smmuv3 } from '../smmuv3.js';
+import { unitEvent, unowned } from '../../../testing/unit-events.js';
 
 export const STREAMS_LG2 = 16;
 export const SPLIT = 8;
@@ -279,31 +280,8 @@ export class SmmuRig {
 
   run(): void {
     for (let event = this.kernel.next(); event !== null; event = this.kernel.next()) {
-      switch (event.op as Op) {
-        case Op.IommuLookup:
-          this.unit.lookup(event);
-          break;
-        case Op.WalkRead:
-          this.unit.walkers.walkRead(event);
-          break;
-        case Op.WalkReplay:
-          this.unit.walkers.walkReplay(event);
-          break;
-        case Op.InvalidationStep:
-          this.smmu.step();
-          break;
-        case Op.EventRecorded:
-          this.smmu.recorded(event);
-          break;
-        case Op.PageRecorded:
-          this.smmu.pages.recorded(event);
-          break;
-        case Op.Relay:
-          this.kernel.relayed(event);
-          break;
-        default:
-          throw new Error(`op ${event.op} in a machine without its owner`);
-      }
+      if (event.op === Op.EventRecorded) this.smmu.recorded(event);
+      else if (!unitEvent(this.unit, this.smmu, event)) unowned(event);
     }
   }
 }
