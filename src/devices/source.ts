@@ -6,9 +6,6 @@
 import type { RandomStream } from '../kernel/random.js';
 import { Access } from '../protocol/access.js';
 
-/** RandomStream.below takes no more. */
-const DRAW_LIMIT = 2 ** 31;
-
 /** Numbers of a posted DMA. */
 const POSTED = 6;
 
@@ -129,16 +126,6 @@ export class Source {
     return this.arrivalCount > 0;
   }
 
-  /** Uniform among the blocks, also where there are more than one draw of 31 bits reaches. */
-  private randomBlock(): number {
-    const { blocks, random } = this;
-    if (blocks <= DRAW_LIMIT) return random.below(blocks);
-    const groups = Math.ceil(blocks / DRAW_LIMIT);
-    let block = blocks;
-    while (block >= blocks) block = random.below(groups) * DRAW_LIMIT + random.below(DRAW_LIMIT);
-    return block;
-  }
-
   /** Produces the next DMA into the fields of this object; the caller has put its start into `startAt`. Call only when `ready`. */
   next(): void {
     const work = this.work;
@@ -158,7 +145,7 @@ export class Source {
     if (work.sequential) {
       block = this.position;
       this.position = block + 1 === this.blocks ? 0 : block + 1;
-    } else block = this.randomBlock();
+    } else block = this.random.below(this.blocks);
     const address = work.base + block * work.size;
     this.addressHi = (address / 4294967296) | 0;
     this.addressLo = address | 0;

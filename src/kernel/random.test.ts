@@ -42,13 +42,20 @@ describe('random stream', () => {
 
   it('draws below n in range and without bias', () => {
     fc.assert(
-      fc.property(fc.integer(), fc.integer({ min: 1, max: 2 ** 31 }), (seed, n) => {
-        const stream = new RandomStream(seed, 'below');
-        for (let i = 0; i < 20; i++) {
-          const value = stream.below(n);
-          expect(Number.isInteger(value) && value >= 0 && value < n).toBe(true);
-        }
-      }),
+      fc.property(
+        fc.integer(),
+        fc.oneof(
+          fc.integer({ min: 1, max: 2 ** 31 }),
+          fc.maxSafeNat().map((n) => n + 1),
+        ),
+        (seed, n) => {
+          const stream = new RandomStream(seed, 'below');
+          for (let i = 0; i < 20; i++) {
+            const value = stream.below(n);
+            expect(Number.isInteger(value) && value >= 0 && value < n).toBe(true);
+          }
+        },
+      ),
     );
     // Chi square per degree of freedom. 3 * 2^30 would be visibly uneven with a plain modulo of 32 bits.
     const cases = [
@@ -58,6 +65,9 @@ describe('random stream', () => {
       { n: 2 ** 21, cells: 64 },
       { n: 2 ** 21 + 1, cells: 64 },
       { n: 3 * 2 ** 29, cells: 96 },
+      { n: 2 ** 32 + 1, cells: 64 },
+      { n: 3 * 2 ** 40, cells: 96 },
+      { n: 2 ** 53, cells: 64 },
     ];
     for (const { n, cells } of cases) {
       const stream = new RandomStream(1, 'chi');

@@ -26,7 +26,7 @@ export class RandomStream {
     return this.generator.next();
   }
 
-  /** Uniform integer in 0..n-1, without bias; n from 1 to 2^31. */
+  /** Uniform integer in 0..n-1, without bias; n from 1 to 2^53. */
   below(n: number): number {
     if (n <= MULTIPLY_LIMIT) {
       // Lemire: the high word of a 32 x 32 bit product; the few low words that would favour some results are redrawn.
@@ -41,9 +41,18 @@ export class RandomStream {
       }
       return result;
     }
+    if (n > TWO_32) return this.belowWide(n);
     const shift = Math.clz32(n - 1);
     let result = this.generator.next() >>> shift;
     while (result >= n) result = this.generator.next() >>> shift;
+    return result;
+  }
+
+  /** `below` for what one draw does not reach. */
+  private belowWide(n: number): number {
+    const groups = Math.ceil(n / TWO_32);
+    let result = n;
+    while (result >= n) result = this.below(groups) * TWO_32 + (this.next() >>> 0);
     return result;
   }
 
