@@ -163,12 +163,12 @@ export class PageRequestQueue implements PageRequestReceiver {
     const { words, physical, latest, unit, counters } = this;
     const { kernel } = unit;
     const { recordLg2, delayPs } = this.rules!;
-    const slot = this.produced & (2 ** this.entriesLg2 - 1);
+    const slot = this.produced & ((1 << this.entriesLg2) - 1);
     const lo = (this.lo + (slot << recordLg2)) | 0;
-    words.fill(0);
+    for (let i = 0; i < words.length; i++) words[i] = 0;
     this.rules!.encode(words, requester, message);
     const bytes = 1 << recordLg2;
-    for (let i = 0; 4 * i < bytes; i += 2) physical.write(this.hi, (lo + 4 * i) | 0, words[i + 1]!, words[i]!);
+    physical.writeWords(this.hi, lo, words, 0, bytes >> 2);
     const now = kernel.clock[0]!;
     const delay = delayPs + this.memory.hardwareWrite(this.socket, this.hi, lo, bytes);
     this.produced++;
@@ -191,7 +191,7 @@ export class PageRequestQueue implements PageRequestReceiver {
 
   /** Software has moved its index to `index`, modulo 2^bits. */
   consume(index: number, bits: number): void {
-    this.consumed += (index - this.consumed) & (2 ** bits - 1);
+    this.consumed += (index - this.consumed) & ((1 << bits) - 1);
     this.counters.occupancy.set(this.unit.kernel.clock[0]!, this.produced - this.consumed);
   }
 

@@ -4,7 +4,8 @@
  *
  * An extendible hash of line addresses: some bits of a line's hash choose a segment, others a slot in it, linear probing stays within the
  * segment, and a segment that is full splits in two, so growing touches one segment at a time. Slot i owns line i of its segment: keys are dense
- * for probing, and a host CPU can fetch key and line at once. The four lines of a 256-byte group share a home.
+ * for probing, and a host CPU can fetch key and line at once. Lines at one 256-byte offset in each of eight frames in a row are neighbours: tables of
+ * a process or device mostly lie so, and walks of a million of them miss the host's caches less.
  * Not modelled here: timing (system.ts), the size of memory (frames.ts bounds what is handed out), byte enables.
  */
 
@@ -12,10 +13,16 @@ import { ArrayLoan } from './array-store.js';
 
 const SLOTS_LG2 = 13;
 const SLOTS = 1 << SLOTS_LG2;
-const HOME_SHIFT = 32 - SLOTS_LG2;
+/** log2 of the lines that are neighbours: four of a frame, in eight frames. Their hash chooses an aligned block of so many slots. */
+const GROUP_LG2 = 5;
+const BLOCKS_LG2 = SLOTS_LG2 - GROUP_LG2;
+const HOME_SHIFT = 32 - BLOCKS_LG2;
 const SLOT_MASK = SLOTS - 1;
-/** Slots in use at which a segment splits: keys are eight to a host cache line, so long probes are cheap, and half-empty segments are not. */
-const SEGMENT_LIMIT = (SLOTS * 15) / 16;
+/**
+ * Slots in use at which a segment splits: keys are eight to a host cache line, so long probes are cheap, and half-empty segments are not. A line
+ * that is not there, as at the first walk to a page, takes 57 steps then; at 15/16 it was 128.
+ */
+const SEGMENT_LIMIT = (SLOTS * 29) / 32;
 const LINE_WORDS = 16;
 
 /** Segment: two key words a slot (line address bits 31:0; bits 63:32 with USED), then the lines, then slots in use, then hash bits it stands for. */
@@ -56,7 +63,7 @@ export class PhysicalMemory {
     const low = (hi << 26) | (lo >>> 6);
     const high = USED | (hi >>> 6);
     const hash = mix(low, high);
-    const segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+    const segment = this.directory[(hash << BLOCKS_LG2) >>> this.shift]!;
     let slot = homeOf(hash, low);
     for (;;) {
       const found = segment[2 * slot + 1]!;
@@ -78,7 +85,7 @@ export class PhysicalMemory {
     const low = (hi << 26) | (lo >>> 6);
     const high = USED | (hi >>> 6);
     const hash = mix(low, high);
-    const segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+    const segment = this.directory[(hash << BLOCKS_LG2) >>> this.shift]!;
     const slot = probe(segment, hash, low, high);
     const at = LINES + slot * LINE_WORDS;
     // The line of a free slot is all zeroes.
@@ -90,7 +97,7 @@ export class PhysicalMemory {
     const low = (hi << 26) | (lo >>> 6);
     const high = USED | (hi >>> 6);
     const hash = mix(low, high);
-    const segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+    const segment = this.directory[(hash << BLOCKS_LG2) >>> this.shift]!;
     const slot = probe(segment, hash, low, high);
     if (segment[2 * slot + 1] === 0) this.write(hi, lo, (lo & 4) === 0 ? 0 : value, (lo & 4) === 0 ? value : 0);
     else segment[LINES + slot * LINE_WORDS + ((lo >>> 2) & 15)] = value;
@@ -107,7 +114,7 @@ export class PhysicalMemory {
       const low = (upper << 26) | (address >>> 6);
       const high = USED | (upper >>> 6);
       const hash = mix(low, high);
-      const segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+      const segment = this.directory[(hash << BLOCKS_LG2) >>> this.shift]!;
       const slot = probe(segment, hash, low, high);
       if (segment[2 * slot + 1] === 0) {
         for (let i = 0; i < here; i++) this.writeHalf(upper, address + 4 * i, value);
@@ -129,7 +136,7 @@ export class PhysicalMemory {
     const low = (hi << 26) | (lo >>> 6);
     const high = USED | (hi >>> 6);
     const hash = mix(low, high);
-    const segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+    const segment = this.directory[(hash << BLOCKS_LG2) >>> this.shift]!;
     const slot = probe(segment, hash, low, high);
     if (segment[2 * slot + 1] === 0) {
       for (let i = 0; i < count; i += 2) this.write(hi, lo + 4 * i, words[from + i + 1]!, words[from + i]!);
@@ -144,13 +151,13 @@ export class PhysicalMemory {
     const low = (hi << 26) | (lo >>> 6);
     const high = USED | (hi >>> 6);
     const hash = mix(low, high);
-    let segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+    let segment = this.directory[(hash << BLOCKS_LG2) >>> this.shift]!;
     let slot = probe(segment, hash, low, high);
     if (segment[2 * slot + 1] === 0) {
       if ((valueHi | valueLo) === 0) return;
       while (segment[IN_USE]! >= SEGMENT_LIMIT) {
         this.split(hash);
-        segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+        segment = this.directory[(hash << BLOCKS_LG2) >>> this.shift]!;
         slot = probe(segment, hash, low, high);
       }
       occupy(segment, slot, low, high);
@@ -167,7 +174,7 @@ export class PhysicalMemory {
     const high = USED | (hi >>> 6);
     for (let group = 0; group < 64; group += 4) {
       const hash = mix(first | group, high);
-      const segment = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+      const segment = this.directory[(hash << BLOCKS_LG2) >>> this.shift]!;
       for (let line = group; line < group + 4; line++) this.remove(segment, hash, first | line, high);
     }
   }
@@ -208,7 +215,7 @@ export class PhysicalMemory {
 
   /** Splits the segment of `hash` by one more bit of the hash; the directory doubles when it resolves too few bits. */
   private split(hash: number): void {
-    const old = this.directory[(hash << SLOTS_LG2) >>> this.shift]!;
+    const old = this.directory[(hash << BLOCKS_LG2) >>> this.shift]!;
     const depth = old[DEPTH]! + 1;
     if (32 - this.shift < depth) {
       this.directory = this.directory.flatMap((segment) => [segment, segment]);
@@ -267,12 +274,14 @@ function moveLine(from: Int32Array, slot: number, to: Int32Array, free: number):
 }
 
 /**
- * Hash of a line's 256-byte group, Fibonacci style: only its top bits are good. The top 13 are the slot, the bits below them choose the segment.
+ * Hash of a line's group, Fibonacci style: only its top bits are good. They choose the block, and the bits below them the segment, so that groups in
+ * a row fill all blocks evenly. Bits of a line address that are not in it: 1:0, the line of four; 8:6, the frame of eight.
  */
 function mix(low: number, high: number): number {
-  return (Math.imul(low >>> 2, 0x9e3779b1) + Math.imul(high, 0x85ebca6b)) | 0;
+  const group = ((low >>> 9) << 4) | ((low >>> 2) & 15);
+  return (Math.imul(group, 0x9e3779b1) + Math.imul(high, 0x85ebca6b)) | 0;
 }
 
 function homeOf(hash: number, low: number): number {
-  return (hash >>> HOME_SHIFT) ^ (low & 3);
+  return ((hash >>> HOME_SHIFT) << GROUP_LG2) | (low & 3) | ((low >>> 4) & 28);
 }

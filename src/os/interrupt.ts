@@ -5,7 +5,19 @@
  * interrupting it. Not modelled: the priority of interrupt threads (SCHED_FIFO), affinity changes, interrupt storms being disabled.
  */
 import type { Scheduler } from './scheduler.js';
-import { type Call, type Cpu, type Program, type SoftWork, type Thread, Wait } from './thread.js';
+import {
+  BLOCK,
+  type Call,
+  type Cpu,
+  DONE,
+  NOTHING,
+  type Program,
+  Routine,
+  RUN,
+  type SoftWork,
+  type Thread,
+  type Wait,
+} from './thread.js';
 
 export interface InterruptCosts {
   /** From the message to the hard handler's end: entry, acknowledge, waking the thread. */
@@ -17,12 +29,91 @@ export interface InterruptCosts {
 /** Steps of the thread's ledger, if it has one. */
 const STEP = 0;
 
+/** The hard handler. Its line is masked from then until its thread is done: one record serves all. */
+class HardHandler extends Routine {
+  private context: Thread | null = null;
+  private entered = false;
+
+  constructor(
+    private readonly line: ThreadedInterrupt,
+    private readonly scheduler: Scheduler,
+    private readonly costs: InterruptCosts,
+  ) {
+    super();
+  }
+
+  begin(context: Thread): void {
+    this.context = context;
+    this.entered = false;
+  }
+
+  next(): IteratorResult<Wait, void> {
+    const context = this.context!;
+    if (!this.entered) {
+      this.entered = true;
+      context.charge(STEP, this.costs.hardInterrupt);
+      if (!this.scheduler.passes(context)) return RUN;
+    }
+    this.line.handled();
+    return DONE;
+  }
+}
+
+const enum State {
+  Begin,
+  /** The handler is at work. */
+  Pass,
+  Unmask,
+}
+
+/** The program of the thread. */
+class Handling extends Routine {
+  private state = State.Begin;
+  private pass: Call<void> = NOTHING;
+
+  constructor(
+    private readonly line: ThreadedInterrupt,
+    private readonly scheduler: Scheduler,
+    private readonly thread: Thread,
+    private readonly costs: InterruptCosts,
+    private readonly handler: (thread: Thread) => Call<void>,
+  ) {
+    super();
+  }
+
+  next(): IteratorResult<Wait, void> {
+    const { line, thread } = this;
+    for (;;) {
+      switch (this.state) {
+        case State.Begin:
+          line.passBegins();
+          this.pass = this.handler(thread);
+          this.state = State.Pass;
+          break;
+        case State.Pass: {
+          const turn = this.pass.next();
+          if (turn.done !== true) return turn;
+          thread.charge(STEP, this.costs.unmask);
+          this.state = State.Unmask;
+          if (!this.scheduler.passes(thread)) return RUN;
+          break;
+        }
+        case State.Unmask:
+          this.state = State.Begin;
+          line.passEnds();
+          return BLOCK;
+      }
+    }
+  }
+}
+
 export class ThreadedInterrupt implements SoftWork {
   /** When the hard handler that woke the present pass ended, and when the pass began; absolute ps. */
   readonly times = new Float64Array(2);
   messages = 0;
   passes = 0;
   readonly thread: Thread;
+  private readonly hard: HardHandler;
   private masked = false;
   private pending = false;
 
@@ -31,10 +122,11 @@ export class ThreadedInterrupt implements SoftWork {
     name: string,
     private readonly scheduler: Scheduler,
     private readonly cpu: Cpu,
-    private readonly costs: InterruptCosts,
+    costs: InterruptCosts,
     handler: (thread: Thread) => Call<void>,
   ) {
-    this.thread = scheduler.spawnSleeper(name, cpu, (thread) => this.program(thread, handler));
+    this.hard = new HardHandler(this, scheduler, costs);
+    this.thread = scheduler.spawnSleeper(name, cpu, (thread) => new Handling(this, scheduler, thread, costs, handler));
   }
 
   /** End of the hard handler that woke the present pass, absolute ps. */
@@ -54,30 +146,33 @@ export class ThreadedInterrupt implements SoftWork {
     else this.deliver();
   }
 
-  *run(context: Thread): Program {
-    context.charge(STEP, this.costs.hardInterrupt);
-    if (!this.scheduler.passes(context)) yield Wait.Run;
+  run(context: Thread): Program {
+    this.hard.begin(context);
+    return this.hard;
+  }
+
+  /** The end of the hard handler. */
+  handled(): void {
     this.times[0] = this.scheduler.now();
     this.scheduler.wakeUp(this.thread);
+  }
+
+  /** A pass of the thread begins. */
+  passBegins(): void {
+    this.passes++;
+    this.times[1] = this.scheduler.now();
+  }
+
+  /** The thread has unmasked the line and sleeps until the next pass. */
+  passEnds(): void {
+    this.scheduler.sleep(this.thread, STEP);
+    this.masked = false;
+    if (this.pending) this.deliver();
   }
 
   private deliver(): void {
     this.masked = true;
     this.pending = false;
     this.scheduler.raise(this.cpu, this);
-  }
-
-  private *program(thread: Thread, handler: (thread: Thread) => Call<void>): Program {
-    for (;;) {
-      this.passes++;
-      this.times[1] = this.scheduler.now();
-      yield* handler(thread);
-      thread.charge(STEP, this.costs.unmask);
-      if (!this.scheduler.passes(thread)) yield Wait.Run;
-      this.scheduler.sleep(thread, STEP);
-      this.masked = false;
-      if (this.pending) this.deliver();
-      yield Wait.Block;
-    }
   }
 }

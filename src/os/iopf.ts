@@ -7,6 +7,8 @@
  */
 import { Histogram } from '../stats/histogram.js';
 import { FaultDevice, type FaultEndpoint, type PageResponder } from './fault-device.js';
+import { FaultReport } from './fault-report.js';
+import { GroupResponse } from './group-response.js';
 import { LockStatistics } from './lock.js';
 import {
   FAULT_STAGES,
@@ -19,7 +21,7 @@ import {
 } from './page-fault.js';
 import type { SemaphoreUse } from './rw-semaphore.js';
 import type { Scheduler } from './scheduler.js';
-import { type Call, type Thread, Wait } from './thread.js';
+import { type Call, NOTHING, type Thread, Wait } from './thread.js';
 import type { Workqueue } from './workqueue.js';
 
 export interface FaultCosts {
@@ -66,7 +68,11 @@ export class FaultStatistics {
 export class FaultQueue implements GroupQueue, FaultOwner {
   private readonly devices: FaultDevice[] = [];
   private readonly unused: PageFault[] = [];
-  private readonly lockUse: SemaphoreUse;
+  /** For whoever takes a device's lock. */
+  readonly lockUse: SemaphoreUse;
+  /** Records of calls that are over. */
+  private readonly idleReports: FaultReport[] = [];
+  private readonly idleResponses: GroupResponse[] = [];
 
   constructor(
     private readonly scheduler: Scheduler,
@@ -89,7 +95,11 @@ export class FaultQueue implements GroupQueue, FaultOwner {
   *remove(thread: Thread, device: FaultDevice): Call<void> {
     this.discard(device, () => true);
     yield* this.lock(thread, device);
-    for (const group of [...device.pending]) yield* this.answer(thread, group, PageResponse.Invalid);
+    for (const group of [...device.pending]) {
+      yield* this.send(thread, group, PageResponse.Invalid);
+      if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
+      this.sent(group, PageResponse.Invalid);
+    }
     yield* this.unlock(thread, device);
     this.devices.splice(this.devices.indexOf(device), 1);
   }
@@ -106,37 +116,56 @@ export class FaultQueue implements GroupQueue, FaultOwner {
    * iommu_report_device_fault: takes the request over. Its arrival must have been noted (`PageFault.arrive`), and what the driver knows of
    * its way since (stages Interrupt and Wake). Returns when the request is kept, its group queued or, where nobody handles it, answered.
    */
-  *report(thread: Thread, device: FaultDevice, fault: PageFault): Call<void> {
+  report(thread: Thread, device: FaultDevice, fault: PageFault): Call<void> {
     this.statistics.reported++;
     thread.charge(STEP, this.costs.report);
-    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
+    const report = this.idleReports.pop() ?? new FaultReport(this, this.scheduler);
+    report.begin(thread, device, fault);
+    return report;
+  }
+
+  /** The request is there, after the time of its report. Returns what is left to do. */
+  take(thread: Thread, device: FaultDevice, fault: PageFault): Call<void> {
     fault.charge(FaultStage.Queue, this.scheduler.now());
     const handler = device.endpoint.domainOf(fault.pasid)?.faultHandler ?? null;
-    if (handler === null) {
-      yield* this.refuse(thread, device, fault);
-      return;
-    }
+    if (handler === null) return this.refuse(thread, device, fault);
     if (!fault.last) {
       device.partial.push(fault);
-      return;
+      return NOTHING;
     }
-    const group = new FaultGroup(this, device, fault.pasid, fault.group, handler);
-    this.complete(group, fault);
-    if (fault.owner === null || group.faults.length > 1)
-      group.untold = group.faults.filter(({ owner }) => owner === null);
+    const group = new FaultGroup(this, device, fault.pasid, fault.group, handler, this.complete(device, fault));
+    this.charge(group, FaultStage.Group);
     device.pending.push(group);
-    if (!handler.accept(thread, group)) yield* this.respond(thread, group, PageResponse.Failure);
+    return handler.accept(thread, group) ? NOTHING : this.respond(thread, group, PageResponse.Failure);
+  }
+
+  reported(report: FaultReport): void {
+    this.idleReports.push(report);
   }
 
   /** iopf_group_response: answers a group, unless the removal of its device has done so, and lets its requests go. */
-  *respond(thread: Thread, group: FaultGroup, code: PageResponse): Call<void> {
-    const { lock } = group.device;
-    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
-    if (!lock.write(thread, this.lockUse)) yield Wait.Block;
-    if (group.pending) yield* this.answer(thread, group, code);
-    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
-    lock.releaseWrite(thread, this.lockUse);
+  respond(thread: Thread, group: FaultGroup, code: PageResponse): Call<void> {
+    const response = this.idleResponses.pop() ?? new GroupResponse(this, this.scheduler);
+    response.begin(thread, group, code);
+    return response;
+  }
+
+  /** The driver sends the answer; `sent` must follow. The caller holds the device's lock. */
+  send(thread: Thread, group: FaultGroup, code: PageResponse): Call<void> {
+    const { responder, endpoint } = group.device;
+    group.pending = false;
+    return responder.respond(thread, endpoint, group.pasid, group.index, code);
+  }
+
+  sent(group: FaultGroup, code: PageResponse): void {
+    remove(group.device.pending, group);
+    this.statistics.count(code);
+    for (const fault of group.untold) this.finish(fault);
+  }
+
+  responded(response: GroupResponse, group: FaultGroup): void {
     for (const fault of group.untold) this.unused.push(fault);
+    this.idleResponses.push(response);
   }
 
   /** The transaction of an answered fault goes on. */
@@ -173,17 +202,18 @@ export class FaultQueue implements GroupQueue, FaultOwner {
     yield* responder.drainHardware(thread, endpoint, pasid);
   }
 
-  /** Requests of the group that came before its last one; they share its index, whatever their PASID. */
-  private complete(group: FaultGroup, last: PageFault): void {
-    const { partial } = group.device;
+  /** The last request of a group, and those that came before it: they share its index, whatever their PASID. */
+  private complete({ partial }: FaultDevice, last: PageFault): readonly PageFault[] {
+    if (partial.length === 0) return [last];
+    const faults: PageFault[] = [];
     let kept = 0;
     for (const fault of partial) {
-      if (fault.group === last.group) group.faults.push(fault);
+      if (fault.group === last.group) faults.push(fault);
       else partial[kept++] = fault;
     }
     partial.length = kept;
-    group.faults.push(last);
-    this.charge(group, FaultStage.Group);
+    faults.push(last);
+    return faults;
   }
 
   /** Nobody handles requests with this PASID, or without one. */
@@ -204,17 +234,6 @@ export class FaultQueue implements GroupQueue, FaultOwner {
     this.drop(fault);
   }
 
-  /** The caller holds the device's lock. */
-  private *answer(thread: Thread, group: FaultGroup, code: PageResponse): Call<void> {
-    const { device, pasid, index, untold } = group;
-    group.pending = false;
-    yield* device.responder.respond(thread, device.endpoint, pasid, index, code);
-    if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
-    device.pending.splice(device.pending.indexOf(group), 1);
-    this.statistics.count(code);
-    for (const fault of untold) this.finish(fault);
-  }
-
   private finish(fault: PageFault): void {
     const now = this.scheduler.now();
     fault.charge(FaultStage.Response, now);
@@ -224,7 +243,7 @@ export class FaultQueue implements GroupQueue, FaultOwner {
   private account(fault: PageFault, now: number): void {
     const { stages, total } = this.statistics;
     total.add(fault.latency(now));
-    for (const [stage, histogram] of stages.entries()) histogram.add(fault.spent(stage));
+    for (let stage = 0; stage < FaultStage.Count; stage++) stages[stage]!.add(fault.spent(stage));
   }
 
   private discard(device: FaultDevice, which: (fault: PageFault) => boolean): void {
@@ -253,4 +272,10 @@ export class FaultQueue implements GroupQueue, FaultOwner {
     if (thread.debt !== 0 && !this.scheduler.passes(thread)) yield Wait.Run;
     device.lock.releaseWrite(thread, this.lockUse);
   }
+}
+
+/** Takes an item out; the others stay in order. */
+function remove<T>(items: T[], item: T): void {
+  for (let i = items.indexOf(item) + 1; i < items.length; i++) items[i - 1] = items[i]!;
+  items.pop();
 }

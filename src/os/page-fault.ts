@@ -86,7 +86,7 @@ export class PageFault implements StallClient {
 
   /** The request reached the IOMMU's queue, or faulted in hardware, at `now`, which may be before the present. */
   arrive(now: number): void {
-    this.times.fill(0);
+    for (let stage = 0; stage < FaultStage.Count; stage++) this.times[stage] = 0;
     this.times[SINCE] = now;
     this.times[ARRIVED] = now;
   }
@@ -126,10 +126,8 @@ const NONE: readonly PageFault[] = [];
 
 /** The requests that one answer is for. */
 export class FaultGroup implements Work {
-  /** In order of arrival, the last one last. */
-  readonly faults: PageFault[] = [];
-  /** Those that end with the answer; set when the group is complete. */
-  untold: readonly PageFault[] = NONE;
+  /** Those that end with the answer. */
+  readonly untold: readonly PageFault[];
   /** No answer has been given yet. */
   pending = true;
 
@@ -139,7 +137,13 @@ export class FaultGroup implements Work {
     readonly pasid: number,
     readonly index: number,
     private readonly handler: FaultHandler,
-  ) {}
+    /** In order of arrival, the last one last. */
+    readonly faults: readonly PageFault[],
+  ) {
+    const [first] = faults;
+    const told = faults.length === 1 && first!.owner !== null;
+    this.untold = told ? NONE : faults.filter(({ owner }) => owner === null);
+  }
 
   run(worker: Thread): Call<void> {
     return this.handler.handle(worker, this);

@@ -9,7 +9,9 @@ import type { Endpoint, FaultPath } from './iommu-driver.js';
 import { ThreadedInterrupt } from './interrupt.js';
 import { FaultStage, type PageFault, PageResponse } from './page-fault.js';
 import { Step } from './step.js';
-import { type Call, type Thread, Wait } from './thread.js';
+import { RequestPass } from './request-pass.js';
+import { RegisterAccess } from './register-access.js';
+import { type Call, NOTHING, type Thread, Wait } from './thread.js';
 import type { UnitDriverEnvironment } from './unit-environment.js';
 
 /** A page request as the queues of all architectures hold it. */
@@ -74,29 +76,39 @@ export abstract class PageRequestReader implements PageResponder {
   private handled = 0;
   private readonly waiting: Thread[] = [];
   /** A pass ends with an empty ring: hardware interrupts when it has been empty. */
-  protected readonly untilEmpty: boolean = false;
+  readonly untilEmpty: boolean = false;
+  /** The record taken last is being reported. */
+  reporting = false;
+  private readonly registers: RegisterAccess;
+  private readonly memoryLine = new Int32Array(16);
 
   constructor(
     name: string,
-    private readonly unit: number,
+    unit: number,
     protected readonly slots: number,
     private readonly positions: number,
     protected readonly path: FaultPath,
     protected readonly environment: UnitDriverEnvironment,
   ) {
     const { scheduler } = environment;
-    this.line = new ThreadedInterrupt(name, scheduler, path.cpu, path.interrupt, (thread) => this.pass(thread));
+    this.registers = new RegisterAccess(unit, environment);
+    const pass = new RequestPass(this, scheduler);
+    this.line = new ThreadedInterrupt(name, scheduler, path.cpu, path.interrupt, (thread) => {
+      pass.begin(thread);
+      return pass;
+    });
   }
 
   /** Before the registers are read: requests that come later interrupt again. */
-  protected abstract acknowledge(thread: Thread): Call<void>;
-  /** Reads where the ring ends now. */
-  protected abstract tail(thread: Thread): Call<number>;
+  abstract acknowledge(thread: Thread): Call<void>;
+  /** Reads where the ring ends; then `tail` tells. */
+  abstract readTail(thread: Thread): Call<void>;
+  abstract get tail(): number;
   protected abstract decode(slot: number): SourcedRequest;
   /** Gives records before `position` back to hardware: called after each, and with `end` after the last of a pass. */
   protected abstract release(thread: Thread, position: number, end: boolean): Call<void>;
   /** The end of a pass: deals with an overflow. */
-  protected abstract recover(thread: Thread): Call<void>;
+  abstract recover(thread: Thread): Call<void>;
   protected abstract answer(
     thread: Thread,
     source: number,
@@ -108,50 +120,49 @@ export abstract class PageRequestReader implements PageResponder {
   /** Whether the driver hands the request on. */
   protected abstract isLegal(request: SourcedRequest): boolean;
 
-  private *pass(thread: Thread): Call<void> {
-    yield* this.acknowledge(thread);
-    let tail = yield* this.tail(thread);
-    for (;;) {
-      while (this.head !== tail) {
-        yield* this.take(thread, this.head % this.slots);
-        this.head = (this.head + 1) % this.positions;
-        this.handled++;
-        yield* this.release(thread, this.head, false);
-      }
-      yield* this.release(thread, this.head, true);
-      if (!this.untilEmpty) break;
-      // A device that goes on asking must not keep those waiting who look at what was there.
-      this.wakeWaiting();
-      tail = yield* this.tail(thread);
-      if (this.head === tail) break;
-    }
-    yield* this.recover(thread);
-    this.wakeWaiting();
+  /** No record is left before `tail`. */
+  reached(tail: number): boolean {
+    return this.head === tail;
   }
 
-  private wakeWaiting(): void {
+  /** Takes the next record out. Returns what is left to do; `releaseOne` must follow. */
+  take(thread: Thread): Call<void> {
+    const { path, environment, line } = this;
+    const slot = this.head % this.slots;
+    const request = this.decode(slot);
+    thread.charge(Step.Descriptor, environment.costs.pollWord);
+    this.reporting = false;
+    const { bits, source, pasid, group } = request;
+    const last = (bits & PageRequestBit.Last) !== 0;
+    // A stop marker asks for nothing.
+    if (last && (bits & (PageRequestBit.Read | PageRequestBit.Write)) === 0) return NOTHING;
+    const device = path.deviceOf(source);
+    if (device === null || !this.isLegal(request)) {
+      path.queue.statistics.errors++;
+      return last ? this.answer(thread, source, pasid, group, PageResponse.Invalid) : NOTHING;
+    }
+    this.reporting = true;
+    return path.queue.report(thread, device, pageFaultOf(path, line, source, request, slot));
+  }
+
+  /** The record has been handled. */
+  releaseOne(thread: Thread): Call<void> {
+    this.head = (this.head + 1) % this.positions;
+    this.handled++;
+    return this.release(thread, this.head, false);
+  }
+
+  /** All of the pass have been. */
+  releaseAll(thread: Thread): Call<void> {
+    return this.release(thread, this.head, true);
+  }
+
+  /** Those go on who look at what was in the ring. */
+  wakeWaiting(): void {
     const { waiting } = this;
     for (let waiter = waiting.shift(); waiter !== undefined; waiter = waiting.shift()) {
       this.environment.scheduler.wakeUp(waiter);
     }
-  }
-
-  private *take(thread: Thread, slot: number): Call<void> {
-    const { path, environment, line } = this;
-    const request = this.decode(slot);
-    thread.charge(Step.Descriptor, environment.costs.pollWord);
-    const { bits, source, pasid, group } = request;
-    const last = (bits & PageRequestBit.Last) !== 0;
-    // A stop marker asks for nothing.
-    if (last && (bits & (PageRequestBit.Read | PageRequestBit.Write)) === 0) return;
-    const device = path.deviceOf(source);
-    if (device === null || !this.isLegal(request)) {
-      path.queue.statistics.errors++;
-      if (last) yield* this.answer(thread, source, pasid, group, PageResponse.Invalid);
-      return;
-    }
-    yield* path.queue.report(thread, device, pageFaultOf(path, line, source, request, slot));
-    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
   }
 
   respond(thread: Thread, device: Endpoint, pasid: number, group: number, code: PageResponse): Call<void> {
@@ -163,8 +174,8 @@ export abstract class PageRequestReader implements PageResponder {
     const { environment, positions, slots } = this;
     let end = -1;
     for (;;) {
-      const tail = yield* this.tail(thread);
-      if (end < 0) end = this.handled + ((tail - this.head + positions) % positions);
+      yield* this.readTail(thread);
+      if (end < 0) end = this.handled + ((this.tail - this.head + positions) % positions);
       let found = false;
       for (let i = 0; i < end - this.handled && !found; i++) {
         const request = this.decode((this.head + i) % slots);
@@ -183,28 +194,19 @@ export abstract class PageRequestReader implements PageResponder {
     yield Wait.Block;
   }
 
-  /** Registers are read behind all writes to the unit. */
-  protected *readRegisters(thread: Thread, count: number): Call<void> {
-    const { costs, distance } = this.environment;
-    thread.charge(Step.Completion, count * Math.max(costs.mmioRead, distance.flight(thread, this.unit)));
-    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
+  protected readRegisters(thread: Thread, count: number): Call<void> {
+    return this.registers.read(thread, count);
   }
 
-  protected *writeRegister(thread: Thread, offset: number, value: number, hi = 0): Call<void> {
-    const { registers, costs, distance } = this.environment;
-    thread.charge(Step.Doorbell, costs.mmioWrite);
-    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
-    registers.write(this.unit, offset, hi, value, distance.flight(thread, this.unit));
+  protected writeRegister(thread: Thread, offset: number, value: number, hi = 0): Call<void> {
+    return this.registers.write(thread, offset, hi, value);
   }
 
-  /** Reads so many dwords of the record at `address` into `words`. */
+  /** Reads the record at `address`, as many dwords as `words` has: records do not cross lines. */
   protected load(address: number, words: Int32Array): void {
-    const { memory } = this.environment;
-    const [hi, lo] = [Math.floor(address / 2 ** 32), (address % 2 ** 32) | 0];
-    for (let i = 0; i < words.length; i += 2) {
-      memory.read(hi, (lo + 4 * i) | 0);
-      words[i] = memory.wordLo;
-      words[i + 1] = memory.wordHi;
-    }
+    const { memoryLine: line, environment } = this;
+    environment.memory.readLine(Math.floor(address / 2 ** 32), address | 0, line);
+    const from = (address & 63) >>> 2;
+    for (let i = 0; i < words.length; i++) words[i] = line[from + i]!;
   }
 }

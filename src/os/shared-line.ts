@@ -9,7 +9,7 @@ import type { RandomStream } from '../kernel/random.js';
 import type { Scheduler } from './scheduler.js';
 import type { CostSpec } from './spec.js';
 import { Step } from './step.js';
-import { type Call, type Cpu, type Retry, type Thread, Wait } from './thread.js';
+import { BLOCK, type Call, type Cpu, DONE, type Retry, Routine, RUN, type Thread, type Wait } from './thread.js';
 
 /** Counters of all shared lines of the command queues. */
 export class LineStatistics {
@@ -31,6 +31,97 @@ export class LineStatistics {
   }
 }
 
+const enum Use {
+  Load,
+  Store,
+  /** A load, then compare-and-exchange until it succeeds. */
+  Exchange,
+}
+
+const enum State {
+  Begin,
+  /** The line has to come. */
+  Ask,
+  /** Has waited for the line. */
+  Waited,
+  /** Has it. */
+  Here,
+  /** Goes into the loop of those that compare and exchange; has left it. */
+  Loop,
+  Looped,
+  End,
+}
+
+/** One access of a thread. A record that its line uses again. */
+class LineAccess extends Routine {
+  private state = State.Begin;
+  private use = Use.Load;
+  private thread: Thread | null = null;
+  /** [0] = when the wait began, ps. */
+  private readonly asked = new Float64Array(1);
+
+  constructor(
+    private readonly line: SharedLine,
+    private readonly scheduler: Scheduler,
+  ) {
+    super();
+  }
+
+  begin(thread: Thread, use: Use): void {
+    this.thread = thread;
+    this.use = use;
+    this.state = State.Begin;
+  }
+
+  next(): IteratorResult<Wait, void> {
+    const { line, scheduler, asked } = this;
+    const thread = this.thread!;
+    for (;;) {
+      switch (this.state) {
+        case State.Begin:
+          this.state = State.Here;
+          if (line.useOwn(thread)) break;
+          this.state = State.Ask;
+          if (thread.debt !== 0 && !scheduler.passes(thread)) return RUN;
+          break;
+        case State.Ask:
+          asked[0] = scheduler.now();
+          this.state = State.Waited;
+          if (!line.bring(thread)) return BLOCK;
+          this.state = State.Here;
+          if (!scheduler.passes(thread)) return RUN;
+          break;
+        case State.Waited:
+          line.waitedSince(asked[0]!);
+          this.state = State.Here;
+          break;
+        case State.Here:
+          this.state = State.End;
+          if (this.use !== Use.Exchange) break;
+          if (!line.contended) {
+            line.exchangeOwn(thread);
+            break;
+          }
+          this.state = State.Loop;
+          if (thread.debt !== 0 && !scheduler.passes(thread)) return RUN;
+          break;
+        case State.Loop:
+          asked[0] = scheduler.now();
+          line.loop(thread);
+          this.state = State.Looped;
+          return BLOCK;
+        case State.Looped:
+          line.waitedSince(asked[0]!);
+          this.state = State.End;
+          break;
+        case State.End:
+          line.end(this, this.use !== Use.Load);
+          return DONE;
+      }
+    }
+  }
+}
+
 export class SharedLine implements Retry {
   /** Somebody has the line under way or in use. */
   private busy = false;
@@ -38,6 +129,8 @@ export class SharedLine implements Retry {
   /** Number of the value: counts the stores. */
   private version = 0;
   private readonly waiting: Thread[] = [];
+  /** Records of accesses that are over. */
+  private readonly idle: LineAccess[] = [];
 
   constructor(
     private readonly scheduler: Scheduler,
@@ -47,33 +140,76 @@ export class SharedLine implements Retry {
   ) {}
 
   /** One load, store or atomic; returns when it is done. A line that the CPU has is used within the time that the thread has still to pay. */
-  *access(thread: Thread, stores: boolean): Call<void> {
-    yield* this.obtain(thread);
-    if (stores) this.version++;
-    this.next();
+  access(thread: Thread, stores: boolean): Call<void> {
+    return this.begin(thread, stores ? Use.Store : Use.Load);
   }
 
   /** A load and the compare-and-exchange loop that follows it; returns when its own store has been made. */
-  *exchange(thread: Thread): Call<void> {
-    const { scheduler, statistics, waiting } = this;
-    yield* this.obtain(thread);
-    if (waiting.length > 0) {
-      if (thread.debt !== 0) yield Wait.Run;
-      const asked = scheduler.now();
-      scheduler.block(thread, Step.LockWait);
-      thread.expected = this.version;
-      thread.retry = this;
-      waiting.push(thread);
-      this.next();
-      yield Wait.Block;
-      statistics.wait[0] = statistics.wait[0]! + scheduler.now() - asked;
-    } else {
-      statistics.accesses++;
-      statistics.attempts++;
-      thread.charge(Step.Lock, this.costs.atomic);
-    }
-    this.version++;
+  exchange(thread: Thread): Call<void> {
+    return this.begin(thread, Use.Exchange);
+  }
+
+  private begin(thread: Thread, use: Use): Call<void> {
+    const access = this.idle.pop() ?? new LineAccess(this, this.scheduler);
+    access.begin(thread, use);
+    return access;
+  }
+
+  /** The access has been made: whoever comes next has the line. */
+  end(access: LineAccess, stored: boolean): void {
+    if (stored) this.version++;
     this.next();
+    this.idle.push(access);
+  }
+
+  /** Uses the line in the CPU's own cache; false: it has to come. `end` or `loop` must follow. */
+  useOwn(thread: Thread): boolean {
+    if (this.busy || this.holder !== thread.cpu) return false;
+    this.statistics.accesses++;
+    this.busy = true;
+    thread.charge(Step.Lock, this.costs.atomic);
+    return true;
+  }
+
+  /** Brings the line to the CPU and uses it; false: the thread, which has settled, waits for it. */
+  bring(thread: Thread): boolean {
+    if (this.busy) {
+      this.wait(thread);
+      return false;
+    }
+    thread.charge(Step.Lock, this.grant(thread.cpu));
+    return true;
+  }
+
+  /** Others want the line that has come for a compare-and-exchange loop. */
+  get contended(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  /** The compare-and-exchange of a loop that nobody disturbs. */
+  exchangeOwn(thread: Thread): void {
+    this.statistics.accesses++;
+    this.statistics.attempts++;
+    thread.charge(Step.Lock, this.costs.atomic);
+  }
+
+  /** The thread, which has settled and has the line, goes into the loop with the others: `again` says when it leaves. */
+  loop(thread: Thread): void {
+    thread.expected = this.version;
+    thread.retry = this;
+    this.wait(thread);
+    this.next();
+  }
+
+  /** The thread has waited since then, ps. */
+  waitedSince(asked: number): void {
+    const { wait } = this.statistics;
+    wait[0] = wait[0]! + this.scheduler.now() - asked;
+  }
+
+  private wait(thread: Thread): void {
+    this.scheduler.block(thread, Step.LockWait);
+    this.waiting.push(thread);
   }
 
   /** `Retry.again`: an attempt is over. */
@@ -90,28 +226,6 @@ export class SharedLine implements Retry {
   /** `Retry.waits`: the thread that failed waits with the others. */
   waits(): void {
     this.next();
-  }
-
-  /** The line comes to the CPU and is used; `next` must follow. */
-  private *obtain(thread: Thread): Call<void> {
-    if (!this.busy && this.holder === thread.cpu) {
-      this.statistics.accesses++;
-      this.busy = true;
-      thread.charge(Step.Lock, this.costs.atomic);
-      return;
-    }
-    if (thread.debt !== 0) yield Wait.Run;
-    if (this.busy) {
-      const { scheduler, statistics } = this;
-      const asked = scheduler.now();
-      scheduler.block(thread, Step.LockWait);
-      this.waiting.push(thread);
-      yield Wait.Block;
-      statistics.wait[0] = statistics.wait[0]! + scheduler.now() - asked;
-      return;
-    }
-    thread.charge(Step.Lock, this.grant(thread.cpu));
-    yield Wait.Run;
   }
 
   /** The access is over: the line goes to one of those that wait. */

@@ -9,8 +9,8 @@ import type { IommuDriver } from './iommu-driver.js';
 import type { MemoryManager } from './mm/memory.js';
 import type { Mm } from './mm/mm.js';
 import type { MmuNotifier } from './mm/notifier.js';
-import { FaultKind } from './mm/statistics.js';
-import { type FaultGroup, type FaultHandler, FaultStage, type PageFault, PageResponse } from './page-fault.js';
+import { GroupHandling } from './group-handling.js';
+import type { FaultGroup, FaultHandler } from './page-fault.js';
 import type { Scheduler } from './scheduler.js';
 import type { SvaDevice } from './sva.js';
 import { type Call, type Thread, Wait } from './thread.js';
@@ -42,25 +42,32 @@ export class SvaBond {
   }
 }
 
+/** What the domains of all processes have in common. */
+export interface SharedByAll {
+  readonly scheduler: Scheduler;
+  readonly manager: MemoryManager;
+  /** Records of groups that have been answered. */
+  readonly handlings: GroupHandling[];
+}
+
 export class SvaSpace implements MmuNotifier, FaultHandler {
   readonly domain: Domain;
   bonds: SvaBond[] = [];
 
   constructor(
-    private readonly scheduler: Scheduler,
-    private readonly manager: MemoryManager,
+    private readonly shared: SharedByAll,
     readonly mm: Mm,
     factory: Pick<DomainFactory, 'processDomain'>,
     driver: IommuDriver,
   ) {
-    const { levels, inputLg2 } = manager.tables;
+    const { levels, inputLg2 } = shared.manager.tables;
     this.domain = factory.processDomain(driver, { root: mm.root, levels, inputLg2 }, this);
   }
 
   /** Table pages may have been unlinked too. */
   invalidate(thread: Thread, start: number, end: number): Call<void> {
     const { driver } = this.domain;
-    if (start === 0 && end >= this.manager.tables.limit) return driver.flushAll(thread, this.domain);
+    if (start === 0 && end >= this.shared.manager.tables.limit) return driver.flushAll(thread, this.domain);
     return driver.flushRange(thread, this.domain, start, end - start, true);
   }
 
@@ -74,7 +81,7 @@ export class SvaSpace implements MmuNotifier, FaultHandler {
 
   /** The bonds stay until their devices' drivers give them up. */
   *release(thread: Thread): Call<void> {
-    for (const bond of [...this.bonds]) yield* bond.detach(thread, this.scheduler);
+    for (const bond of [...this.bonds]) yield* bond.detach(thread, this.shared.scheduler);
   }
 
   accept(thread: Thread, group: FaultGroup): boolean {
@@ -82,33 +89,10 @@ export class SvaSpace implements MmuNotifier, FaultHandler {
     return true;
   }
 
-  /** iommu_sva_handle_iopf: the first error ends the group. */
-  *handle(worker: Thread, group: FaultGroup): Call<void> {
-    const { queue } = group;
-    if (worker.debt !== 0 && !this.scheduler.passes(worker)) yield Wait.Run;
-    queue.charge(group, FaultStage.HandOff);
-    let code = PageResponse.Success;
-    for (const fault of group.faults) {
-      code = yield* this.resolve(worker, fault);
-      if (code !== PageResponse.Success) break;
-    }
-    if (worker.debt !== 0 && !this.scheduler.passes(worker)) yield Wait.Run;
-    queue.charge(group, FaultStage.Handler);
-    yield* queue.respond(worker, group, code);
-  }
-
-  private *resolve(worker: Thread, { address, access }: PageFault): Call<PageResponse> {
-    const { manager, mm } = this;
-    if (!mm.get()) return PageResponse.Invalid;
-    if (worker.debt !== 0 && !this.scheduler.passes(worker)) yield Wait.Run;
-    if (!mm.lock.read(worker, manager.lockUse)) yield Wait.Block;
-    const call = manager.fault(worker, mm, address, access);
-    const kind = call === null ? FaultKind.Failed : yield* call;
-    if (worker.debt !== 0 && !this.scheduler.passes(worker)) yield Wait.Run;
-    mm.lock.releaseRead(worker, manager.lockUse);
-    // This may have become the last user: the worker then ends the address space.
-    if (mm.users === 1) yield* manager.put(worker, mm);
-    else mm.users--;
-    return kind === FaultKind.Failed ? PageResponse.Invalid : PageResponse.Success;
+  handle(worker: Thread, group: FaultGroup): Call<void> {
+    const { scheduler, manager, handlings } = this.shared;
+    const handling = handlings.pop() ?? new GroupHandling(scheduler, manager, handlings);
+    handling.begin(worker, group, this.mm);
+    return handling;
   }
 }

@@ -17,7 +17,7 @@ import { PasidAllocator } from './pasid-allocator.js';
 import { RwSemaphore, type SemaphoreUse } from './rw-semaphore.js';
 import type { Scheduler } from './scheduler.js';
 import type { UnitSpec } from './spec.js';
-import { type SvaBond, SvaSpace } from './sva-space.js';
+import { type SharedByAll, type SvaBond, SvaSpace } from './sva-space.js';
 import { tableFormat } from './table-code.js';
 import type { TableFormat } from './table-costs.js';
 import { type Call, type Thread, Wait } from './thread.js';
@@ -59,6 +59,7 @@ export class Sva {
   /** iommu_sva_lock. */
   private readonly lock = new RwSemaphore();
   private readonly lockUse: SemaphoreUse;
+  private readonly shared: SharedByAll;
 
   /** `cpuFormat`: whose tables the manager's address spaces have. */
   constructor(
@@ -69,6 +70,7 @@ export class Sva {
     private readonly costs: SvaCosts,
   ) {
     this.lockUse = { scheduler, costs, steps: { lock: STEP, wait: STEP }, statistics: this.locks };
+    this.shared = { scheduler, manager, handlings: [] };
     manager.onDrop = (mm) => this.forget(mm);
   }
 
@@ -124,7 +126,7 @@ export class Sva {
     // A domain of the address space that suits the device, else a new one.
     let space = spaces.find((other) => other.domain.driver === driver);
     const fresh = space === undefined;
-    space ??= new SvaSpace(this.scheduler, this.manager, mm, this.factory, driver);
+    space ??= new SvaSpace(this.shared, mm, this.factory, driver);
     attach(target, mm.pasid, space.domain);
     if (fresh) {
       if (spaces.length === 0) this.bindings.set(mm, [space]);

@@ -33,14 +33,14 @@ export const BLOCK: IteratorYieldResult<Wait> = { value: Wait.Block, done: false
 export const DONE: IteratorReturnResult<void> = { value: undefined, done: true };
 
 /**
- * A subroutine as a record with a state, which its owner uses again and again: what every map and unmap goes through. A generator reads
- * better, but costs its allocation and, each time the thread goes on, a copy of its variables. `next` does what comes next until the
- * thread has to yield.
+ * A subroutine as a record with a state, which its owner uses again and again: what every map, unmap and page fault goes through. A
+ * generator reads better, but costs its allocation and, each time the thread goes on, a copy of its variables. `next` does what comes next
+ * until the thread has to yield.
  */
-export abstract class Routine implements Call<void> {
-  abstract next(): IteratorResult<Wait, void>;
+export abstract class Routine<T = void> implements Call<T> {
+  abstract next(): IteratorResult<Wait, T>;
 
-  [Symbol.iterator](): Call<void> {
+  [Symbol.iterator](): Call<T> {
     return this;
   }
 }

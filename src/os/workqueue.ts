@@ -4,7 +4,7 @@
  * creating and retiring workers (the pool has max_active of them), rescue workers, per-CPU pools.
  */
 import type { Scheduler } from './scheduler.js';
-import { type Call, type Cpu, type Program, type Thread, ThreadState, Wait } from './thread.js';
+import { BLOCK, type Call, type Cpu, NOTHING, Routine, RUN, type Thread, ThreadState, Wait } from './thread.js';
 
 export interface WorkqueueCosts {
   /** queue_work: by the thread that queues. */
@@ -27,6 +27,56 @@ interface Flush {
 
 const STEP = 0;
 
+const enum State {
+  Take,
+  Run,
+  Done,
+}
+
+/** The program of a worker thread. */
+class Worker extends Routine {
+  private state = State.Take;
+  private item: Call<void> = NOTHING;
+  /** Number of the item that it works on. */
+  private sequence = 0;
+
+  constructor(
+    private readonly queue: Workqueue,
+    private readonly scheduler: Scheduler,
+    private readonly thread: Thread,
+  ) {
+    super();
+  }
+
+  next(): IteratorResult<Wait, void> {
+    const { queue, scheduler, thread } = this;
+    for (;;) {
+      switch (this.state) {
+        case State.Take: {
+          this.sequence = queue.taken;
+          const work = queue.take(thread);
+          if (work === null) return BLOCK;
+          this.item = work.run(thread);
+          this.state = State.Run;
+          break;
+        }
+        case State.Run: {
+          const turn = this.item.next();
+          if (turn.done !== true) return turn;
+          this.item = NOTHING;
+          this.state = State.Done;
+          break;
+        }
+        case State.Done:
+          if (thread.debt !== 0 && !scheduler.passes(thread)) return RUN;
+          queue.finish(this.sequence);
+          this.state = State.Take;
+          break;
+      }
+    }
+  }
+}
+
 export class Workqueue {
   readonly workers: readonly Thread[];
   /** Items queued, and done, since the beginning. */
@@ -34,9 +84,10 @@ export class Workqueue {
   done = 0;
   /** Longest queue of items that no worker had taken. */
   longest = 0;
+  /** Items that workers have taken: the number of the next one. */
+  taken = 0;
   private readonly items: Work[] = [];
-  private readonly sequences: number[] = [];
-  /** Index of the oldest item: the arrays are cut from time to time. */
+  /** Index of the oldest item: the array is cut from time to time. */
   private head = 0;
   private readonly idle: Thread[];
   private readonly flushes: Flush[] = [];
@@ -51,7 +102,7 @@ export class Workqueue {
   ) {
     if (workers < 1 || cpus.length === 0) throw new RangeError(`${name}: a workqueue needs a worker and a CPU`);
     this.workers = Array.from({ length: workers }, (_, i) =>
-      scheduler.spawnSleeper(`${name}/${i}`, cpus[i % cpus.length]!, (thread) => this.program(thread)),
+      scheduler.spawnSleeper(`${name}/${i}`, cpus[i % cpus.length]!, (thread) => new Worker(this, scheduler, thread)),
     );
     this.idle = [...this.workers].reverse();
   }
@@ -65,7 +116,7 @@ export class Workqueue {
   queue(thread: Thread, item: Work): void {
     thread.charge(STEP, this.costs.queueWork);
     this.items.push(item);
-    this.sequences.push(this.queued++);
+    this.queued++;
     if (this.waiting > this.longest) this.longest = this.waiting;
     const worker = this.idle.pop();
     if (worker !== undefined) this.scheduler.wakeUp(worker);
@@ -81,30 +132,27 @@ export class Workqueue {
     yield Wait.Block;
   }
 
-  private *program(worker: Thread): Program {
-    for (;;) {
-      while (this.waiting > 0) {
-        const item = this.items[this.head]!;
-        const sequence = this.sequences[this.head++]!;
-        if (this.head >= 1024 && 2 * this.head >= this.items.length) this.cut();
-        worker.charge(STEP, this.costs.takeWork);
-        yield* item.run(worker);
-        if (worker.debt !== 0 && !this.scheduler.passes(worker)) yield Wait.Run;
-        this.finish(sequence);
-      }
+  /** The worker takes the oldest item; null: there is none, and it sleeps. */
+  take(worker: Thread): Work | null {
+    if (this.waiting === 0) {
       this.idle.push(worker);
       this.scheduler.sleep(worker, STEP);
-      yield Wait.Block;
+      return null;
     }
+    const item = this.items[this.head++]!;
+    if (this.head >= 1024 && 2 * this.head >= this.items.length) this.cut();
+    this.taken++;
+    worker.charge(STEP, this.costs.takeWork);
+    return item;
   }
 
   private cut(): void {
     this.items.splice(0, this.head);
-    this.sequences.splice(0, this.head);
     this.head = 0;
   }
 
-  private finish(sequence: number): void {
+  /** The item with this number is done. */
+  finish(sequence: number): void {
     this.done++;
     for (let i = 0; i < this.flushes.length; i++) {
       const flush = this.flushes[i]!;

@@ -54,6 +54,8 @@ class Page {
   /** Of the page: 4 KiB aligned. */
   lo = 0;
   access = 0;
+  /** Group that it is asked for in, -1 before. */
+  group = -1;
   /** Nothing had needed it when it was asked for: its group has none that something needs. */
   ahead = false;
   /** Of whoever waits; their number. */
@@ -86,8 +88,8 @@ export class Pri implements PageRequestSink {
   private readonly freeGroups: number[] = Array.from({ length: PAGE_GROUPS }, (_, i) => PAGE_GROUPS - 1 - i);
   private readonly unused: Page[] = [];
   private readonly unusedMessages = new EventFifo();
-  /** Answered with success, by the access that was first: for measurement. */
-  private readonly retrying = new Map<Event, Page>();
+  /** Answered with success, by the TLP record of the access that was first, null: none. For measurement. */
+  private readonly retrying: (Page | null)[] = [];
   private outstanding = 0;
   /** Absolute ps; -1: no page is asked for. */
   private busySince = -1;
@@ -145,6 +147,7 @@ export class Pri implements PageRequestSink {
     page.hi = hi;
     page.lo = lo;
     page.access = access;
+    page.group = -1;
     page.ahead = false;
     page.client = null;
     this.classes[classOf(lo)]!++;
@@ -211,12 +214,14 @@ export class Pri implements PageRequestSink {
     const pages = this.groups[group]!;
     for (let i = 0; i < count; i++) {
       const page = this.gathering[i]!;
+      page.group = group;
       pages.push(page);
       this.sent.push(page);
       const last = i === count - 1 ? PageRequestBit.Last : 0;
       this.post(page.context, page.hi, page.lo, group, page.access | last);
     }
-    this.gathering.splice(0, count);
+    this.gathering.copyWithin(0, count);
+    this.gathering.length -= count;
     this.outstanding += count;
     occupancy.set(kernel.clock[0]!, this.outstanding);
     counters.requests += count;
@@ -253,7 +258,7 @@ export class Pri implements PageRequestSink {
     this.outstanding -= pages.length;
     occupancy.set(now, this.outstanding);
     let kept = 0;
-    for (const page of this.sent) if (!pages.includes(page)) this.sent[kept++] = page;
+    for (const page of this.sent) if (page.group !== group) this.sent[kept++] = page;
     this.sent.length = kept;
     this.latency.add(now - pages[0]!.times[ASKED]!);
     const status = code === PageStatus.Success || code === PageStatus.Invalid ? code : PageStatus.Failure;
@@ -288,10 +293,15 @@ export class Pri implements PageRequestSink {
     // What is wrong with a page ahead may be that of another in its group: whoever has come to need this one asks for itself.
     const told = page.ahead && status === PageStatus.Invalid ? PageStatus.Success : status;
     const follows = status === PageStatus.Success && page.client !== null;
-    if (follows) this.retrying.set(first, page);
+    if (follows) this.retries(first, page);
     this.client.pageAnswered(first, told);
     for (let tlp = page.waiters.pop(); tlp !== null; tlp = page.waiters.pop()) this.client.pageAnswered(tlp, told);
     if (!follows) this.forget(page, now);
+  }
+
+  private retries(tlp: Event, page: Page): void {
+    while (this.retrying.length <= tlp.id) this.retrying.push(null);
+    this.retrying[tlp.id] = page;
   }
 
   private forget(page: Page, now: number): void {
@@ -302,9 +312,9 @@ export class Pri implements PageRequestSink {
   }
 
   proceeds(tlp: Event): void {
-    const page = this.retrying.get(tlp);
-    if (page === undefined) return;
-    this.retrying.delete(tlp);
+    const page = this.retrying[tlp.id] ?? null;
+    if (page === null) return;
+    this.retrying[tlp.id] = null;
     this.forget(page, this.kernel.clock[0]!);
   }
 
@@ -338,16 +348,18 @@ export class Pri implements PageRequestSink {
 
   /** See `PageRequestLog`. */
   askedAt(group: number, hi: number, lo: number): number {
-    return this.pageOf(group, hi, lo)?.times[ASKED] ?? Number.NaN;
+    const page = this.pageOf(group, hi, lo);
+    return page === null ? Number.NaN : page.times[ASKED]!;
   }
 
   follow(group: number, hi: number, lo: number, client: StallClient): void {
     const page = this.pageOf(group, hi, lo);
-    if (page !== undefined) page.client = client;
+    if (page !== null) page.client = client;
   }
 
-  private pageOf(group: number, hi: number, lo: number): Page | undefined {
-    return this.groups[group]!.find((page) => page.hi === hi && page.lo === lo);
+  private pageOf(group: number, hi: number, lo: number): Page | null {
+    for (const page of this.groups[group]!) if (page.hi === hi && page.lo === lo) return page;
+    return null;
   }
 
   resetCounters(now: number): void {

@@ -17,7 +17,7 @@ import { PageRequestBit } from '../../protocol/page-request.js';
 import type { Endpoint, FaultPath } from '../iommu-driver.js';
 import type { PageResponse } from '../page-fault.js';
 import { PageRequestReader, type SourcedRequest } from '../page-requests.js';
-import type { Call, Thread } from '../thread.js';
+import { type Call, NOTHING, type Thread } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { COMMAND_WORDS, type CommandBuffer } from './command-buffer.js';
 
@@ -56,13 +56,16 @@ export class PageRequestDriver extends PageRequestReader {
   }
 
   /** The status register is read, and its bit cleared. */
-  protected *acknowledge(thread: Thread): Call<void> {
+  *acknowledge(thread: Thread): Call<void> {
     yield* this.readRegisters(thread, 1);
     yield* this.writeRegister(thread, Register.Status, StatusBit.PageRequestInterrupt);
   }
 
-  protected *tail(thread: Thread): Call<number> {
-    yield* this.readRegisters(thread, 2);
+  readTail(thread: Thread): Call<void> {
+    return this.readRegisters(thread, 2);
+  }
+
+  get tail(): number {
     return this.tailRegister >>> ENTRY_LG2;
   }
 
@@ -72,11 +75,11 @@ export class PageRequestDriver extends PageRequestReader {
     return this.request;
   }
 
-  protected *release(thread: Thread, position: number, end: boolean): Call<void> {
-    if (!end) yield* this.writeRegister(thread, Register.PageRequestHead, position << ENTRY_LG2);
+  protected release(thread: Thread, position: number, end: boolean): Call<void> {
+    return !end ? this.writeRegister(thread, Register.PageRequestHead, position << ENTRY_LG2) : NOTHING;
   }
 
-  protected *recover(thread: Thread): Call<void> {
+  *recover(thread: Thread): Call<void> {
     yield* this.readRegisters(thread, 1);
     if ((this.status & StatusBit.PageRequestOverflow) === 0) return;
     const { controlHi, controlLo, enable } = this.layout;

@@ -80,6 +80,8 @@ export class SvaJob extends Driver {
   private readonly free: number[] = [];
   private readonly startedAt: Float64Array;
   private readonly blocks: number;
+  /** The thread touches pages ahead of the device. */
+  private readonly ahead: boolean;
   private turn = 0;
   private idle = false;
 
@@ -95,6 +97,7 @@ export class SvaJob extends Driver {
   ) {
     super(name, environment);
     this.tags = spec.outstanding;
+    this.ahead = spec.prefault === 'ahead';
     this.blocks = Math.floor(spec.window / spec.size);
     this.startedAt = new Float64Array(this.tags);
     for (let tag = this.tags - 1; tag >= 0; tag--) this.free.push(tag);
@@ -144,7 +147,7 @@ export class SvaJob extends Driver {
       }
       const process = this.processes[this.turn]!;
       this.turn = (this.turn + 1) % this.processes.length;
-      const { address, access } = yield* this.draw(thread, process);
+      const { address, access } = this.ahead ? yield* this.draw(thread, process) : this.next(process);
       thread.charge(Step.Doorbell, costs.mmioWrite);
       if (!scheduler.passes(thread)) yield Wait.Run;
       const slot = this.free.pop()!;
@@ -154,10 +157,9 @@ export class SvaJob extends Driver {
     }
   }
 
-  /** The next transfer. A thread that is ahead has decided on more, and touched their pages. */
+  /** The next transfer of a thread that is ahead: it has decided on more, and touched their pages. */
   private *draw(thread: Thread, process: Process): Call<Transfer> {
-    const { prefault, ahead, size } = this.spec;
-    if (prefault !== 'ahead') return this.next(process);
+    const { ahead, size } = this.spec;
     const { mm, upcoming } = process;
     const wanted = 1 + Math.ceil((ahead * PAGE) / size);
     while (upcoming.length < wanted) {

@@ -8,6 +8,7 @@ import { OutOfMemory } from '../../memory/frames.js';
 import { Access } from '../../protocol/access.js';
 import { type Call, type Thread, Wait } from '../thread.js';
 import { flushRange, type MmEnvironment } from './environment.js';
+import { FaultCall } from './fault-call.js';
 import type { Mm } from './mm.js';
 import type { Reclaim } from './reclaim.js';
 import { FaultKind } from './statistics.js';
@@ -18,36 +19,38 @@ import type { Vma } from './vma.js';
 const PAGE = 4096;
 
 export class FaultHandler {
+  /** Records of calls that are over. */
+  private readonly idle: FaultCall[] = [];
+
   constructor(
     private readonly environment: MmEnvironment,
     private readonly reclaim: Reclaim,
   ) {}
 
-  *handle(thread: Thread, mm: Mm, region: Vma, address: number, access: Access): Call<FaultKind> {
-    const { scheduler, statistics, spec } = this.environment;
-    const start = scheduler.now() + thread.debt;
-    thread.charge(MmStep.Fault, spec.costs.fault);
-    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
-    const page = Math.floor(address / PAGE) * PAGE;
-    const resolution = this.resolve(thread, mm, region, page, access);
-    const kind = typeof resolution === 'number' ? resolution : yield* resolution;
-    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
-    statistics.faults[kind]!.add(scheduler.now() - start);
-    return kind;
+  handle(thread: Thread, mm: Mm, region: Vma, address: number, access: Access): Call<FaultKind> {
+    const call = this.idle.pop() ?? new FaultCall(this, this.environment);
+    call.begin(thread, mm, region, Math.floor(address / PAGE) * PAGE, access);
+    return call;
   }
 
-  /** How the fault ended, or the call that ends it. */
-  private resolve(thread: Thread, mm: Mm, region: Vma, page: number, access: Access): FaultKind | Call<FaultKind> {
+  ended(call: FaultCall): void {
+    this.idle.push(call);
+  }
+
+  /** How the fault ended, or the call that ends it; null: a small page has to be allocated. */
+  resolve(thread: Thread, mm: Mm, region: Vma, page: number, access: Access): FaultKind | Call<FaultKind> | null {
     const { tables } = this.environment;
     const writes = (access & Access.Write) !== 0;
     tables.find(mm.root, page);
     if (tables.present) return this.present(thread, mm, region, page, access, writes);
     if (tables.stored || region.kind === 'file') return this.readIn(thread, mm, region, page, writes);
     if (region.kind === 'anonymous') {
-      if (hugeFits(region, page) && tables.level >= 2) return this.allocateHuge(thread, mm, region, page, writes);
-      if (!writes) return this.mapZeros(region, page);
+      if (hugeFits(region, page) && tables.level >= 2) {
+        const frame = this.takeHuge();
+        if (frame >= 0) return this.installHuge(thread, mm, region, page, frame);
+      } else if (!writes) return this.mapZeros(region, page);
     }
-    return this.allocate(thread, mm, region, page, writes);
+    return null;
   }
 
   /** Accessed and dirty state, or write permission (do_wp_page). */
@@ -95,12 +98,15 @@ export class FaultHandler {
     return this.install(mm, region, page, PAGE_LG2, frame, writes, FaultKind.Major);
   }
 
-  private *allocateHuge(thread: Thread, mm: Mm, region: Vma, page: number, writes: boolean): Call<FaultKind> {
-    const { tables, pages, spec } = this.environment;
+  /** A large page, or -1: it is not worth reclaiming others. */
+  private takeHuge(): number {
+    const { pages } = this.environment;
+    return pages.full(HUGE) ? -1 : pages.allocate(HUGE);
+  }
+
+  private *installHuge(thread: Thread, mm: Mm, region: Vma, page: number, frame: number): Call<FaultKind> {
+    const { tables, spec } = this.environment;
     const { costs } = spec;
-    // A large page is not worth reclaiming others: fall back at once.
-    const frame = pages.full(HUGE) ? -1 : pages.allocate(HUGE);
-    if (frame < 0) return yield* this.allocate(thread, mm, region, page, writes);
     thread.charge(MmStep.Allocate, costs.allocatePage);
     thread.charge(MmStep.Clear, (HUGE / PAGE) * costs.clearPage);
     if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
@@ -121,26 +127,25 @@ export class FaultHandler {
     return FaultKind.Zero;
   }
 
-  private *allocate(thread: Thread, mm: Mm, region: Vma, page: number, writes: boolean): Call<FaultKind> {
-    const { spec } = this.environment;
-    let frame = this.take(thread);
-    if (frame < 0) frame = yield* this.reclaimOne(thread);
-    if (frame < 0) return FaultKind.Failed;
-    if (region.kind === 'anonymous') thread.charge(MmStep.Clear, spec.costs.clearPage);
-    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
-    const dirty = writes || region.kind === 'anonymous';
+  /** A page of the page cache has its contents already. */
+  clear(thread: Thread, region: Vma): void {
+    if (region.kind === 'anonymous') thread.charge(MmStep.Clear, this.environment.spec.costs.clearPage);
+  }
+
+  installSmall(mm: Mm, region: Vma, page: number, frame: number, access: Access): FaultKind {
+    const dirty = (access & Access.Write) !== 0 || region.kind === 'anonymous';
     return this.install(mm, region, page, PAGE_LG2, frame, dirty, FaultKind.Minor);
   }
 
   /** A page, or -1: then `reclaimOne` may find one. */
-  private take(thread: Thread): number {
+  take(thread: Thread): number {
     const { pages, spec } = this.environment;
     thread.charge(MmStep.Allocate, spec.costs.allocatePage);
     return pages.full(PAGE) ? -1 : pages.allocate(PAGE);
   }
 
   /** Direct reclaim until a page is free; -1 when nothing can be reclaimed. */
-  private *reclaimOne(thread: Thread): Call<number> {
+  *reclaimOne(thread: Thread): Call<number> {
     const { pages } = this.environment;
     while (yield* this.reclaim.shrink(thread)) {
       const frame = pages.full(PAGE) ? -1 : pages.allocate(PAGE);
@@ -160,7 +165,7 @@ export class FaultHandler {
     kind: FaultKind,
   ): FaultKind {
     const { tables, pages } = this.environment;
-    const bytes = 2 ** sizeLg2;
+    const bytes = sizeLg2 === HUGE_LG2 ? HUGE : PAGE;
     tables.find(mm.root, page);
     if (tables.present) return this.lost(frame, bytes);
     try {

@@ -20,7 +20,8 @@ export const HUGE = 2 ** HUGE_LG2;
 
 export class ProcessTables {
   /** What `find` found: where the walk ended, and the entry there. */
-  entry = 0;
+  private entryHi = 0;
+  private entryLo = 0;
   level = 0;
   present = false;
   wordHi = 0;
@@ -54,13 +55,17 @@ export class ProcessTables {
   /** Walks to the page of the address, or to where the walk ends. */
   find(root: number, address: number): void {
     const { format } = this;
-    let table = root;
+    const addressHi = high(address);
+    const addressLo = address | 0;
+    let hi = high(root);
+    let lo = root | 0;
     for (let level = this.levels; ; level--) {
-      this.load(this.entryIn(table, address, level), level);
+      this.load(hi, lo | this.offsetOf(addressHi, addressLo, level), level);
       const kind = format.rows[this.row + Row.Kind]!;
       this.present = kind === EntryKind.Leaf;
       if (kind !== EntryKind.Table) return;
-      table = format.addressOf(this.wordHi, this.wordLo);
+      hi = format.addressHi(this.wordHi, this.wordLo);
+      lo = format.addressLo(this.wordLo);
     }
   }
 
@@ -132,21 +137,21 @@ export class ProcessTables {
       const table = this.frames.allocate();
       const { tableHi, tableLo } = format.templates;
       this.store(tableHi[this.level]! | format.fieldHi(table), tableLo[this.level]! | format.fieldLo(table));
-      this.load(this.entryIn(table, address, this.level - 1), this.level - 1);
+      this.loadIn(table, address, this.level - 1);
     }
     this.compose(sizeLg2, access, frame, dirty);
   }
 
   /** Cuts the 2 MiB page found into 512 small ones of the same permissions (__split_huge_pmd). Throws OutOfMemory, with nothing changed. */
   split(access: Access): void {
-    const { format, entry, frame, dirty, accessed } = this;
+    const { format, entryHi, entryLo, frame, dirty, accessed } = this;
     const table = this.frames.allocate();
     for (let i = 0; i < ENTRIES; i++) {
-      this.load(table + 8 * i, 1);
+      this.load(high(table), (table + 8 * i) | 0, 1);
       this.compose(PAGE_LG2, access, frame + i * PAGE, dirty);
       if (!accessed) this.age();
     }
-    this.load(entry, 2);
+    this.load(entryHi, entryLo, 2);
     const { tableHi, tableLo } = format.templates;
     this.store(tableHi[2]! | format.fieldHi(table), tableLo[2]! | format.fieldLo(table));
   }
@@ -190,7 +195,7 @@ export class ProcessTables {
     const { format } = this;
     const span = format.span[level]!;
     for (let at = start; at < end; at = (Math.floor(at / span) + 1) * span) {
-      this.load(this.entryIn(table, at, level), level);
+      this.loadIn(table, at, level);
       const kind = format.rows[this.row + Row.Kind]!;
       if (kind === EntryKind.Table) {
         const stop = Math.min(end, (Math.floor(at / span) + 1) * span);
@@ -217,27 +222,33 @@ export class ProcessTables {
     const { format } = this;
     const span = format.span[level]!;
     for (let first = Math.floor(start / span) * span; first < end; first += span) {
-      const entry = this.entryIn(table, first, level);
-      this.load(entry, level);
+      this.loadIn(table, first, level);
       if (format.rows[this.row + Row.Kind]! !== EntryKind.Table) continue;
       const below = this.frame;
       const [from, to] = [Math.max(start, first), Math.min(end, first + span)];
       if (level > 2) this.unlink(below, level - 1, from, to, floor, ceiling, freed);
       if (first < floor || first + span > ceiling) continue;
       freed.push(below);
-      this.load(entry, level);
+      this.loadIn(table, first, level);
       this.store(0, 0);
     }
   }
 
-  private entryIn(table: number, address: number, level: number): number {
-    return table + 8 * (Math.floor(address / this.format.span[level]!) % ENTRIES);
+  /** Of the entry for the address in a table of the level, in bytes. */
+  private offsetOf(hi: number, lo: number, level: number): number {
+    const shift = this.format.indexShift[level]!;
+    return (shift < 32 ? (lo >>> shift) | (hi << (32 - shift)) : hi >>> (shift - 32)) & (PAGE - 8);
   }
 
-  private load(entry: number, level: number): void {
+  private loadIn(table: number, address: number, level: number): void {
+    this.load(high(table), table | this.offsetOf(high(address), address | 0, level), level);
+  }
+
+  private load(hi: number, lo: number, level: number): void {
     const { memory } = this;
-    memory.read(high(entry), entry | 0);
-    this.entry = entry;
+    memory.read(hi, lo);
+    this.entryHi = hi;
+    this.entryLo = lo;
     this.level = level;
     this.wordHi = memory.wordHi;
     this.wordLo = memory.wordLo;
@@ -245,7 +256,7 @@ export class ProcessTables {
   }
 
   private store(hi: number, lo: number): void {
-    this.memory.write(high(this.entry), this.entry | 0, hi, lo);
+    this.memory.write(this.entryHi, this.entryLo, hi, lo);
     this.wordHi = hi;
     this.wordLo = lo;
     this.row = this.format.classify(this.level, hi, lo);
@@ -257,13 +268,14 @@ export class ProcessTables {
     const permissions = format.permissionsFor(access);
     if (permissions < 0) throw new RangeError(`${format.name} has no entry for access ${access}`);
     const at = sizeLg2 * SETS + permissions;
-    this.store(
-      format.templates.leafHi[at]! | format.fieldHi(frame),
-      format.templates.leafLo[at]! | format.fieldLo(frame),
-    );
-    if ((access & Access.Write) === 0) return;
-    const mask = format.rows[this.row + Row.DirtyMask]!;
-    const value = format.rows[this.row + Row.DirtyValue]!;
-    this.store(this.wordHi, (this.wordLo & ~mask) | (dirty ? value : ~value & mask));
+    const hi = format.templates.leafHi[at]! | format.fieldHi(frame);
+    let lo = format.templates.leafLo[at]! | format.fieldLo(frame);
+    if ((access & Access.Write) !== 0) {
+      const row = format.classify(this.level, hi, lo);
+      const mask = format.rows[row + Row.DirtyMask]!;
+      const value = format.rows[row + Row.DirtyValue]!;
+      lo = (lo & ~mask) | (dirty ? value : ~value & mask);
+    }
+    this.store(hi, lo);
   }
 }

@@ -16,7 +16,7 @@ import { PageRequestBit } from '../../protocol/page-request.js';
 import type { FaultPath } from '../iommu-driver.js';
 import type { PageResponse } from '../page-fault.js';
 import { PageRequestReader, type SourcedRequest } from '../page-requests.js';
-import type { Call, Thread } from '../thread.js';
+import { type Call, NOTHING, type Thread } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { COMMAND_WORDS, type CommandQueue } from './queue.js';
 
@@ -48,12 +48,15 @@ export class PageRequestDriver extends PageRequestReader {
     else if ((offset as Register) === Register.PageRequestQueueControl) this.control = value;
   }
 
-  protected acknowledge(thread: Thread): Call<void> {
+  acknowledge(thread: Thread): Call<void> {
     return this.writeRegister(thread, Register.InterruptPending, InterruptPending.PageRequestQueue);
   }
 
-  protected *tail(thread: Thread): Call<number> {
-    yield* this.readRegisters(thread, 1);
+  readTail(thread: Thread): Call<void> {
+    return this.readRegisters(thread, 1);
+  }
+
+  get tail(): number {
     return this.tailRegister;
   }
 
@@ -63,11 +66,11 @@ export class PageRequestDriver extends PageRequestReader {
     return this.request;
   }
 
-  protected *release(thread: Thread, position: number, end: boolean): Call<void> {
-    if (end) yield* this.writeRegister(thread, Register.PageRequestQueueHead, position);
+  protected release(thread: Thread, position: number, end: boolean): Call<void> {
+    return end ? this.writeRegister(thread, Register.PageRequestQueueHead, position) : NOTHING;
   }
 
-  protected *recover(thread: Thread): Call<void> {
+  *recover(thread: Thread): Call<void> {
     yield* this.readRegisters(thread, 1);
     if ((this.control & QueueControl.Overflow) === 0) return;
     this.path.queue.discardPartial();

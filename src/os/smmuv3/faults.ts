@@ -16,13 +16,14 @@ import {
   Resume,
 } from '../../iommu/arch/smmuv3/format.js';
 import { Access } from '../../protocol/access.js';
-import type { PageResponder } from '../fault-device.js';
+import type { FaultDevice, PageResponder } from '../fault-device.js';
 import { ThreadedInterrupt } from '../interrupt.js';
 import type { Endpoint, FaultPath } from '../iommu-driver.js';
-import { FaultStage, PageResponse } from '../page-fault.js';
+import { FaultStage, type PageFault, PageResponse } from '../page-fault.js';
 import { Step } from '../step.js';
-import { type Call, type Cpu, type Thread, Wait } from '../thread.js';
+import { type Call, type Cpu, NOTHING, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
+import { EventPass } from './event-pass.js';
 import { Batch, type CommandQueue } from './queue.js';
 
 /** Where the records are. */
@@ -46,7 +47,12 @@ export class StallDriver implements PageResponder {
   private handled = 0;
   private consumer = 0;
   private readonly drains: Drain[] = [];
+  /** Index and wrap bit of EVTQ_PROD and EVTQ_CONS. */
+  private readonly indices: number;
+  /** Taken last, and what is to be reported of it. */
   private readonly record = new EventRecord();
+  private fault: PageFault | null = null;
+  private readonly memoryLine = new Int32Array(16);
   private readonly words = new Int32Array(EVENT_WORDS);
   private readonly batches: Batch[] = [];
 
@@ -57,9 +63,12 @@ export class StallDriver implements PageResponder {
     private readonly environment: UnitDriverEnvironment,
   ) {
     const { scheduler } = environment;
-    this.line = new ThreadedInterrupt(`smmu${unit.id}-evtq`, scheduler, path.cpu, path.interrupt, (thread) =>
-      this.pass(thread),
-    );
+    this.indices = 2 * 2 ** ring.entriesLg2 - 1;
+    const pass = new EventPass(this, scheduler);
+    this.line = new ThreadedInterrupt(`smmu${unit.id}-evtq`, scheduler, path.cpu, path.interrupt, (thread) => {
+      pass.begin(thread);
+      return pass;
+    });
   }
 
   interrupted(): void {
@@ -72,66 +81,77 @@ export class StallDriver implements PageResponder {
     this.register = value;
   }
 
-  private get indices(): number {
-    return 2 * 2 ** this.ring.entriesLg2 - 1;
+  /** What EVTQ_PROD says: a register is read behind all writes to the unit. */
+  get producer(): number {
+    return this.register;
   }
 
-  private *pass(thread: Thread): Call<void> {
-    const { indices } = this;
-    for (;;) {
-      yield* this.readProducer(thread);
-      const producer = this.register;
-      const overflown = ((producer ^ this.consumer) & OVERFLOW_FLAG) !== 0;
-      if (((producer ^ this.consumer) & indices) === 0 && !overflown) return;
-      while (((producer ^ this.consumer) & indices) !== 0) yield* this.take(thread);
-      if (overflown) {
-        this.consumer = (this.consumer & indices) | (producer & OVERFLOW_FLAG);
-        yield* this.writeConsumer(thread);
-      }
-    }
-  }
-
-  /** A register is read behind all writes to the unit. */
-  private *readProducer(thread: Thread): Call<void> {
+  /** Charges for reading it. */
+  readProducer(thread: Thread): void {
     const { costs, distance } = this.environment;
     thread.charge(Step.Completion, Math.max(costs.mmioRead, distance.flight(thread, this.unit.id)));
-    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
   }
 
-  private *writeConsumer(thread: Thread): Call<void> {
-    const { registers, costs, distance } = this.environment;
+  /** Whether there are records before the producer index. */
+  behind(producer: number): boolean {
+    return ((producer ^ this.consumer) & this.indices) !== 0;
+  }
+
+  overflown(producer: number): boolean {
+    return ((producer ^ this.consumer) & OVERFLOW_FLAG) !== 0;
+  }
+
+  /** Takes the next record out, and charges for that and for giving its place back; `writeConsumer` must follow. */
+  take(thread: Thread): void {
+    const { environment, ring, record, words, indices, memoryLine: line } = this;
+    const { memory, costs } = environment;
+    const address = ring.base + ((this.consumer & (indices >>> 1)) << EVENT_LG2);
+    // Two records share a line.
+    memory.readLine(Math.floor(address / 2 ** 32), address | 0, line);
+    const from = (address & 63) >>> 2;
+    for (let i = 0; i < EVENT_WORDS; i++) words[i] = line[from + i]!;
+    decodeEvent(words, record);
+    thread.charge(Step.Descriptor, costs.pollWord);
+    this.consumer = (this.consumer & OVERFLOW_FLAG) | ((this.consumer + 1) & indices);
+    this.fault = record.stall ? this.faultOf(record) : null;
     thread.charge(Step.Doorbell, costs.mmioWrite);
-    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
+  }
+
+  /** Charges for acknowledging an overflow; `writeConsumer` must follow. */
+  acknowledge(thread: Thread, producer: number): void {
+    this.consumer = (this.consumer & this.indices) | (producer & OVERFLOW_FLAG);
+    thread.charge(Step.Doorbell, this.environment.costs.mmioWrite);
+  }
+
+  writeConsumer(thread: Thread): void {
+    const { registers, distance } = this.environment;
     const { id } = this.unit;
     registers.write(id, PAGE_1 + Register.EventQueueConsumer, 0, this.consumer, distance.flight(thread, id));
   }
 
-  private *take(thread: Thread): Call<void> {
-    const { environment, ring, record, words, indices } = this;
-    const address = ring.base + ((this.consumer & (2 ** ring.entriesLg2 - 1)) << EVENT_LG2);
-    const [hi, lo] = [Math.floor(address / 2 ** 32), address | 0];
-    for (let i = 0; i < EVENT_WORDS; i += 2) {
-      environment.memory.read(hi, (lo + 4 * i) | 0);
-      words[i] = environment.memory.wordLo;
-      words[i + 1] = environment.memory.wordHi;
-    }
-    decodeEvent(words, record);
-    thread.charge(Step.Descriptor, environment.costs.pollWord);
-    this.consumer = (this.consumer & OVERFLOW_FLAG) | ((this.consumer + 1) & indices);
-    const fault = record.stall ? this.faultOf(record) : null;
-    yield* this.writeConsumer(thread);
-    if (fault === null) this.path.queue.statistics.errors++;
-    else yield* this.path.queue.report(thread, fault.device, fault.fault);
-    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
-    this.handled++;
-    this.release();
+  /** Reports the record taken last. */
+  report(thread: Thread): Call<void> {
+    const { fault, record, path } = this;
+    if (fault !== null) return path.queue.report(thread, this.deviceOf(record.sid), fault);
+    path.queue.statistics.errors++;
+    return NOTHING;
   }
 
-  private faultOf(r: EventRecord) {
+  /** A record has been dealt with. */
+  recordDone(): void {
+    this.handled++;
+    if (this.drains.length > 0) this.release();
+  }
+
+  private deviceOf(sid: number): FaultDevice {
+    const device = this.path.deviceOf(sid);
+    if (device === null) throw new Error(`unit ${this.unit.id}: stream ${sid} stalls, but nobody asked it to`);
+    return device;
+  }
+
+  private faultOf(r: EventRecord): PageFault {
     const { path, line } = this;
     const { queue, stalls } = path;
-    const device = path.deviceOf(r.sid);
-    if (device === null) throw new Error(`unit ${this.unit.id}: stream ${r.sid} stalls, but nobody asked it to`);
     const fault = queue.fault();
     fault.pasid = r.ssid;
     fault.address = (r.inputHi >>> 0) * 2 ** 32 + (r.inputLo >>> 0);
@@ -148,7 +168,7 @@ export class StallDriver implements PageResponder {
     }
     fault.charge(FaultStage.Interrupt, line.handledAt);
     fault.charge(FaultStage.Wake, line.startedAt);
-    return { device, fault };
+    return fault;
   }
 
   private release(): void {
@@ -160,12 +180,11 @@ export class StallDriver implements PageResponder {
     }
   }
 
-  *respond(thread: Thread, device: Endpoint, _pasid: number, group: number, code: PageResponse): Call<void> {
+  respond(thread: Thread, device: Endpoint, _pasid: number, group: number, code: PageResponse): Call<void> {
     const batch = this.batches.pop() ?? new Batch();
     const response = code === PageResponse.Success ? Resume.Retry : Resume.Abort;
     encodeResume(batch.words, batch.next(), device.requester, group, response);
-    yield* this.unit.queueOf(thread.cpu).submit(thread, batch, false);
-    this.batches.push(batch);
+    return this.unit.queueOf(thread.cpu).submit(thread, batch, false, this.batches);
   }
 
   *drainQueue(thread: Thread): Call<void> {
@@ -179,8 +198,7 @@ export class StallDriver implements PageResponder {
   /** A CMD_SYNC: every CMD_RESUME before it has been consumed. */
   *drainHardware(thread: Thread): Call<void> {
     const batch = this.batches.pop() ?? new Batch();
-    yield* this.unit.queueOf(thread.cpu).submit(thread, batch, true);
+    yield* this.unit.queueOf(thread.cpu).submit(thread, batch, true, this.batches);
     if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
-    this.batches.push(batch);
   }
 }

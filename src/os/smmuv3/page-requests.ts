@@ -18,8 +18,7 @@ import { PageRequestBit } from '../../protocol/page-request.js';
 import type { FaultPath } from '../iommu-driver.js';
 import { PageResponse } from '../page-fault.js';
 import { PageRequestReader, type SourcedRequest } from '../page-requests.js';
-import type { Call, Cpu, Thread } from '../thread.js';
-import { Wait } from '../thread.js';
+import { type Call, type Cpu, NOTHING, type Thread, Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { Batch, type CommandQueue } from './queue.js';
 
@@ -30,7 +29,7 @@ export interface PriRing {
 }
 
 export class PageRequestDriver extends PageRequestReader {
-  protected override readonly untilEmpty: boolean = true;
+  override readonly untilEmpty: boolean = true;
   /** What PRIQ_PROD reads; overflow flag as acknowledged. */
   private producer = 0;
   private acknowledged = 0;
@@ -53,10 +52,15 @@ export class PageRequestDriver extends PageRequestReader {
     this.producer = value;
   }
 
-  protected *acknowledge(): Call<void> {}
+  acknowledge(): Call<void> {
+    return NOTHING;
+  }
 
-  protected *tail(thread: Thread): Call<number> {
-    yield* this.readRegisters(thread, 1);
+  readTail(thread: Thread): Call<void> {
+    return this.readRegisters(thread, 1);
+  }
+
+  get tail(): number {
     return this.producer & ~OVERFLOW_FLAG;
   }
 
@@ -66,34 +70,32 @@ export class PageRequestDriver extends PageRequestReader {
     return this.request;
   }
 
-  protected *release(thread: Thread, position: number, end: boolean): Call<void> {
-    if (!end) yield* this.writeConsumer(thread, position);
+  protected release(thread: Thread, position: number, end: boolean): Call<void> {
+    return !end ? this.writeConsumer(thread, position) : NOTHING;
   }
 
   private writeConsumer(thread: Thread, position: number): Call<void> {
     return this.writeRegister(thread, PAGE_1 + Register.PageRequestQueueConsumer, position | this.acknowledged);
   }
 
-  protected *recover(thread: Thread): Call<void> {
+  *recover(thread: Thread): Call<void> {
     if (((this.producer ^ this.acknowledged) & OVERFLOW_FLAG) === 0) return;
     this.path.queue.discardPartial();
     this.acknowledged = this.producer & OVERFLOW_FLAG;
     yield* this.writeConsumer(thread, this.head);
   }
 
-  protected *answer(thread: Thread, source: number, pasid: number, group: number, code: PageResponse): Call<void> {
+  protected answer(thread: Thread, source: number, pasid: number, group: number, code: PageResponse): Call<void> {
     const batch = this.batches.pop() ?? new Batch();
     encodePriResponse(batch.words, batch.next(), source, pasid, group, responseOf(code));
-    yield* this.queues.queueOf(thread.cpu).submit(thread, batch, false);
-    this.batches.push(batch);
+    return this.queues.queueOf(thread.cpu).submit(thread, batch, false, this.batches);
   }
 
   /** A CMD_SYNC: every CMD_PRI_RESP before it has been consumed. */
   *drainHardware(thread: Thread): Call<void> {
     const batch = this.batches.pop() ?? new Batch();
-    yield* this.queues.queueOf(thread.cpu).submit(thread, batch, true);
+    yield* this.queues.queueOf(thread.cpu).submit(thread, batch, true, this.batches);
     if (thread.debt !== 0) yield Wait.Run;
-    this.batches.push(batch);
   }
 
   /** With PASID, unprivileged. */

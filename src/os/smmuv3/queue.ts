@@ -17,9 +17,12 @@ import { high } from '../../pagetable/page-size.js';
 import { RandomStream } from '../../kernel/random.js';
 import { SharedLine } from '../shared-line.js';
 import { Step } from '../step.js';
-import { type Call, type Cpu, type Thread, Wait } from '../thread.js';
+import { type Call, type Cpu, NOTHING, type Thread } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import type { QueuePort } from './port.js';
+import { Publication } from './publication.js';
+import { Submission } from './submission.js';
+import { SyncWait } from './sync-wait.js';
 
 /** Most commands of a batch (CMDQ_BATCH_ENTRIES); a CMD_SYNC comes on top. */
 export const BATCH = 64;
@@ -36,13 +39,6 @@ export class Batch {
   next(): number {
     return COMMAND_WORDS * this.count++;
   }
-}
-
-interface Publication {
-  readonly thread: Thread;
-  /** Slots before this position are to be published. */
-  until: number;
-  blocked: boolean;
 }
 
 /** One ring of a unit. */
@@ -65,7 +61,9 @@ export class CommandQueue {
   private seen = 0;
   /** Slots that are reserved, or will be by a CPU that has found room. */
   private claimed = 0;
-  private readonly marked: Uint8Array;
+  private readonly bitmap: Uint8Array;
+  /** Slot of a position: the number of slots is a power of two. */
+  private readonly slotMask: number;
   /** First position that is not marked, as far as anybody has looked. */
   private markedTo = 0;
   /** CPU that gathers (CMDQ_PROD_OWNED_FLAG): later ones leave the publication to it. */
@@ -81,10 +79,14 @@ export class CommandQueue {
   /** Line of llq, of owner_prod and lock, and lines of the bitmap. */
   private readonly indices: SharedLine;
   private readonly locks: SharedLine;
-  private readonly marks: SharedLine[];
+  private readonly markLines: SharedLine[];
   /** CPU that has the line of the next slot. */
   private lastWriter: Cpu | null = null;
   private readonly sync = new Int32Array(COMMAND_WORDS);
+  /** Records of calls that are over. */
+  private readonly idle: Submission[] = [];
+  private readonly idlePublications: Publication[] = [];
+  private readonly idleWaits: SyncWait[] = [];
   /** Registers of a queue in a virtual machine; null: the machine's own queue, with messages. */
   port: QueuePort | null = null;
 
@@ -97,62 +99,209 @@ export class CommandQueue {
     const { scheduler, costs, lines, seed } = environment;
     const line = (name: string): SharedLine =>
       new SharedLine(scheduler, costs, lines, new RandomStream(seed, `os/smmuv3/${unit}/${layout.producer}/${name}`));
-    this.marked = new Uint8Array(slots);
+    this.slotMask = slots - 1;
+    this.bitmap = new Uint8Array(slots);
     this.pollers = new Array<Thread | null>(slots).fill(null);
     this.indices = line('llq');
     this.locks = line('lock');
-    this.marks = Array.from({ length: Math.ceil(slots / 2 ** MARKS_LG2) }, (_, i) => line(`valid_map/${i}`));
+    this.markLines = Array.from({ length: Math.ceil(slots / 2 ** MARKS_LG2) }, (_, i) => line(`valid_map/${i}`));
+  }
+
+  /**
+   * Inserts the batch and empties it; with `sync` returns when hardware has completed it and everything before. `empty`: where the batch
+   * goes when it is empty; null: it stays the caller's.
+   */
+  submit(thread: Thread, batch: Batch, sync: boolean, empty: Batch[] | null = null): Call<void> {
+    const submission = this.idle.pop() ?? new Submission(this, this.environment);
+    submission.begin(thread, batch, sync, empty);
+    return submission;
+  }
+
+  submitted(submission: Submission): void {
+    this.idle.push(submission);
   }
 
   private get free(): number {
     return this.layout.slots - (this.claimed - this.consumed);
   }
 
-  /** Inserts the batch and empties it; with `sync` returns when hardware has completed it and everything before. */
-  *submit(thread: Thread, batch: Batch, sync: boolean): Call<void> {
-    const { scheduler, costs, statistics, probe } = this.environment;
-    const { count } = batch;
-    if (probe > 0) thread.charge(Step.Trace, probe);
-    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
-    const asked = scheduler.now() - probe / 2;
-    thread.irqOff++;
-    const most = BATCH + 1;
-    if (this.free < most) {
-      statistics.slotWaits++;
-      while (this.free < most) {
-        this.waiters.push(thread);
-        scheduler.block(thread, Step.SlotWait);
-        yield Wait.Block;
-      }
-    }
-    const waits = sync || this.free < 2 * most;
-    const length = waits ? count + 1 : count;
+  /** Whether so many of the largest batches can be added. */
+  hasRoom(batches: number): boolean {
+    return this.free >= batches * (BATCH + 1);
+  }
+
+  waitForRoom(thread: Thread): void {
+    this.waiters.push(thread);
+    this.environment.scheduler.block(thread, Step.SlotWait);
+  }
+
+  /** Moves the producer index on; `reserve` must follow. */
+  claim(thread: Thread, length: number): Call<void> {
     this.claimed += length;
-    yield* this.indices.exchange(thread);
+    return this.indices.exchange(thread);
+  }
+
+  /** Takes slots and charges for filling them. Returns the first position. */
+  reserve(thread: Thread, length: number): number {
     const first = this.reserved;
     this.reserved += length;
-    const owns = this.owner === null;
-    if (owns) this.owner = thread;
-    const shared = first % LINE_COMMANDS !== 0 ? this.moveFrom(this.lastWriter, thread.cpu) : 0;
+    this.owner ??= thread;
+    const shared = (first & (LINE_COMMANDS - 1)) !== 0 ? this.moveFrom(this.lastWriter, thread.cpu) : 0;
     this.lastWriter = thread.cpu;
-    thread.charge(Step.Descriptor, length * costs.descriptor + shared);
-    if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
-    this.write(first, batch.words, count);
+    thread.charge(Step.Descriptor, length * this.environment.costs.descriptor + shared);
+    return first;
+  }
+
+  /** Whether the thread gathers. */
+  gathers(thread: Thread): boolean {
+    return this.owner === thread;
+  }
+
+  /** Stores the commands of the batch, which is then empty. */
+  fill(first: number, batch: Batch): void {
+    for (let i = 0; i < batch.count; i++) this.store(first + i, batch.words, i * COMMAND_WORDS);
     batch.count = 0;
-    if (waits) {
-      this.writeSync(first + count);
-      if (this.port === null) this.pollers[(first + count) % this.layout.slots] = thread;
-      yield* this.locks.access(thread, true);
-      this.syncing++;
+  }
+
+  /** Stores a CMD_SYNC that the thread waits for, and takes the shared lock; `locked` must follow. */
+  fillSync(thread: Thread, position: number): Call<void> {
+    this.writeSync(position);
+    if (this.port === null) this.pollers[position & this.slotMask] = thread;
+    return this.locks.access(thread, true);
+  }
+
+  locked(): void {
+    this.syncing++;
+  }
+
+  /** One atomic operation on the word of the bitmap that the position lies in. */
+  mark(thread: Thread, position: number): Call<void> {
+    return this.markOf(position).access(thread, true);
+  }
+
+  /** First position of the next word. */
+  afterMark(position: number): number {
+    return position - (position & 31) + 32;
+  }
+
+  private markOf(position: number): SharedLine {
+    return this.markLines[(position & this.slotMask) >>> MARKS_LG2]!;
+  }
+
+  /** The slots are marked from now on. */
+  marked(first: number, length: number): void {
+    for (let i = 0; i < length; i++) this.bitmap[(first + i) & this.slotMask] = 1;
+    this.advanceMarked(this.environment.costs.lineTransfer);
+  }
+
+  /** For the thread that gathers, from position `first` on. */
+  publish(thread: Thread, first: number): Call<void> {
+    const publication = this.idlePublications.pop() ?? new Publication(this, this.environment.scheduler);
+    publication.begin(thread, first);
+    return publication;
+  }
+
+  lookAtLock(thread: Thread): Call<void> {
+    return this.locks.access(thread, false);
+  }
+
+  storeLock(thread: Thread): Call<void> {
+    return this.locks.access(thread, true);
+  }
+
+  storeIndices(thread: Thread): Call<void> {
+    return this.indices.access(thread, true);
+  }
+
+  /** Whether everything before `first` has been published; if not, the thread waits for its turn. */
+  follows(thread: Thread, first: number): boolean {
+    if (this.published === first) return true;
+    this.nextOwner = thread;
+    this.environment.scheduler.block(thread, Step.LockWait);
+    return false;
+  }
+
+  /** Later ones gather anew. What has been reserved by now is published. */
+  endGathering(publication: Publication, first: number): Call<void> {
+    this.owner = null;
+    publication.until = this.reserved;
+    this.publication = publication;
+    return this.markOf(first).access(publication.thread!, false);
+  }
+
+  /** Whether all slots of the publication are marked; if not, its thread waits for that. */
+  allMarked(publication: Publication): boolean {
+    if (this.markedTo >= publication.until) return true;
+    publication.blocked = true;
+    this.environment.scheduler.block(publication.thread!, Step.LockWait);
+    return false;
+  }
+
+  /** Announces what is published; when its time has passed, `rung` must follow. */
+  ring({ thread, until }: Publication): Call<void> {
+    if (this.port !== null) return this.port.publish(thread!, until);
+    thread!.charge(Step.Doorbell, this.environment.costs.mmioWrite);
+    return NOTHING;
+  }
+
+  /** Gives the turn away; `handOver` must follow. */
+  rung({ thread, until }: Publication): Call<void> {
+    if (this.port === null) this.doorbellAt(until, this.environment.distance.flight(thread!, this.unit));
+    this.publication = null;
+    return this.locks.access(thread!, true);
+  }
+
+  handOver(publication: Publication): void {
+    this.published = publication.until;
+    const next = this.nextOwner;
+    this.nextOwner = null;
+    if (next !== null) this.environment.scheduler.wake(next, this.moveFrom(publication.thread!.cpu, next.cpu));
+    this.idlePublications.push(publication);
+  }
+
+  /** For the CMD_SYNC at the position, which the thread has put there. */
+  wait(thread: Thread, position: number): Call<void> {
+    const wait = this.idleWaits.pop() ?? new SyncWait(this, this.environment);
+    wait.begin(thread, position);
+    return wait;
+  }
+
+  /** Time that hardware has spent waiting for devices, ps. */
+  heldPs(): number {
+    return this.environment.units[this.unit]!.deviceWait?.heldPs() ?? 0;
+  }
+
+  /** The thread waits until the CMD_SYNC is complete; false: it is, and the look is charged. */
+  polls(thread: Thread, position: number): boolean {
+    if (this.pollers[position & this.slotMask] === thread) {
+      this.environment.scheduler.block(thread, Step.Completion);
+      return true;
     }
-    yield* this.mark(thread, first, length);
-    statistics.descriptors += length;
-    if (owns) yield* this.publish(thread, first);
-    if (waits) yield* this.wait(thread, first + count);
-    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
-    thread.irqOff--;
-    statistics.submission.add(scheduler.now() + probe / 2 - asked);
-    if (probe > 0) thread.charge(Step.Trace, probe);
+    thread.charge(Step.Completion, this.look(thread.cpu));
+    return false;
+  }
+
+  /** The CMD_SYNC at the position is complete, and with it everything before. Looks who else holds the shared lock. */
+  see(thread: Thread, position: number): Call<void> {
+    this.seen = Math.max(this.seen, position + 1);
+    return this.locks.access(thread, false);
+  }
+
+  /** Nobody else holds the shared lock. */
+  get lastHolder(): boolean {
+    return this.syncing === 1;
+  }
+
+  /** The consumer index is stored: those that wait for room look again. */
+  consume(thread: Thread): void {
+    this.consumed = this.seen;
+    const { scheduler } = this.environment;
+    for (const waiter of this.waiters.splice(0)) scheduler.wake(waiter, this.moveFrom(thread.cpu, waiter.cpu));
+  }
+
+  unlocked(wait: SyncWait): void {
+    this.syncing--;
+    this.idleWaits.push(wait);
   }
 
   /** Inserts commands at this instant, without anybody's time and without waiting: boot and attachment. Throws RangeError if they do not fit. */
@@ -163,9 +312,8 @@ export class CommandQueue {
     const idle = this.owner === null && this.publication === null;
     this.reserved += count;
     this.claimed += count;
-    this.write(first, batch.words, count);
-    batch.count = 0;
-    for (let i = 0; i < count; i++) this.marked[(first + i) % this.layout.slots] = 1;
+    this.fill(first, batch);
+    for (let i = 0; i < count; i++) this.bitmap[(first + i) & this.slotMask] = 1;
     this.advanceMarked(0);
     // Otherwise the owner of the moment publishes them.
     if (idle) {
@@ -187,8 +335,7 @@ export class CommandQueue {
 
   /** CMDQ_CONS reads `value` from now on, having moved past a CMD_SYNC. */
   passed(value: number): void {
-    const { slots } = this.layout;
-    const poller = this.complete((value + slots - 1) % slots);
+    const poller = this.complete((value - 1) & this.slotMask);
     if (poller === null) return;
     const { scheduler, costs, completion } = this.environment;
     // An event ends the sleep, and then the register says so; without events it is read over and over.
@@ -211,83 +358,6 @@ export class CommandQueue {
     return costs.pollWord + Math.max(0, far);
   }
 
-  /** Marks slots in the bitmap, one atomic operation for each of its words that they lie in. */
-  private *mark(thread: Thread, first: number, length: number): Call<void> {
-    const { slots } = this.layout;
-    for (let at = first; at < first + length; at = Math.ceil((at + 1) / 32) * 32) {
-      yield* this.marks[(at % slots) >>> MARKS_LG2]!.access(thread, true);
-    }
-    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
-    for (let i = 0; i < length; i++) this.marked[(first + i) % slots] = 1;
-    this.advanceMarked(this.environment.costs.lineTransfer);
-  }
-
-  /** The owner waits for its turn, ends its gathering, waits for its slots and rings the doorbell. */
-  private *publish(thread: Thread, first: number): Call<void> {
-    const { scheduler, costs, distance } = this.environment;
-    yield* this.locks.access(thread, false);
-    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
-    if (this.published !== first) {
-      this.nextOwner = thread;
-      scheduler.block(thread, Step.LockWait);
-      yield Wait.Block;
-    }
-    yield* this.indices.access(thread, true);
-    this.owner = null;
-    const publication: Publication = { thread, until: this.reserved, blocked: false };
-    this.publication = publication;
-    yield* this.marks[(first % this.layout.slots) >>> MARKS_LG2]!.access(thread, false);
-    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
-    if (this.markedTo < publication.until) {
-      publication.blocked = true;
-      scheduler.block(thread, Step.LockWait);
-      yield Wait.Block;
-    }
-    if (this.port !== null) yield* this.port.publish(thread, publication.until);
-    else {
-      thread.charge(Step.Doorbell, costs.mmioWrite);
-      if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
-      this.doorbellAt(publication.until, distance.flight(thread, this.unit));
-    }
-    this.publication = null;
-    yield* this.locks.access(thread, true);
-    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
-    this.published = publication.until;
-    const next = this.nextOwner;
-    this.nextOwner = null;
-    if (next !== null) scheduler.wake(next, this.moveFrom(thread.cpu, next.cpu));
-  }
-
-  private *wait(thread: Thread, position: number): Call<void> {
-    const { scheduler, statistics, probe, units } = this.environment;
-    if (probe > 0) thread.charge(Step.Trace, probe);
-    if (thread.debt !== 0 && !this.environment.scheduler.passes(thread)) yield Wait.Run;
-    const asked = scheduler.now() - probe / 2;
-    const { deviceWait } = units[this.unit]!;
-    const heldBefore = deviceWait === null ? 0 : deviceWait.heldPs();
-    if (this.port !== null) yield* this.port.consumed(thread, position);
-    else if (this.pollers[position % this.layout.slots] === thread) {
-      scheduler.block(thread, Step.Completion);
-      yield Wait.Block;
-    } else {
-      thread.charge(Step.Completion, this.look(thread.cpu));
-      if (!this.environment.scheduler.passes(thread)) yield Wait.Run;
-    }
-    if (deviceWait !== null) thread.reassign(Step.Completion, Step.DeviceTlb, deviceWait.heldPs() - heldBefore);
-    statistics.completion.add(scheduler.now() + probe / 2 - asked);
-    if (probe > 0) thread.charge(Step.Trace, probe);
-    // Commands are consumed in order: this one stands for all before it.
-    this.seen = Math.max(this.seen, position + 1);
-    yield* this.locks.access(thread, false);
-    if (this.syncing === 1) {
-      yield* this.indices.access(thread, true);
-      this.consumed = this.seen;
-      for (const waiter of this.waiters.splice(0)) scheduler.wake(waiter, this.moveFrom(thread.cpu, waiter.cpu));
-    }
-    yield* this.locks.access(thread, true);
-    this.syncing--;
-  }
-
   private moveFrom(from: Cpu | null, to: Cpu): number {
     const { costs } = this.environment;
     if (from === null || from === to) return 0;
@@ -300,31 +370,27 @@ export class CommandQueue {
 
   private doorbellAt(position: number, flightPs: number): void {
     const { slots, producer } = this.layout;
-    this.environment.registers.write(this.unit, producer, 0, position % (2 * slots), flightPs);
+    this.environment.registers.write(this.unit, producer, 0, position & (2 * slots - 1), flightPs);
   }
 
   /** The CPU that made the last mark hands it to the owner that waits for it, a line move later. */
   private advanceMarked(movePs: number): void {
-    const { slots } = this.layout;
-    while (this.markedTo < this.reserved && this.marked[this.markedTo % slots] === 1) {
-      this.marked[this.markedTo % slots] = 0;
+    const { bitmap, slotMask } = this;
+    while (this.markedTo < this.reserved && bitmap[this.markedTo & slotMask] === 1) {
+      bitmap[this.markedTo & slotMask] = 0;
       this.markedTo++;
     }
     const { publication } = this;
     if (publication === null || !publication.blocked || this.markedTo < publication.until) return;
     publication.blocked = false;
-    this.environment.scheduler.wake(publication.thread, movePs);
-  }
-
-  private write(first: number, words: Int32Array, count: number): void {
-    for (let i = 0; i < count; i++) this.store(first + i, words, i * COMMAND_WORDS);
+    this.environment.scheduler.wake(publication.thread!, movePs);
   }
 
   /** A CMD_SYNC that writes zero over its own first word, signals an event or does nothing else. */
   private writeSync(position: number): void {
     const completion = this.port === null ? this.environment.completion : 'register';
     if (completion === 'msi') {
-      const address = this.layout.ring + ((position % this.layout.slots) << COMMAND_LG2);
+      const address = this.layout.ring + ((position & this.slotMask) << COMMAND_LG2);
       encodeSync(this.sync, 0, address, 0);
     } else encodeSyncSignal(this.sync, 0, completion === 'event' ? Completion.Event : Completion.None);
     this.store(position, this.sync, 0);
@@ -332,7 +398,7 @@ export class CommandQueue {
 
   private store(position: number, words: Int32Array, from: number): void {
     const { memory, timing } = this.environment;
-    const slot = position % this.layout.slots;
+    const slot = position & this.slotMask;
     const address = this.layout.ring + (slot << COMMAND_LG2);
     const hi = high(address);
     const lo = address | 0;

@@ -26,7 +26,7 @@ import { log2 } from '../log2.js';
 import type { PageResponse } from '../page-fault.js';
 import { PageRequestReader, type SourcedRequest } from '../page-requests.js';
 import type { UnitSpec } from '../spec.js';
-import type { Call, Thread } from '../thread.js';
+import { type Call, NOTHING, type Thread } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import { DESCRIPTOR_WORDS, type InvalidationQueue } from './queue.js';
 
@@ -69,13 +69,16 @@ export class PageRequestDriver extends PageRequestReader {
     else if ((offset as Register) === Register.PageRequestStatus) this.status = value;
   }
 
-  protected acknowledge(thread: Thread): Call<void> {
+  acknowledge(thread: Thread): Call<void> {
     return this.writeRegister(thread, Register.PageRequestStatus, PageRequestStatus.Pending);
   }
 
   /** Tail and head are read. */
-  protected *tail(thread: Thread): Call<number> {
-    yield* this.readRegisters(thread, 2);
+  readTail(thread: Thread): Call<void> {
+    return this.readRegisters(thread, 2);
+  }
+
+  get tail(): number {
     return this.tailRegister >>> PAGE_REQUEST_LG2;
   }
 
@@ -85,24 +88,23 @@ export class PageRequestDriver extends PageRequestReader {
     return this.request;
   }
 
-  protected *release(thread: Thread, position: number, end: boolean): Call<void> {
-    if (end) yield* this.writeRegister(thread, Register.PageRequestHead, position << PAGE_REQUEST_LG2);
+  protected release(thread: Thread, position: number, end: boolean): Call<void> {
+    return end ? this.writeRegister(thread, Register.PageRequestHead, position << PAGE_REQUEST_LG2) : NOTHING;
   }
 
-  protected *recover(thread: Thread): Call<void> {
+  *recover(thread: Thread): Call<void> {
     yield* this.readRegisters(thread, 1);
     if ((this.status & PageRequestStatus.Overflow) === 0) return;
-    const tail = yield* this.tail(thread);
-    if (this.head !== tail) return;
+    yield* this.readTail(thread);
+    if (!this.reached(this.tail)) return;
     this.path.queue.discardPartial();
     yield* this.writeRegister(thread, Register.PageRequestStatus, PageRequestStatus.Overflow);
   }
 
-  protected *answer(thread: Thread, source: number, pasid: number, group: number, code: PageResponse): Call<void> {
+  protected answer(thread: Thread, source: number, pasid: number, group: number, code: PageResponse): Call<void> {
     const words = this.buffers.pop() ?? new Int32Array(3 * DESCRIPTOR_WORDS);
     encodePageGroupResponse(words, 0, source, Math.max(pasid, 0), pasid >= 0, code, group);
-    yield* this.queue.submit(thread, words, 1);
-    this.buffers.push(words);
+    return this.queue.submit(thread, words, 1, 0, this.buffers);
   }
 
   /** After the last answer: what the device and the unit know of the PASID goes, and requests on their way are in the ring. */

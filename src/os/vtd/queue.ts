@@ -68,13 +68,20 @@ export class InvalidationQueue {
 
   /**
    * Submits the first `count` descriptors of `words` (DESCRIPTOR_WORDS each) and a wait descriptor, and returns when hardware has completed
-   * them. The caller has interrupts off. `waitFlags`: further `WaitFlag` bits.
+   * them. The caller has interrupts off. `waitFlags`: further `WaitFlag` bits. `empty`: where `words` goes when it has been read; null: it
+   * stays the caller's.
    */
-  submit(thread: Thread, words: Int32Array, count: number, waitFlags = 0): Call<void> {
+  submit(
+    thread: Thread,
+    words: Int32Array,
+    count: number,
+    waitFlags = 0,
+    empty: Int32Array[] | null = null,
+  ): Call<void> {
     const { slots } = this.layout;
     if (count + 2 > slots) throw new Error(`${count} descriptors do not fit a ring of ${slots}`);
     const submission = this.idle.pop() ?? new Submission(this, this.environment);
-    submission.begin(thread, words, count, waitFlags);
+    submission.begin(thread, words, count, waitFlags, empty);
     return submission;
   }
 

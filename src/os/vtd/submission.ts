@@ -29,6 +29,8 @@ export class Submission extends Routine {
   private state = State.Lock;
   private thread: Thread | null = null;
   private words: Int32Array = new Int32Array(0);
+  /** Where `words` goes when it has been read; null: its owner keeps it. */
+  private empty: Int32Array[] | null = null;
   private count = 0;
   private first = 0;
   private waitFlags = 0;
@@ -44,11 +46,12 @@ export class Submission extends Routine {
     super();
   }
 
-  begin(thread: Thread, words: Int32Array, count: number, waitFlags: number): void {
+  begin(thread: Thread, words: Int32Array, count: number, waitFlags: number, empty: Int32Array[] | null): void {
     this.thread = thread;
     this.words = words;
     this.count = count;
     this.waitFlags = waitFlags;
+    this.empty = empty;
     this.state = State.Lock;
   }
 
@@ -88,6 +91,7 @@ export class Submission extends Routine {
           break;
         case State.Announce:
           this.inner = queue.announce(thread, this.words, this.first, count, this.waitFlags);
+          if (this.empty !== null) this.empty.push(this.words);
           this.state = State.Ring;
           break;
         case State.Ring: {

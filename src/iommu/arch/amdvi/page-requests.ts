@@ -102,7 +102,7 @@ export class PageRequests implements PageRequestRules {
 
   recorded(): void {
     const { queue, watch, unit } = this;
-    const slot = queue.visible & (2 ** queue.entriesLg2 - 1);
+    const slot = queue.visible & ((1 << queue.entriesLg2) - 1);
     watch?.changed?.(unit, Register.PageRequestTail, 0, slot << format.ENTRY_LG2);
     if ((this.status & StatusBit.PageRequestInterrupt) !== 0) return;
     this.status |= StatusBit.PageRequestInterrupt;

@@ -102,7 +102,7 @@ export class PageRequests implements PageRequestRules {
 
   recorded(): void {
     const { queue, watch, unit } = this;
-    const index = queue.visible & (2 ** queue.entriesLg2 - 1);
+    const index = queue.visible & ((1 << queue.entriesLg2) - 1);
     watch?.changed?.(unit, Register.PageRequestQueueTail, 0, index);
     this.interrupt();
   }

@@ -341,7 +341,11 @@ export class Directory implements Architecture {
     const code = m.fault as EventCode;
     if ((m.space.flags & SpaceFlag.Stalls) === 0 || !m.located || isStage2(m)) return false;
     if (code < EventCode.F_TRANSLATION || code > EventCode.F_PERMISSION) return false;
-    this.stalls.add(tlp, requester, (record) => this.describe(record, tlp, requester, m));
+    const record = this.stalls.add(tlp, requester);
+    if (record !== null) {
+      this.describe(record, tlp, requester, m);
+      this.stalls.report(record);
+    }
     return true;
   }
 

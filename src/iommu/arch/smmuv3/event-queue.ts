@@ -72,8 +72,8 @@ export class EventQueue {
   /** The record of a stall, which is not lost. Its time of arrival in memory goes to `times[slot]`. */
   report(record: EventRecord, times: Float64Array, slot: number): void {
     this.counters.count(record.code);
-    this.pending.push({ record, times, slot });
-    this.flush();
+    if (this.pending.length === 0 && this.enabled && !this.full) times[slot] = this.write(record);
+    else this.pending.push({ record, times, slot });
   }
 
   /** The stall has ended before its record was written. */
@@ -101,7 +101,7 @@ export class EventQueue {
     const indices = 2 * wrap - 1;
     const lo = (this.lo + ((this.producer & (wrap - 1)) << EVENT_LG2)) | 0;
     encodeEvent(words, event);
-    for (let i = 0; i < EVENT_WORDS; i += 2) physical.write(this.hi, (lo + 4 * i) | 0, words[i + 1]!, words[i]!);
+    physical.writeWords(this.hi, lo, words, 0, EVENT_WORDS);
     const delay = this.memory.hardwareWrite(this.socket, this.hi, lo, 4 * EVENT_WORDS);
     this.producer = (this.producer & OVERFLOW_FLAG) | ((this.producer + 1) & indices);
     const now = kernel.clock[0]!;

@@ -73,7 +73,7 @@ export class PageRequests implements PageRequestRules {
 
   private tell(): void {
     const { queue, watch, unit } = this;
-    const index = queue.visible & (2 * 2 ** queue.entriesLg2 - 1);
+    const index = queue.visible & ((2 << queue.entriesLg2) - 1);
     watch?.changed?.(unit, PAGE_1 + Register.PageRequestQueueProducer, 0, index | this.overflowFlag);
   }
 }

@@ -39,8 +39,8 @@ export class Stalls implements StallLog {
   private taken = 0;
   /** Transactions that found every place taken. */
   private readonly waiting = new EventFifo();
-  /** Stalls that wait for a place, or whose transaction is being looked up again. */
-  private readonly open = new Map<Event, Stall>();
+  /** Stalls that wait for a place, or whose transaction is being looked up again, by TLP record; null: none. */
+  private readonly open: (Stall | null)[] = [];
   private readonly unused: Stall[] = [];
   private unit: IommuUnit | null = null;
 
@@ -56,8 +56,8 @@ export class Stalls implements StallLog {
     this.unit = unit;
   }
 
-  /** The transaction faults; `fill` writes what the record says. */
-  add(tlp: Event, sid: number, fill: (record: EventRecord) => void): void {
+  /** The transaction faults. Returns its record, to be filled in for `report`; null: none is due, or not yet. */
+  add(tlp: Event, sid: number): EventRecord | null {
     const { unit } = this;
     const now = unit!.kernel.clock[0]!;
     const stall = this.stallOf(tlp, now);
@@ -67,33 +67,48 @@ export class Stalls implements StallLog {
     const same = this.stalledOn(tlp, sid);
     if (same !== null) {
       this.counters.merged++;
-      this.open.set(tlp, stall);
+      this.keep(tlp, stall);
       same.joined.push(tlp);
       unit!.park(tlp);
-      return;
+      return null;
     }
     const tag = this.taken === this.most || (this.waiting.length > 0 && !again) ? -1 : this.slots.indexOf(null);
     if (tag < 0) {
       if (!again) this.counters.waits++;
-      this.open.set(tlp, stall);
+      this.keep(tlp, stall);
       this.waiting.push(tlp);
       unit!.hold(tlp);
-      return;
+      return null;
     }
     this.slots[tag] = stall;
     stall.tag = tag;
     this.taken++;
     this.counters.stalls++;
     this.counters.occupancy.set(now, this.taken);
-    fill(stall.record);
     stall.record.stall = true;
     stall.record.tag = tag;
-    this.events.report(stall.record, stall.times, RECORDED);
-    unit!.park(tlp);
+    return stall.record;
+  }
+
+  /** The record goes to the event queue, and its transaction out of the way of others. */
+  report(record: EventRecord): void {
+    const { times, tlp } = this.slots[record.tag]!;
+    this.events.report(record, times, RECORDED);
+    this.unit!.park(tlp!);
+  }
+
+  private openOf(tlp: Event): Stall | null {
+    return this.open[tlp.id] ?? null;
+  }
+
+  private keep(tlp: Event, stall: Stall): void {
+    while (this.open.length <= tlp.id) this.open.push(null);
+    this.open[tlp.id] = stall;
   }
 
   private stalledOn(tlp: Event, sid: number): Stall | null {
     const page = tlp.addressLo >>> 12;
+    if (this.taken === 0) return null;
     for (const stall of this.slots) {
       if (stall === null || stall.sid !== sid) continue;
       const other = stall.tlp!;
@@ -105,10 +120,10 @@ export class Stalls implements StallLog {
 
   /** The stall of a transaction that waited for a place; else a new one, and an earlier one of the transaction is over. */
   private stallOf(tlp: Event, now: number): Stall {
-    const known = this.open.get(tlp);
-    if (known !== undefined) {
+    const known = this.openOf(tlp);
+    if (known !== null) {
       if (known.times[RESUMED]! < 0) {
-        this.open.delete(tlp);
+        this.open[tlp.id] = null;
         return known;
       }
       this.end(tlp, known, now);
@@ -133,12 +148,12 @@ export class Stalls implements StallLog {
 
   /** CMD_STALL_TERM: all stalled transactions of the stream end, those that wait for a place included. */
   terminate(sid: number): void {
-    const { unit, open, waiting, slots } = this;
+    const { unit, waiting, slots } = this;
     const all: Event[] = [];
     for (let tlp = waiting.pop(); tlp !== null; tlp = waiting.pop()) all.push(tlp);
     const gone: Event[] = [];
     for (const tlp of all) {
-      if (open.get(tlp)!.sid === sid) gone.push(tlp);
+      if (this.openOf(tlp)!.sid === sid) gone.push(tlp);
       else waiting.push(tlp);
     }
     for (const stall of [...slots]) {
@@ -160,7 +175,7 @@ export class Stalls implements StallLog {
     this.events.forget(stall.record);
     const tlp = stall.tlp!;
     stall.times[RESUMED] = now;
-    this.open.set(tlp, stall);
+    this.keep(tlp, stall);
     if (retry) {
       counters.retried++;
       unit!.retry(tlp);
@@ -179,15 +194,15 @@ export class Stalls implements StallLog {
 
   /** A transaction that had been held goes on, translated or refused. */
   proceeds(tlp: Event): void {
-    const stall = this.open.get(tlp);
-    if (stall === undefined) return;
+    const stall = this.openOf(tlp);
+    if (stall === null) return;
     const waited = stall.times[RESUMED]! < 0;
     this.end(tlp, stall, this.unit!.kernel.clock[0]!);
     if (waited) this.admit();
   }
 
   private end(tlp: Event, stall: Stall, now: number): void {
-    this.open.delete(tlp);
+    this.open[tlp.id] = null;
     const { client } = stall;
     stall.client = null;
     stall.tlp = null;

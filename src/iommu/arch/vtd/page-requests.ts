@@ -106,7 +106,7 @@ export class PageRequests implements PageRequestRules {
 
   recorded(): void {
     const { queue, watch, unit } = this;
-    const slot = queue.visible & (2 ** queue.entriesLg2 - 1);
+    const slot = queue.visible & ((1 << queue.entriesLg2) - 1);
     watch?.changed?.(unit, Register.PageRequestTail, 0, slot << format.PAGE_REQUEST_LG2);
     if ((this.status & PageRequestStatus.Pending) !== 0) return;
     this.status |= PageRequestStatus.Pending;
