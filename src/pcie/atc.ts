@@ -5,23 +5,23 @@
  * Not modelled: untranslated-access-only translations (the U field), several translations in a completion, a device's own ordering of writes.
  * Hot path: bench/end-to-end.
  */
-import { Event } from '../kernel/event.js';
+import type { Event } from '../kernel/event.js';
 import { EventFifo } from '../kernel/fifo.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { FifoServer } from '../kernel/server.js';
 import { Access } from '../protocol/access.js';
-import { type AtcClient, AtsStatus, ITAGS, TRANSLATION_BYTES } from '../protocol/ats.js';
+import { type AtcClient, AtsStatus, TRANSLATION_BYTES } from '../protocol/ats.js';
 import { Op } from '../protocol/op.js';
 import { type PageRequestClient, type PageRequestSink, PageStatus } from '../protocol/page-request.js';
 import { Cause, TlpFlag, type TlpSink } from '../protocol/tlp.js';
 import { Histogram } from '../stats/histogram.js';
 import type { LatencyLedger } from '../stats/latency-ledger.js';
-import { DeviceTlb, sameRegion } from './device-tlb.js';
+import { DeviceTlb } from './device-tlb.js';
 import type { Link } from './link.js';
 import { type Fetch, Prefetcher } from './prefetcher.js';
+import { ReadDrains } from './read-drains.js';
 import type { AtsSpec } from './spec.js';
-
-const PAGE_CLASSES = 256;
+import { type TranslationRequest, TranslationRequests } from './translation-requests.js';
 
 /** Counters of a device TLB since the window began. */
 export class AtcCounters {
@@ -44,28 +44,6 @@ export class AtcCounters {
   invalidations = 0;
   removed = 0;
   drained = 0;
-}
-
-/** A page whose translation the device has asked for; its event is the request. */
-class Request {
-  active = false;
-  /** An invalidation of the page has come since it was sent; or one of other pages that its answer may cover. */
-  stale = false;
-  narrow = false;
-  /** Nobody waited when it was sent; and its page has been asked for. */
-  ahead = false;
-  afterPage = false;
-  pageHi = 0;
-  pageLo = 0;
-  readonly event: Event;
-  readonly waiters: EventFifo = new EventFifo();
-
-  constructor(slot: number, index: number, number: number) {
-    this.event = new Event();
-    this.event.id = slot;
-    this.event.parent = number;
-    this.event.source = index;
-  }
 }
 
 export interface AtcSurroundings {
@@ -94,14 +72,11 @@ export class Atc implements TlpSink, PageRequestClient {
   private readonly ledger: LatencyLedger;
   readonly group: number;
   private readonly pipeline = new FifoServer();
-  private readonly requests: readonly Request[];
+  private readonly requests: TranslationRequests;
+  private readonly drains: ReadDrains;
   /** log2 of the smallest translation unit. */
   private readonly unitLg2: number;
   private readonly largestLg2: number;
-  private readonly freeRequests: Int32Array;
-  private freeCount: number;
-  /** Requests under way by the low bits of their page number: most misses need not search. */
-  private readonly classes = new Int32Array(PAGE_CLASSES);
   /** Missed, but no request is free. */
   private readonly parked = new EventFifo();
   /** Joined a request whose answer does not help. */
@@ -114,13 +89,6 @@ export class Atc implements TlpSink, PageRequestClient {
   private owesCredit = false;
   /** Asks for pages that have no translation; null: the device has no way to. */
   pages: PageRequestSink | null = null;
-  /** By TLP record of the device: a translated read under way, and the ITags of invalidations that wait for its end, as bits. */
-  private readonly reading: (Event | null)[];
-  private readonly awaited: Int32Array;
-  private readonly firstTlp: number;
-  /** By ITag: reads that the invalidation waits for, and the message. */
-  private readonly readsLeft = new Int32Array(ITAGS);
-  private readonly draining: (Event | null)[] = new Array<Event | null>(ITAGS).fill(null);
   /** Works on invalidations, one after the other. */
   private readonly inspector = new FifoServer();
   /** The device has been told that it may not ask for translations. */
@@ -134,9 +102,6 @@ export class Atc implements TlpSink, PageRequestClient {
     surroundings: AtcSurroundings,
   ) {
     const { kernel, link, device, ledger, firstSlot, group, firstTlp, tlps, seed, name } = surroundings;
-    this.firstTlp = firstTlp;
-    this.reading = new Array<Event | null>(tlps).fill(null);
-    this.awaited = new Int32Array(tlps);
     this.kernel = kernel;
     this.link = link;
     this.device = device;
@@ -145,10 +110,8 @@ export class Atc implements TlpSink, PageRequestClient {
     this.largestLg2 = Math.log2(spec.largestPage);
     this.tlb = new DeviceTlb(spec, this.largestLg2, seed, `${name}/device-tlb`);
     this.unitLg2 = Math.log2(spec.stu);
-    const { outstanding } = spec;
-    this.requests = Array.from({ length: outstanding }, (_, i) => new Request(firstSlot + i, index, i));
-    this.freeRequests = Int32Array.from({ length: outstanding }, (_, i) => outstanding - 1 - i);
-    this.freeCount = outstanding;
+    this.requests = new TranslationRequests(spec.outstanding, this.unitLg2, firstSlot, index);
+    this.drains = new ReadDrains(firstTlp, tlps, (message) => this.complete(message));
     const { prefetch } = spec;
     const fetch: Fetch = (pasid, page, write) => this.fetchAhead(pasid, page, write);
     this.prefetcher = prefetch.distance === 0 ? null : new Prefetcher(prefetch, fetch);
@@ -197,7 +160,7 @@ export class Atc implements TlpSink, PageRequestClient {
     tlp.flags |= TlpFlag.Translated;
     tlp.outHi = hi;
     tlp.outLo = lo;
-    if ((tlp.flags & TlpFlag.Write) === 0) this.reading[tlp.id - this.firstTlp] = tlp;
+    if ((tlp.flags & TlpFlag.Write) === 0) this.drains.begin(tlp);
     this.leave(tlp);
   }
 
@@ -241,53 +204,22 @@ export class Atc implements TlpSink, PageRequestClient {
     const pageLo = (tlp.addressLo >>> shift) | (tlp.addressHi << (32 - shift));
     const pageHi = tlp.addressHi >>> shift;
     const write = (tlp.flags & TlpFlag.Write) !== 0;
-    const same = this.find(tlp.context, pageHi, pageLo, write);
+    const same = this.requests.find(tlp.context, pageHi, pageLo, write);
     if (same !== null) {
       this.counters.merged++;
       if (same.ahead && same.waiters.length === 0) this.counters.prefetchLate++;
       same.waiters.push(tlp);
       return;
     }
-    if (this.freeCount === 0) {
+    if (this.requests.freeCount === 0) {
       this.counters.stalls++;
       this.parked.push(tlp);
       return;
     }
-    const request = this.begin(pageHi, pageLo, tlp.context, write, false);
+    const request = this.requests.begin(pageHi, pageLo, tlp.context, write, false);
     request.waiters.push(tlp);
     this.ask(request.event);
-    for (let i = 1; i <= this.spec.ahead && this.freeCount > 0; i++) this.prefetch(request, i, write);
-  }
-
-  /** The request under way that will answer an access to the page. */
-  private find(pasid: number, pageHi: number, pageLo: number, write: boolean): Request | null {
-    if (this.classes[pageLo & (PAGE_CLASSES - 1)] === 0) return null;
-    for (const request of this.requests) {
-      const { active, event } = request;
-      if (!active || request.pageLo !== pageLo || request.pageHi !== pageHi || event.context !== pasid) continue;
-      // One that says it will not write may be answered without the permission to.
-      if (!write || (event.flags & TlpFlag.NoWrite) === 0) return request;
-    }
-    return null;
-  }
-
-  /** Takes a free request. */
-  private begin(pageHi: number, pageLo: number, pasid: number, write: boolean, ahead: boolean): Request {
-    const request = this.requests[this.freeRequests[--this.freeCount]!]!;
-    const { event } = request;
-    const shift = this.unitLg2;
-    request.active = true;
-    request.narrow = false;
-    request.ahead = ahead;
-    request.afterPage = false;
-    request.pageHi = pageHi;
-    request.pageLo = pageLo;
-    this.classes[pageLo & (PAGE_CLASSES - 1)]!++;
-    event.flags = write ? TlpFlag.TranslationRequest : TlpFlag.TranslationRequest | TlpFlag.NoWrite;
-    event.context = pasid;
-    event.addressHi = (pageHi << shift) | (pageLo >>> (32 - shift));
-    event.addressLo = pageLo << shift;
-    return request;
+    for (let i = 1; i <= this.spec.ahead && this.requests.freeCount > 0; i++) this.prefetch(request, i, write);
   }
 
   private ask(event: Event): void {
@@ -300,15 +232,15 @@ export class Atc implements TlpSink, PageRequestClient {
   }
 
   /** Asks for the page `distance` after that of a request, unless it is there or has been asked for. */
-  private prefetch({ event, pageHi, pageLo }: Request, distance: number, write: boolean): void {
+  private prefetch({ event, pageHi, pageLo }: TranslationRequest, distance: number, write: boolean): void {
     const lo = (pageLo + distance) | 0;
     const hi = lo >>> 0 < distance ? (pageHi + 1) | 0 : pageHi;
     const shift = this.unitLg2;
     const { context } = event;
     if (this.tlb.holds(context, (hi << shift) | (lo >>> (32 - shift)), lo << shift)) return;
-    if (this.find(context, hi, lo, write) !== null) return;
+    if (this.requests.find(context, hi, lo, write) !== null) return;
     this.counters.prefetches++;
-    this.ask(this.begin(hi, lo, context, write, true).event);
+    this.ask(this.requests.begin(hi, lo, context, write, true).event);
   }
 
   /** Asks for a page of a stream that the device follows; misses keep half of the requests for themselves. */
@@ -318,32 +250,32 @@ export class Atc implements TlpSink, PageRequestClient {
     const pageLo = page | 0;
     const needed = write ? Access.Write : Access.Read;
     if (this.tlb.holds(pasid, (pageHi << shift) | (pageLo >>> (32 - shift)), pageLo << shift, needed)) return true;
-    if (this.find(pasid, pageHi, pageLo, write) !== null) return true;
-    if (2 * this.freeCount <= this.spec.outstanding) return false;
+    if (this.requests.find(pasid, pageHi, pageLo, write) !== null) return true;
+    if (2 * this.requests.freeCount <= this.spec.outstanding) return false;
     this.counters.prefetches++;
-    this.ask(this.begin(pageHi, pageLo, pasid, write, true).event);
+    this.ask(this.requests.begin(pageHi, pageLo, pasid, write, true).event);
     return true;
   }
 
   /** The page of a translation that was asked for ahead is there: it is asked for again, once. */
   pageAhead(pasid: number, hi: number, lo: number, access: Access): void {
-    if (this.disabled || this.freeCount === 0) return;
+    if (this.disabled || this.requests.freeCount === 0) return;
     const shift = this.unitLg2;
     const pageLo = (lo >>> shift) | (hi << (32 - shift));
     const pageHi = hi >>> shift;
     const write = (access & Access.Write) !== 0;
     if (
       this.tlb.holds(pasid, hi, lo, access & (Access.Read | Access.Write)) ||
-      this.find(pasid, pageHi, pageLo, write) !== null
+      this.requests.find(pasid, pageHi, pageLo, write) !== null
     )
       return;
-    const request = this.begin(pageHi, pageLo, pasid, write, true);
+    const request = this.requests.begin(pageHi, pageLo, pasid, write, true);
     request.afterPage = true;
     this.ask(request.event);
   }
 
   /** A translation that was asked for ahead, and that nothing has waited for, is not there, or does not permit what it was asked for. */
-  private askForPageAhead({ afterPage }: Request, { flags, context, addressHi, addressLo }: Event): void {
+  private askForPageAhead({ afterPage }: TranslationRequest, { flags, context, addressHi, addressLo }: Event): void {
     if (this.pages === null || afterPage || !this.spec.prefetch.pageRequests) return;
     const access = (flags & TlpFlag.NoWrite) !== 0 ? Access.Read : Access.Write;
     this.pages.prefetch(context, addressHi, addressLo & ~4095, access);
@@ -353,16 +285,14 @@ export class Atc implements TlpSink, PageRequestClient {
   answered(event: Event): void {
     const now = this.kernel.clock[0]!;
     const { counters } = this;
-    const request = this.requests[event.parent]!;
+    const request = this.requests.of(event);
     if (request.stale) {
       this.repeat(request);
       return;
     }
     const { bytes, value, level, outHi, outLo, context, addressHi, addressLo } = event;
     this.requestLatency.add(this.ledger.finish(event.id, now, this.group));
-    request.active = false;
-    this.classes[request.pageLo & (PAGE_CLASSES - 1)]!--;
-    this.freeRequests[this.freeCount++] = event.parent;
+    this.requests.end(request);
     const refused = bytes === 0;
     const permission = refused ? Access.None : value & (Access.Read | Access.Write);
     if (refused) {
@@ -399,7 +329,7 @@ export class Atc implements TlpSink, PageRequestClient {
   }
 
   /** The answer may be older than the invalidation: the device must not use it. */
-  private repeat(request: Request): void {
+  private repeat(request: TranslationRequest): void {
     const { event } = request;
     request.stale = false;
     request.narrow = false;
@@ -410,7 +340,7 @@ export class Atc implements TlpSink, PageRequestClient {
 
   private retryParked(): void {
     const now = this.kernel.clock[0]!;
-    while (this.freeCount > 0 || this.disabled) {
+    while (this.requests.freeCount > 0 || this.disabled) {
       const tlp = this.parked.pop();
       if (tlp === null) return;
       this.ledger.charge(tlp.id, Cause.TranslationRequest, now);
@@ -451,15 +381,7 @@ export class Atc implements TlpSink, PageRequestClient {
 
   /** Op.AtcDone: the data of a read are complete. */
   done(tlp: Event): void {
-    const slot = tlp.id - this.firstTlp;
-    this.reading[slot] = null;
-    for (let rest = this.awaited[slot]!; rest !== 0; rest &= rest - 1) {
-      const itag = 31 - Math.clz32(rest & -rest);
-      const left = this.readsLeft[itag]! - 1;
-      this.readsLeft[itag] = left;
-      if (left === 0) this.complete(this.draining[itag]!);
-    }
-    this.awaited[slot] = 0;
+    this.drains.end(tlp);
     this.device.done(tlp);
   }
 
@@ -476,31 +398,13 @@ export class Atc implements TlpSink, PageRequestClient {
    * have left, or will before the answer does.
    */
   forget(event: Event): void {
-    const { context, state, addressHi: hi, addressLo: lo, level: sizeLg2, value: itag } = event;
+    const { context, state, addressHi: hi, addressLo: lo, level: sizeLg2 } = event;
     const { counters } = this;
     const everyPasid = state === 1;
-    const largest = Math.max(sizeLg2, this.largestLg2);
     counters.invalidations++;
     counters.removed += this.tlb.invalidate(context, everyPasid, hi, lo, sizeLg2);
-    for (const request of this.requests) {
-      if (!request.active || (!everyPasid && request.event.context !== context)) continue;
-      const { addressHi, addressLo } = request.event;
-      const unit = this.unitLg2;
-      if (sameRegion(addressHi, addressLo, hi, lo, sizeLg2 > unit ? sizeLg2 : unit)) request.stale = true;
-      else if (sameRegion(addressHi, addressLo, hi, lo, largest)) request.narrow = true;
-    }
-    let reads = 0;
-    for (let slot = 0; slot < this.reading.length; slot++) {
-      const tlp = this.reading[slot]!;
-      if (tlp === null || (!everyPasid && tlp.context !== context)) continue;
-      if (!sameRegion(tlp.addressHi, tlp.addressLo, hi, lo, sizeLg2)) continue;
-      this.awaited[slot]! |= 1 << itag;
-      reads++;
-    }
-    counters.drained += reads;
-    this.readsLeft[itag] = reads;
-    this.draining[itag] = event;
-    if (reads === 0) this.complete(event);
+    this.requests.invalidate(context, everyPasid, hi, lo, sizeLg2, this.largestLg2);
+    counters.drained += this.drains.await(event, everyPasid);
   }
 
   /** Nothing uses what was removed any more: the device answers. */
