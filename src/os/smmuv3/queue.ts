@@ -23,11 +23,11 @@ import type { QueuePort } from './port.js';
 import { Publication } from './publication.js';
 import { Submission } from './submission.js';
 import { SyncWait } from './sync-wait.js';
+import { ValidMap } from './valid-map.js';
 
 /** Most commands of a batch (CMDQ_BATCH_ENTRIES); a CMD_SYNC comes on top. */
 export const BATCH = 64;
-/** Slots whose marks share a cache line, log2; commands that do, log2. */
-const MARKS_LG2 = 9;
+/** Commands that share a cache line. */
 const LINE_COMMANDS = 4;
 
 /** Commands on their way into the queue. */
@@ -61,11 +61,9 @@ export class CommandQueue {
   private seen = 0;
   /** Slots that are reserved, or will be by a CPU that has found room. */
   private claimed = 0;
-  private readonly bitmap: Uint8Array;
+  private readonly valid: ValidMap;
   /** Slot of a position: the number of slots is a power of two. */
   private readonly slotMask: number;
-  /** First position that is not marked, as far as anybody has looked. */
-  private markedTo = 0;
   /** CPU that gathers (CMDQ_PROD_OWNED_FLAG): later ones leave the publication to it. */
   private owner: Thread | null = null;
   private publication: Publication | null = null;
@@ -76,10 +74,9 @@ export class CommandQueue {
   private readonly waiters: Thread[] = [];
   /** Holders of the shared lock (cmdq->lock). */
   private syncing = 0;
-  /** Line of llq, of owner_prod and lock, and lines of the bitmap. */
+  /** Line of llq, of owner_prod and lock. */
   private readonly indices: SharedLine;
   private readonly locks: SharedLine;
-  private readonly markLines: SharedLine[];
   /** CPU that has the line of the next slot. */
   private lastWriter: Cpu | null = null;
   private readonly sync = new Int32Array(COMMAND_WORDS);
@@ -100,11 +97,10 @@ export class CommandQueue {
     const line = (name: string): SharedLine =>
       new SharedLine(scheduler, costs, lines, new RandomStream(seed, `os/smmuv3/${unit}/${layout.producer}/${name}`));
     this.slotMask = slots - 1;
-    this.bitmap = new Uint8Array(slots);
+    this.valid = new ValidMap(slots, (i) => line(`valid_map/${i}`));
     this.pollers = new Array<Thread | null>(slots).fill(null);
     this.indices = line('llq');
     this.locks = line('lock');
-    this.markLines = Array.from({ length: Math.ceil(slots / 2 ** MARKS_LG2) }, (_, i) => line(`valid_map/${i}`));
   }
 
   /**
@@ -174,24 +170,15 @@ export class CommandQueue {
     this.syncing++;
   }
 
-  /** One atomic operation on the word of the bitmap that the position lies in. */
+  /** One atomic operation on the word of the bitmap that the position lies in; `ValidMap.afterWord` says where the next begins. */
   mark(thread: Thread, position: number): Call<void> {
-    return this.markOf(position).access(thread, true);
-  }
-
-  /** First position of the next word. */
-  afterMark(position: number): number {
-    return position - (position & 31) + 32;
-  }
-
-  private markOf(position: number): SharedLine {
-    return this.markLines[(position & this.slotMask) >>> MARKS_LG2]!;
+    return this.valid.access(thread, position, true);
   }
 
   /** The slots are marked from now on. */
   marked(first: number, length: number): void {
-    for (let i = 0; i < length; i++) this.bitmap[(first + i) & this.slotMask] = 1;
-    this.advanceMarked(this.environment.costs.lineTransfer);
+    this.valid.mark(first, length);
+    this.notice(this.environment.costs.lineTransfer);
   }
 
   /** For the thread that gathers, from position `first` on. */
@@ -226,12 +213,12 @@ export class CommandQueue {
     this.owner = null;
     publication.until = this.reserved;
     this.publication = publication;
-    return this.markOf(first).access(publication.thread!, false);
+    return this.valid.access(publication.thread!, first, false);
   }
 
   /** Whether all slots of the publication are marked; if not, its thread waits for that. */
   allMarked(publication: Publication): boolean {
-    if (this.markedTo >= publication.until) return true;
+    if (this.valid.end >= publication.until) return true;
     publication.blocked = true;
     this.environment.scheduler.block(publication.thread!, Step.LockWait);
     return false;
@@ -313,8 +300,8 @@ export class CommandQueue {
     this.reserved += count;
     this.claimed += count;
     this.fill(first, batch);
-    for (let i = 0; i < count; i++) this.bitmap[(first + i) & this.slotMask] = 1;
-    this.advanceMarked(0);
+    this.valid.mark(first, count);
+    this.notice(0);
     // Otherwise the owner of the moment publishes them.
     if (idle) {
       this.published = this.reserved;
@@ -373,15 +360,11 @@ export class CommandQueue {
     this.environment.registers.write(this.unit, producer, 0, position & (2 * slots - 1), flightPs);
   }
 
-  /** The CPU that made the last mark hands it to the owner that waits for it, a line move later. */
-  private advanceMarked(movePs: number): void {
-    const { bitmap, slotMask } = this;
-    while (this.markedTo < this.reserved && bitmap[this.markedTo & slotMask] === 1) {
-      bitmap[this.markedTo & slotMask] = 0;
-      this.markedTo++;
-    }
-    const { publication } = this;
-    if (publication === null || !publication.blocked || this.markedTo < publication.until) return;
+  /** If that was what the owner waits for, it goes on when it has the line of the last mark. */
+  private notice(movePs: number): void {
+    const { publication, reserved, valid } = this;
+    valid.advance(reserved);
+    if (publication === null || !publication.blocked || valid.end < publication.until) return;
     publication.blocked = false;
     this.environment.scheduler.wake(publication.thread!, movePs);
   }

@@ -7,6 +7,7 @@ import { Step } from '../step.js';
 import { BLOCK, type Call, DONE, NOTHING, Routine, RUN, type Thread, type Wait } from '../thread.js';
 import type { UnitDriverEnvironment } from '../unit-environment.js';
 import type { Batch, CommandQueue } from './queue.js';
+import { ValidMap } from './valid-map.js';
 
 const enum State {
   Begin,
@@ -115,7 +116,7 @@ export class Submission extends Routine {
         case State.Mark:
           if (this.toMark < this.first + this.length) {
             this.inner = queue.mark(thread, this.toMark);
-            this.toMark = queue.afterMark(this.toMark);
+            this.toMark = ValidMap.afterWord(this.toMark);
             break;
           }
           this.state = State.Marked;
