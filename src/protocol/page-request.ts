@@ -29,6 +29,18 @@ export const enum PageStatus {
   Failure = 15,
 }
 
+/** A page request as software finds it in a unit's queue, whatever the layout of its record. */
+export class PageRequestRecord {
+  source = 0;
+  /** -1: none. */
+  pasid = -1;
+  /** `PageRequestBit` bits. */
+  bits = 0;
+  group = 0;
+  addressHi = 0;
+  addressLo = 0;
+}
+
 /** Group indices are 9 bits. */
 export const PAGE_GROUPS = 512;
 

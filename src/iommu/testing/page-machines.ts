@@ -1,7 +1,7 @@
 /** A unit of each architecture with a page request queue, and software's hand on its registers, for tests. */
 import type { PhysicalMemory } from '../../memory/physical.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { PageStatus } from '../../protocol/page-request.js';
+import { PageRequestRecord, PageStatus } from '../../protocol/page-request.js';
 import * as amdvi from '../arch/amdvi/format.js';
 import { REQUESTERS as AMDVI_REQUESTERS, Rig as AmdviRig } from '../arch/amdvi/testing/rig.js';
 import * as riscv from '../arch/riscv/format.js';
@@ -13,7 +13,6 @@ import {
   encodePageGroupResponse,
   encodePageRequestAddress,
   PAGE_REQUEST_LG2,
-  PageRequest,
   PageRequestStatus,
   Register,
 } from '../arch/vtd/format.js';
@@ -100,7 +99,7 @@ class VtdPages implements PageMachine {
 
   record(slot: number): RecordedRequest {
     const words = wordsAt(this.rig.physical, this.base + (slot << PAGE_REQUEST_LG2), 8);
-    const out = new PageRequest();
+    const out = new PageRequestRecord();
     decodePageRequest(words, out);
     return out;
   }
@@ -154,7 +153,7 @@ class SmmuPages implements PageMachine {
 
   record(slot: number): RecordedRequest {
     const at = this.base + (slot << smmu.PAGE_REQUEST_LG2);
-    const out = new smmu.PageRequest();
+    const out = new PageRequestRecord();
     smmu.decodePageRequest(
       Int32Array.from({ length: 4 }, (_, i) => this.rig.word(at, i)),
       out,
@@ -235,7 +234,7 @@ class AmdviPages implements PageMachine {
 
   record(slot: number): RecordedRequest {
     const words = wordsAt(this.rig.physical, this.base + (slot << amdvi.ENTRY_LG2), 4);
-    const out = new amdvi.PageRequest();
+    const out = new PageRequestRecord();
     amdvi.decodePageRequest(words, out);
     return out;
   }
@@ -293,7 +292,7 @@ class RiscvPages implements PageMachine {
 
   record(slot: number): RecordedRequest {
     const words = wordsAt(this.rig.physical, this.base + (slot << riscv.PAGE_REQUEST_LG2), 4);
-    const out = new riscv.PageRequest();
+    const out = new PageRequestRecord();
     riscv.decodePageRequest(words, out);
     return out;
   }

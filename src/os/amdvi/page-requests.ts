@@ -9,11 +9,10 @@ import {
   decodePageRequest,
   encodeCompletePageRequest,
   ENTRY_LG2,
-  PageRequest,
   Register,
   StatusBit,
 } from '../../iommu/arch/amdvi/format.js';
-import { PageRequestBit } from '../../protocol/page-request.js';
+import { PageRequestBit, PageRequestRecord } from '../../protocol/page-request.js';
 import type { Endpoint, FaultPath } from '../iommu-driver.js';
 import type { PageResponse } from '../page-fault.js';
 import { PageRequestReader, type SourcedRequest } from '../page-requests.js';
@@ -36,7 +35,7 @@ export class PageRequestDriver extends PageRequestReader {
   /** What tail and status register read. */
   private tailRegister = 0;
   private status = 0;
-  private readonly request = new PageRequest();
+  private readonly request = new PageRequestRecord();
   private readonly words = new Int32Array(4);
   private readonly buffers: Int32Array[] = [];
 

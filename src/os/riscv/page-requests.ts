@@ -8,11 +8,10 @@ import {
   encodePageGroupResponse,
   InterruptPending,
   PAGE_REQUEST_LG2,
-  PageRequest,
   QueueControl,
   Register,
 } from '../../iommu/arch/riscv/format.js';
-import { PageRequestBit } from '../../protocol/page-request.js';
+import { PageRequestBit, PageRequestRecord } from '../../protocol/page-request.js';
 import type { FaultPath } from '../iommu-driver.js';
 import type { PageResponse } from '../page-fault.js';
 import { PageRequestReader, type SourcedRequest } from '../page-requests.js';
@@ -26,7 +25,7 @@ export class PageRequestDriver extends PageRequestReader {
   /** What pqt and pqcsr read. */
   private tailRegister = 0;
   private control = 0;
-  private readonly request = new PageRequest();
+  private readonly request = new PageRequestRecord();
   private readonly words = new Int32Array(4);
   private readonly buffers: Int32Array[] = [];
 

@@ -10,11 +10,10 @@ import {
   PAGE_1,
   PAGE_REQUEST_LG2,
   PAGE_REQUEST_WORDS,
-  PageRequest,
   PriResponse,
   Register,
 } from '../../iommu/arch/smmuv3/format.js';
-import { PageRequestBit } from '../../protocol/page-request.js';
+import { PageRequestBit, PageRequestRecord } from '../../protocol/page-request.js';
 import type { FaultPath } from '../iommu-driver.js';
 import { PageResponse } from '../page-fault.js';
 import { PageRequestReader, type SourcedRequest } from '../page-requests.js';
@@ -33,7 +32,7 @@ export class PageRequestDriver extends PageRequestReader {
   /** What PRIQ_PROD reads; overflow flag as acknowledged. */
   private producer = 0;
   private acknowledged = 0;
-  private readonly request = new PageRequest();
+  private readonly request = new PageRequestRecord();
   private readonly words = new Int32Array(PAGE_REQUEST_WORDS);
   private readonly batches: Batch[] = [];
 

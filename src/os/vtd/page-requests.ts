@@ -14,13 +14,12 @@ import {
   Granularity,
   PAGE_REQUEST_LG2,
   PAGE_REQUEST_WORDS,
-  PageRequest,
   PageRequestStatus,
   Register,
   WaitFlag,
 } from '../../iommu/arch/vtd/format.js';
 import type { FrameAllocator } from '../../memory/frames.js';
-import { PageRequestBit } from '../../protocol/page-request.js';
+import { PageRequestBit, PageRequestRecord } from '../../protocol/page-request.js';
 import type { Endpoint, FaultPath } from '../iommu-driver.js';
 import { log2 } from '../log2.js';
 import type { PageResponse } from '../page-fault.js';
@@ -44,7 +43,7 @@ export class PageRequestDriver extends PageRequestReader {
   /** What PQT_REG and PRS_REG read. */
   private tailRegister = 0;
   private status = 0;
-  private readonly request = new PageRequest();
+  private readonly request = new PageRequestRecord();
   private readonly words = new Int32Array(PAGE_REQUEST_WORDS);
   private readonly buffers: Int32Array[] = [];
   private readonly queue: InvalidationQueue;

@@ -6,7 +6,7 @@
  * Not modelled: interrupt remapping fields, vIOMMU fields.
  */
 import { Fault } from '../../../pagetable/fault.js';
-import { PageRequestBit } from '../../../protocol/page-request.js';
+import { PageRequestBit, type PageRequestRecord } from '../../../protocol/page-request.js';
 
 type Dwords = Int32Array;
 
@@ -576,19 +576,7 @@ export function encodePageRequest(
   out[3] = addressHi;
 }
 
-/** A decoded log entry. */
-export class PageRequest {
-  source = 0;
-  /** -1: none. */
-  pasid = -1;
-  /** `PageRequestBit` bits. */
-  bits = 0;
-  group = 0;
-  addressHi = 0;
-  addressLo = 0;
-}
-
-export function decodePageRequest(d: Dwords, out: PageRequest): void {
+export function decodePageRequest(d: Dwords, out: PageRequestRecord): void {
   const [d0, d1, d2, d3] = [d[0]!, d[1]!, d[2]!, d[3]!];
   const flags = (d1 >>> 16) & 0xfff;
   out.source = d0 & 0xffff;

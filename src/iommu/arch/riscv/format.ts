@@ -6,7 +6,7 @@
  * Not modelled: Sv32 and Sv32x4, big-endian structures, MRIF-mode MSI entries, performance counters.
  */
 
-import { PageRequestBit } from '../../../protocol/page-request.js';
+import { PageRequestBit, type PageRequestRecord } from '../../../protocol/page-request.js';
 type Dwords = Int32Array;
 
 /** Upper 32 bits of an address that is a double; the lower ones are `address | 0`. */
@@ -715,19 +715,7 @@ export function encodePageRequest(
   out[3] = addressHi;
 }
 
-/** A decoded record. */
-export class PageRequest {
-  source = 0;
-  /** -1: none. */
-  pasid = -1;
-  /** `PageRequestBit` bits. */
-  bits = 0;
-  group = 0;
-  addressHi = 0;
-  addressLo = 0;
-}
-
-export function decodePageRequest(d: Dwords, out: PageRequest): void {
+export function decodePageRequest(d: Dwords, out: PageRequestRecord): void {
   const [d0, d1, d2, d3] = [d[0]!, d[1]!, d[2]!, d[3]!];
   out.source = d1 >>> 8;
   out.pasid = (d1 & 1) !== 0 ? d0 >>> 12 : -1;

@@ -5,7 +5,7 @@
  * drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.h and QEMU hw/arm/smmuv3-internal.h.
  * Not modelled: Secure and Realm programming interfaces, AArch32 tables, memory attributes, MPAM, ECMDQ.
  */
-import { PageRequestBit } from '../../../protocol/page-request.js';
+import { PageRequestBit, type PageRequestRecord } from '../../../protocol/page-request.js';
 type Dwords = Int32Array;
 
 const ADDRESS_LO = ~0x3f;
@@ -752,19 +752,7 @@ export function encodePageRequest(
   out[3] = addressHi;
 }
 
-/** A decoded entry. */
-export class PageRequest {
-  source = 0;
-  /** -1: none. */
-  pasid = -1;
-  /** `PageRequestBit` bits. */
-  bits = 0;
-  group = 0;
-  addressHi = 0;
-  addressLo = 0;
-}
-
-export function decodePageRequest(d: Dwords, out: PageRequest): void {
+export function decodePageRequest(d: Dwords, out: PageRequestRecord): void {
   const [d0, d1, d2, d3] = [d[0]!, d[1]!, d[2]!, d[3]!];
   out.source = d0;
   out.pasid = d1 < 0 ? d1 & 0xfffff : -1;

@@ -6,7 +6,7 @@
  * Fault conditions after table 30 of rev. 5.10 (7.1.3). Not modelled: interrupt remapping entries, memory-type fields of the PASID entry,
  * page-request queue entries.
  */
-import { PageRequestBit } from '../../../protocol/page-request.js';
+import { PageRequestBit, type PageRequestRecord } from '../../../protocol/page-request.js';
 import { Access } from '../../../protocol/access.js';
 import { Fault } from '../../../pagetable/walk.js';
 
@@ -770,20 +770,8 @@ export function encodePageRequest(
   out[3] = addressHi;
 }
 
-/** A decoded page request descriptor. */
-export class PageRequest {
-  source = 0;
-  /** -1: none. */
-  pasid = -1;
-  /** `PageRequestBit` bits. */
-  bits = 0;
-  group = 0;
-  addressHi = 0;
-  addressLo = 0;
-}
-
 /** Decodes eight dwords. False: not a page request. */
-export function decodePageRequest(d: Dwords, out: PageRequest): boolean {
+export function decodePageRequest(d: Dwords, out: PageRequestRecord): boolean {
   const [d0, d1, d2, d3] = [d[0]!, d[1]!, d[2]!, d[3]!];
   out.source = d0 >>> 16;
   out.pasid = (d0 & 0x100) === 0 ? -1 : d1 & 0xfffff;
