@@ -40,11 +40,11 @@ export function vectorsCommand(context: Context): Command {
     .option('--no-memory', 'leave out the memory accesses of each translation (m lines)')
     .option('--check <file>', 'replay a file; print where the simulator disagrees; exit status 1 if it does')
     .addOption(new Option('--reference', 'answers of the plain reference walker').default(false).hideHelp())
-    .addOption(new Option('--compare', 'compare simulator and reference, all modes').default(false).hideHelp())
+    .option('--compare', 'compare the simulator with the plain reference walker, in one mode or all', false)
     .addHelpText('after', () => `\n${modesHelp()}`)
     .action((options: Options, command: Command) => {
       if (options.check === undefined) return write(options, context);
-      const unused = ['arch', 'count', 'seed', 'mode', 'memory'].find((key) => {
+      const unused = ['arch', 'count', 'seed', 'mode', 'memory', 'compare'].find((key) => {
         return command.getOptionValueSource(key) === 'cli';
       });
       if (unused !== undefined) {
