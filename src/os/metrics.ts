@@ -13,6 +13,7 @@ import { PROCESS_METRICS } from './process-metrics.js';
 import type { Scheduler } from './scheduler.js';
 import type { OsStatistics } from './statistics.js';
 import { STEP_NAMES, TURN_NAMES, Turn } from './step.js';
+import { ratio } from '../stats/ratio.js';
 
 const PS_PER_SECOND = 1e12;
 const PS_PER_NS = 1000;
@@ -364,9 +365,4 @@ export function registerShared(registry: Registry, scheduler: Scheduler, statist
 /** The tool's report of a benchmark job; null for other jobs. */
 export function benchmarkReport(driver: Driver, windowPs: number, node: number): string[] | null {
   return driver instanceof MapBenchmark ? driver.report(windowPs, node) : null;
-}
-
-/** NaN when nothing was observed. */
-function ratio(value: number, by: number): number {
-  return by === 0 ? Number.NaN : value / by;
 }

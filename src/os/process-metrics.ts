@@ -4,6 +4,7 @@ import type { MetricDef, Registry } from '../stats/registry.js';
 import { FAULT_KINDS } from './mm/statistics.js';
 import { FAULT_STAGES } from './page-fault.js';
 import type { Processes } from './processes.js';
+import { ratio } from '../stats/ratio.js';
 
 const PS_PER_NS = 1000;
 /** Widths of the report's columns. */
@@ -100,7 +101,7 @@ export function registerProcesses(registry: Registry, processes: Processes): voi
     gauge(`fault.time.${stage}`, () => histogram.mean() / PS_PER_NS);
   }
   gauge('fault.cpu_time', () => processes.faultCpuTime / PS_PER_NS);
-  gauge('fault.cpu_time.fault', () => processes.faultCpuTime / statistics.total.count / PS_PER_NS);
+  gauge('fault.cpu_time.fault', () => ratio(processes.faultCpuTime / PS_PER_NS, statistics.total.count));
   gauge('fault.reported', () => statistics.reported);
   gauge('fault.success', () => statistics.success);
   gauge('fault.invalid', () => statistics.invalid);

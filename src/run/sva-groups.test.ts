@@ -69,3 +69,14 @@ describe('sva-prefetch.yaml', () => {
     for (let i = 1; i < order.length; i++) expect(order[i]!).toBeLessThan(order[i - 1]!);
   });
 });
+
+it('a window in which faults are handled and none ends has no CPU time for each', () => {
+  const specs = shipped('fault-storm-stall.yaml', ['stop.operations=200']);
+  const result = run(
+    specs.find(
+      ({ machine, devices }) => machine.iommus['iommu0']!.faults.stalls === 1 && devices['storm']!.port === 'port1',
+    )!,
+  );
+  expect(value(result, 'os', 'fault.cpu_time')).toBeGreaterThan(0);
+  expect(value(result, 'os', 'fault.cpu_time.fault')).toBeNaN();
+});
